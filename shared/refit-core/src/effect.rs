@@ -1,0 +1,58 @@
+//! What the state asks of the outside world, found afresh from it at any time.
+
+use crate::run::{Attempt, Phase, Run};
+use crate::state::{BatchId, State};
+
+/// Something to be done at a service. Doing it, and when, is the engine's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Effect {
+    /// The run.
+    pub batch: BatchId,
+    /// The attempt.
+    pub attempt: u32,
+    /// What to do.
+    pub kind: EffectKind,
+}
+
+/// What can be asked of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EffectKind {
+    /// Start it, if this process wrote the intent and its lease lasts; else look it up once the lease is over.
+    Launch,
+    /// Look up an abandoned key.
+    LookUp,
+    /// Ask how it stands.
+    Follow,
+    /// End it, and ask how it stands.
+    Cancel,
+}
+
+/// Everything the state asks for, in the order of the runs.
+#[must_use]
+pub fn effects(state: &State) -> Vec<Effect> {
+    let of_run = |run: &Run| -> Vec<Effect> {
+        let wanted = run.attempts.iter().filter_map(|attempt| {
+            let kind = wanted(run, attempt)?;
+            Some(Effect { batch: run.batch, attempt: attempt.number, kind })
+        });
+        wanted.collect()
+    };
+    state.runs.values().flat_map(of_run).collect()
+}
+
+fn wanted(run: &Run, attempt: &Attempt) -> Option<EffectKind> {
+    match attempt.phase {
+        Phase::Launching if attempt.not_before.is_none() => Some(EffectKind::Launch),
+        Phase::Pending | Phase::Running if run.cancel.is_some() => Some(EffectKind::Cancel),
+        Phase::Pending | Phase::Running => Some(EffectKind::Follow),
+        Phase::Abandoned if attempt.watch_until.is_none() => None,
+        Phase::Abandoned if attempt.external.is_some() => Some(EffectKind::Cancel),
+        Phase::Abandoned => Some(EffectKind::LookUp),
+        Phase::Launching
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Cancelled
+        | Phase::TimedOut
+        | Phase::Uncertain => None,
+    }
+}

@@ -1,0 +1,91 @@
+use super::*;
+use serde_json::json;
+
+fn eval(source: &str, object: Value) -> Result<Value, String> {
+    let expression = Expression::compile(source, &["object"]).map_err(|error| error.message)?;
+    expression.eval(&Scope::new(BTreeMap::from([("object", object)]))?)
+}
+
+#[test]
+fn expressions_of_everyday_rules_evaluate() {
+    let object = json!({"name": "churn/2026/a.parquet", "size": 12, "metadata": {"team": "ml"}});
+    let cases = [
+        ("object.size > 0 && !object.name.contains('/_tmp/')", json!(true)),
+        ("object.name.split('/')[1]", json!("2026")),
+        ("object.size + 1", json!(13)),
+        ("has(object.metadata.team) && object.metadata.team == 'ml'", json!(true)),
+        ("object.?metadata.?owner.orValue('nobody')", json!("nobody")),
+        ("object.name.matches('^churn/[0-9]+/')", json!(true)),
+        ("object.name.split('/').exists(part, part == '2026')", json!(true)),
+        ("int(object.name.split('/')[1]) % 2 == 0", json!(true)),
+    ];
+    for (source, wanted) in cases {
+        assert_eq!(eval(source, object.clone()), Ok(wanted), "{source}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_its_place() {
+    let error = Expression::compile("object.size > nope", &["object"]).unwrap_err();
+    assert_eq!((error.offset, error.message.contains("`nope`")), (14, true), "{error:?}");
+    let error = Expression::compile("object.size >", &["object"]).unwrap_err();
+    assert_eq!(error.offset, 13, "{error:?}");
+    for source in
+        ["false && object.frob()", "object.name.replace('a', 'b') == ''", "", "   ", "Thing{}"]
+    {
+        assert!(Expression::compile(source, &["object"]).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn bombs_are_refused_when_the_rule_file_is_read() {
+    let brackets = format!("{}1{}", "(".repeat(400), ")".repeat(400));
+    let deep = format!("{}1{}", "(".repeat(60), ")".repeat(60));
+    let chain = vec!["1"; 1500].join("+");
+    let long = format!("'{}' == ''", "x".repeat(5000));
+    let doubling =
+        "[object.name].map(x, x+x).map(x, x+x).map(x, x+x+x+x+x+x+x).map(x, x+x+x+x+x+x+x+x+x+x)";
+    let cubed = "object.l.map(a, object.l.map(b, object.l.map(c, 1)))";
+    let squared = "object.l.exists(a, object.l.exists(b, a == b))";
+    for source in
+        [&brackets, &deep, &chain, &long, doubling, cubed, squared, "'a'.matches(object.name)"]
+    {
+        assert!(Expression::compile(source, &["object"]).is_err(), "{:.60}", source);
+    }
+}
+
+#[test]
+fn the_largest_expression_that_passes_fits_a_small_stack() {
+    let chain = vec!["1"; OPERATORS_MAX].join("+");
+    let nested = format!("{}1{}", "[".repeat(20), "]".repeat(20));
+    for source in [chain, nested] {
+        if let Ok(expression) = Expression::compile(&source, &[]) {
+            expression.eval(&Scope::new(BTreeMap::new()).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_scope_is_bounded() {
+    let long = json!({"l": vec![0; LIST_ITEMS_MAX + 1]});
+    assert!(eval("true", long).is_err());
+    let large = json!({"l": vec!["x".repeat(1000); 100]});
+    assert!(eval("true", large).is_err());
+    let wide = json!({"s": "x".repeat(STRING_BYTES_MAX + 1), "n": 1});
+    assert_eq!(eval("has(object.s)", wide.clone()), Ok(json!(false)));
+    assert_eq!(eval("object.n", wide), Ok(json!(1)));
+}
+
+#[test]
+fn an_expression_says_which_fields_it_uses() {
+    let expression = Expression::compile("size(batch.uris) > 0", &["batch"]).unwrap();
+    assert!(expression.uses("batch", "uris"));
+    assert!(!expression.uses("batch", "count"));
+}
+
+#[test]
+fn a_result_that_is_no_answer_is_an_error() {
+    let expression = Expression::compile("1 + 1", &[]).unwrap();
+    let scope = Scope::new(BTreeMap::new()).unwrap();
+    assert!(expression.eval_bool(&scope).unwrap_err().contains("neither true nor false"));
+}

@@ -1,0 +1,386 @@
+//! Moves a state forward by a commit: plain application of data.
+//!
+//! Nothing is decided here, so that old logs stay readable when the deciding code changes. A change that names
+//! something the state does not have is passed over: [`crate::invariants`] is where such a commit is refused.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::commit::{
+    AttemptChange, BatchChange, Change, Closed, Commit, InboxChange, MemoryChange, RunChange,
+    TriggerChange,
+};
+use crate::run::{Attempt, Cancel, Phase, Run};
+use crate::state::{Batch, BatchId, PartRef, Seal, Standing, State};
+use crate::time::Timestamp;
+
+/// What every change of a commit shares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp<'a> {
+    pub(crate) seq: u64,
+    pub(crate) nonce: &'a str,
+    pub(crate) now: Timestamp,
+}
+
+/// Applies a commit.
+pub fn fold(state: &mut State, commit: &Commit) {
+    let stamp = Stamp { seq: commit.seq, nonce: &commit.nonce, now: commit.now };
+    for change in &commit.changes {
+        apply(state, change, stamp);
+    }
+    remember_segments(state, &commit.segments);
+    if !commit.fresh.is_empty() {
+        Arc::make_mut(&mut state.memory).add(commit.now.day(), &commit.fresh);
+    }
+    state.seq = commit.seq;
+    state.now = commit.now;
+}
+
+/// Keeps the names a full listing may still show.
+fn remember_segments(state: &mut State, consumed: &[String]) {
+    let from = (state.marks.full - state.timing.grace).compact();
+    let keeps_all = state.recent.first().is_none_or(|first| *first >= from);
+    if consumed.is_empty() && keeps_all {
+        return;
+    }
+    let recent = Arc::make_mut(&mut state.recent);
+    recent.extend(consumed.iter().cloned());
+    let kept: BTreeSet<String> = recent.split_off(&from);
+    *recent = kept;
+}
+
+/// Applies one change.
+pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
+    match change {
+        Change::Created { ledger, timing } => {
+            state.ledger.clone_from(ledger);
+            state.timing.clone_from(timing);
+        }
+        Change::Inbox(change) => apply_to_inbox(state, change, stamp),
+        Change::Applied { revision, added, removed, pauses } => {
+            state.rules = Some(revision.clone());
+            apply_rules(state, added, removed, stamp);
+            for (name, mode) in pauses {
+                state.triggers.entry(name.clone()).and_modify(|standing| standing.paused = *mode);
+            }
+        }
+        Change::Trigger { trigger, change } => {
+            if let Some(standing) = state.triggers.get_mut(trigger) {
+                apply_to_trigger(standing, change);
+            }
+        }
+        Change::Batch { batch, change } => apply_to_batch(state, *batch, change, stamp),
+        Change::Stored { part, batches } => {
+            for (id, count) in batches {
+                if let Some((_, batch)) = open_mut(state, *id) {
+                    batch.parts.push(PartRef {
+                        name: part.clone(),
+                        batch: Some(*id),
+                        count: *count,
+                    });
+                }
+            }
+        }
+        Change::Closed(closed) => close(state, closed, stamp),
+        Change::Run { run, change } => apply_to_run(state, *run, change),
+        Change::Attempt { run, attempt, change } => match change {
+            AttemptChange::Intended { key, parameters, .. } => {
+                intend(state, *run, Attempt::new(*attempt, *key, parameters.clone()), stamp);
+            }
+            _ => {
+                let attempt = state.runs.get_mut(run).and_then(|run| run.attempt_mut(*attempt));
+                if let Some(attempt) = attempt {
+                    apply_to_attempt(attempt, change, stamp);
+                }
+            }
+        },
+        Change::Memory(change) => apply_to_memory(state, change, stamp),
+    }
+}
+
+fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
+    let marks = &mut state.marks;
+    match change {
+        InboxChange::Listed { fast, full } => (marks.fast, marks.full) = (*fast, *full),
+        InboxChange::DeleteBelow(mark) => marks.delete.push((stamp.now, *mark)),
+        InboxChange::DeleteDone(before) => marks.delete.retain(|(set, _)| set >= before),
+    }
+}
+
+fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: Stamp<'_>) {
+    for name in added {
+        let standing = state.triggers.entry(name.clone());
+        standing.or_insert_with(|| Standing::new(stamp.now)).removed = false;
+    }
+    for name in removed {
+        if let Some(standing) = state.triggers.get_mut(name) {
+            standing.removed = true;
+            standing.accepting.clear();
+        }
+        release_trigger(state, name);
+    }
+    for standing in state.triggers.values_mut() {
+        standing.trouble = None;
+    }
+}
+
+/// A trigger that is gone from the rules stays as long as a batch or an unfinished run of it does.
+fn release_trigger(state: &mut State, name: &str) {
+    let standing = state.triggers.get(name);
+    let empty = standing.is_some_and(|standing| standing.removed && standing.open.is_empty());
+    if empty && state.active_runs(name).next().is_none() {
+        state.triggers.remove(name);
+    }
+}
+
+fn apply_to_trigger(standing: &mut Standing, change: &TriggerChange) {
+    match change {
+        TriggerChange::Paused(mode) => standing.paused = Some(*mode),
+        TriggerChange::Resumed => standing.paused = None,
+        TriggerChange::Troubled(trouble) => standing.trouble = Some(trouble.clone()),
+        TriggerChange::Untroubled => standing.trouble = None,
+        TriggerChange::LaunchesForgotten(before) => standing.launches.retain(|at| at >= before),
+    }
+}
+
+fn apply_to_batch(state: &mut State, id: BatchId, change: &BatchChange, stamp: Stamp<'_>) {
+    match change {
+        BatchChange::Joined { .. } => join(state, id, change),
+        BatchChange::Merged(part) => {
+            let Some((_, batch)) = open_mut(state, id) else { return };
+            let before = std::mem::replace(&mut batch.parts, vec![part.clone()]);
+            retire(state, &before, stamp);
+        }
+        BatchChange::Sealed(why) => seal(state, id, *why),
+        BatchChange::Asked => {
+            seal(state, id, Seal::Asked);
+            set_ask(state, id, true);
+        }
+        BatchChange::Answered => {
+            set_ask(state, id, false);
+            unseal(state, id);
+        }
+        BatchChange::Holding(held) => {
+            if let Some((_, batch)) = open_mut(state, id) {
+                batch.held = Some(*held);
+            }
+        }
+        BatchChange::Discarded | BatchChange::Emptied => {
+            if let Some((trigger, dropped)) = take_open(state, id) {
+                retire(state, &dropped.parts, stamp);
+                release_trigger(state, &trigger);
+            }
+        }
+        BatchChange::MovedTo(to) => move_members(state, id, *to),
+    }
+}
+
+fn join(state: &mut State, id: BatchId, change: &BatchChange) {
+    let BatchChange::Joined { trigger, key, count, bytes, first_at, last_at } = change else {
+        return;
+    };
+    let Some(standing) = state.triggers.get_mut(trigger) else { return };
+    let fresh = !standing.open.contains_key(&id);
+    let open = standing.open.entry(id).or_insert_with(|| Batch::new(key.clone(), *first_at));
+    open.count += count;
+    open.bytes = open.bytes.saturating_add(*bytes);
+    open.opened_at = open.opened_at.min(*first_at);
+    open.last_at = open.last_at.max(*last_at);
+    if fresh {
+        standing.accepting.insert(key.clone(), id);
+    }
+}
+
+fn set_ask(state: &mut State, id: BatchId, ask: bool) {
+    if let Some((_, batch)) = open_mut(state, id) {
+        batch.ask = ask;
+    }
+}
+
+fn seal(state: &mut State, id: BatchId, why: Seal) {
+    let Some((trigger, batch)) = open_mut(state, id) else { return };
+    batch.sealed.get_or_insert(why);
+    let key = batch.key.clone();
+    let Some(standing) = state.triggers.get_mut(&trigger) else { return };
+    if standing.accepting.get(&key) == Some(&id) {
+        standing.accepting.remove(&key);
+    }
+}
+
+/// A batch that only waited for a decision takes members again, unless another one does by now.
+fn unseal(state: &mut State, id: BatchId) {
+    let Some((trigger, batch)) = open_mut(state, id) else {
+        return;
+    };
+    if batch.sealed != Some(Seal::Asked) {
+        return;
+    }
+    let key = batch.key.clone();
+    let Some(standing) = state.triggers.get_mut(&trigger) else {
+        return;
+    };
+    if !standing.accepting.contains_key(&key) && !standing.removed {
+        standing.accepting.insert(key, id);
+        standing.open.entry(id).and_modify(|batch| batch.sealed = None);
+    }
+}
+
+fn move_members(state: &mut State, from: BatchId, to: BatchId) {
+    let source = match take_open(state, from) {
+        Some((_, batch)) => Some((batch.count, batch.bytes, batch.opened_at, batch.parts)),
+        None => state.runs.get(&from).map(|run| {
+            let part = PartRef { name: run.manifest.clone(), batch: None, count: run.facts.count };
+            (run.facts.count, run.facts.bytes, run.facts.opened_at, vec![part])
+        }),
+    };
+    let (Some((count, bytes, opened_at, parts)), Some((_, batch))) = (source, open_mut(state, to))
+    else {
+        return;
+    };
+    batch.count += count;
+    batch.bytes = batch.bytes.saturating_add(bytes);
+    batch.opened_at = batch.opened_at.min(opened_at);
+    batch.parts.extend(parts);
+}
+
+fn close(state: &mut State, closed: &Closed, stamp: Stamp<'_>) {
+    let Some((trigger, batch)) = take_open(state, closed.batch) else {
+        return;
+    };
+    retire(state, &batch.parts, stamp);
+    let rules = state.rules.clone().unwrap_or_default();
+    let run = Run {
+        batch: closed.batch,
+        trigger: trigger.clone(),
+        key: batch.key,
+        rules,
+        service: closed.service.clone(),
+        profile: closed.profile,
+        target: closed.target.clone(),
+        cache: closed.cache,
+        manifest: closed.manifest.clone(),
+        facts: closed.facts.clone(),
+        attempts: Vec::new(),
+        cancel: None,
+        finished: None,
+    };
+    state.runs.insert(closed.batch, run);
+    if let Some(standing) = state.triggers.get_mut(&trigger) {
+        standing.last_launch = Some(stamp.now);
+    }
+}
+
+fn intend(state: &mut State, id: BatchId, attempt: Attempt, stamp: Stamp<'_>) {
+    let Some(run) = state.runs.get_mut(&id) else { return };
+    run.cancel = run.cancel.take().filter(|why| *why != Cancel::TimedOut);
+    run.attempts.push(attempt);
+    run.attempts.last_mut().into_iter().for_each(|attempt| take(attempt, stamp));
+    if let Some(standing) = state.triggers.get_mut(&run.trigger) {
+        standing.launches.push(stamp.now);
+    }
+}
+
+/// Makes the writer of this commit the one who may call.
+fn take(attempt: &mut Attempt, stamp: Stamp<'_>) {
+    attempt.intent = stamp.seq;
+    stamp.nonce.clone_into(&mut attempt.owner);
+    attempt.intended_at = stamp.now;
+    attempt.not_before = None;
+    attempt.empty_since = None;
+}
+
+fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<'_>) {
+    match change {
+        AttemptChange::Intended { .. } | AttemptChange::Retaken => take(attempt, stamp),
+        AttemptChange::Postponed { until, message } => {
+            attempt.not_before = Some(*until);
+            attempt.refused_calls += 1;
+            attempt.message = Some(message.clone());
+        }
+        AttemptChange::Unclear(message) => attempt.message = Some(message.clone()),
+        AttemptChange::Started { external, .. } => {
+            attempt.phase = Phase::Pending;
+            attempt.external = Some(external.clone());
+            attempt.started_at = Some(stamp.now);
+            attempt.ended_at = None;
+            attempt.watch_until = None;
+            attempt.empty_since = None;
+            attempt.message = None;
+        }
+        AttemptChange::LookedUp => attempt.empty_since = Some(stamp.now),
+        AttemptChange::Abandoned(watch_until) => {
+            attempt.phase = Phase::Abandoned;
+            attempt.watch_until = Some(*watch_until);
+            attempt.ended_at = Some(stamp.now);
+        }
+        AttemptChange::Uncertain(message) => {
+            attempt.phase = Phase::Uncertain;
+            attempt.message = Some(message.clone());
+        }
+        AttemptChange::Progressed { phase, message } => {
+            attempt.phase = *phase;
+            attempt.message.clone_from(message);
+            attempt.empty_since = None;
+        }
+        AttemptChange::Ended { phase, message } => {
+            attempt.phase = *phase;
+            attempt.ended_at = Some(stamp.now);
+            attempt.message.clone_from(message);
+        }
+        AttemptChange::LateTwin(external) => attempt.external = Some(external.clone()),
+        AttemptChange::Unwatched => attempt.watch_until = None,
+    }
+}
+
+fn apply_to_run(state: &mut State, id: BatchId, change: &RunChange) {
+    match change {
+        RunChange::CancelAsked(why) => {
+            if let Some(run) = state.runs.get_mut(&id) {
+                run.cancel = Some(why.clone());
+            }
+        }
+        RunChange::Finished(finished) => {
+            let Some(run) = state.runs.get_mut(&id) else { return };
+            run.finished = Some(*finished);
+            let trigger = run.trigger.clone();
+            release_trigger(state, &trigger);
+        }
+        RunChange::Archived => {
+            state.runs.remove(&id);
+        }
+    }
+}
+
+fn apply_to_memory(state: &mut State, change: &MemoryChange, stamp: Stamp<'_>) {
+    match change {
+        MemoryChange::Forgotten(before) => {
+            let unused = Arc::make_mut(&mut state.memory).forget(*before);
+            state.retired.extend(unused.into_iter().map(|name| (name, stamp.now)));
+        }
+        MemoryChange::Spilled(run) => Arc::make_mut(&mut state.memory).spill(run.clone()),
+        MemoryChange::Deleted(names) => state.retired.retain(|name, _| !names.contains(name)),
+    }
+}
+
+fn open_mut<'a>(state: &'a mut State, id: BatchId) -> Option<(String, &'a mut Batch)> {
+    let find = |(name, standing): (&String, &'a mut Standing)| {
+        standing.open.get_mut(&id).map(|batch| (name.clone(), batch))
+    };
+    state.triggers.iter_mut().find_map(find)
+}
+
+fn take_open(state: &mut State, id: BatchId) -> Option<(String, Batch)> {
+    seal(state, id, Seal::Full);
+    let (name, standing) =
+        state.triggers.iter_mut().find(|(_, standing)| standing.open.contains_key(&id))?;
+    let batch = standing.open.remove(&id)?;
+    Some((name.clone(), batch))
+}
+
+/// Notes since when parts are no longer referred to; one may hold lines of other batches as well.
+fn retire(state: &mut State, parts: &[PartRef], stamp: Stamp<'_>) {
+    let parts = parts.iter().filter(|part| part.batch.is_some());
+    let unused = parts.filter(|part| !state.parts_in_use().any(|used| used == part.name));
+    let unused: Vec<String> = unused.map(|part| part.name.clone()).collect();
+    state.retired.extend(unused.into_iter().map(|name| (name, stamp.now)));
+}

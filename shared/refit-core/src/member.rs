@@ -1,0 +1,313 @@
+//! Members of a batch: how they are kept while it is open, and which of them its run gets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{DataRef, Event, Fact, Message};
+use crate::key::Hash128;
+use crate::state::BatchId;
+use crate::time::Timestamp;
+
+/// One member, as it stands in a manifest: one JSON object per line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// The URI of the object; absent for a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Its generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// Its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Its checksum, with the algorithm before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// When this generation was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// The id of the event that announced it.
+    pub event: Hash128,
+    /// The message, where the event was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+}
+
+/// One line of a part: what a commit added to an open batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// A member joined.
+    Member(Member),
+    /// A generation was deleted.
+    Gone {
+        /// The URI of the object.
+        uri: String,
+        /// The generation, where the store has one.
+        generation: Option<String>,
+    },
+}
+
+/// A line with the batch it belongs to, as parts hold it: one part serves every batch of its commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartLine {
+    /// The batch.
+    pub batch: BatchId,
+    /// The line.
+    pub line: Line,
+}
+
+/// What is left of a batch's lines when it closes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The members of the run, in the order they joined.
+    pub members: Vec<Member>,
+    /// How many were overwritten by a newer generation in the same batch.
+    pub superseded: u64,
+    /// How many were deleted before the launch.
+    pub gone: u64,
+}
+
+impl Member {
+    /// The member an event becomes; none for facts that are no data.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<Self> {
+        match &event.fact {
+            Fact::Object(change) => Some(Self::of_object(&change.object, event.id())),
+            Fact::Message(message) => Some(Self {
+                uri: None,
+                generation: None,
+                size: None,
+                checksum: None,
+                created: event.time,
+                event: event.id(),
+                message: Some(message.clone()),
+            }),
+            Fact::Command(_) | Fact::Invalid(_) => None,
+        }
+    }
+
+    fn of_object(object: &DataRef, event: Hash128) -> Self {
+        Self {
+            uri: Some(object.uri()),
+            generation: object.generation.clone(),
+            size: object.size,
+            checksum: object.checksum.clone(),
+            created: object.created,
+            event,
+            message: None,
+        }
+    }
+
+    /// Which of two generations of an object is newer: by creation, then by generation, then by arrival.
+    fn is_newer_than(&self, other: &Self) -> bool {
+        let rank = |member: &Self| {
+            let generation = member.generation.clone().unwrap_or_default();
+            (member.created, generation.len(), generation)
+        };
+        rank(self) >= rank(other)
+    }
+}
+
+/// Leaves one member per object, the newest, and none that is gone.
+#[must_use]
+pub fn settle(lines: Vec<Line>) -> Settled {
+    let mut settled = Settled::default();
+    let mut slots: Vec<Option<Member>> = Vec::with_capacity(lines.len());
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut deleted: Vec<(String, Option<String>)> = Vec::new();
+    for line in lines {
+        match line {
+            Line::Member(member) => join(member, &mut slots, &mut places, &mut settled.superseded),
+            Line::Gone { uri, generation } => deleted.push((uri, generation)),
+        }
+    }
+    for (uri, generation) in deleted {
+        let slot = places.get(&uri).map(|at| &mut slots[*at]);
+        if let Some(slot) = slot.filter(|slot| is_generation(slot.as_ref(), generation.as_ref())) {
+            *slot = None;
+            settled.gone += 1;
+        }
+    }
+    settled.members = slots.into_iter().flatten().collect();
+    settled
+}
+
+fn join(
+    member: Member,
+    slots: &mut Vec<Option<Member>>,
+    places: &mut BTreeMap<String, usize>,
+    superseded: &mut u64,
+) {
+    let Some(uri) = member.uri.clone() else {
+        slots.push(Some(member));
+        return;
+    };
+    match places.get(&uri) {
+        Some(at) => {
+            *superseded += 1;
+            if slots[*at].as_ref().is_none_or(|known| member.is_newer_than(known)) {
+                slots[*at] = Some(member);
+            }
+        }
+        None => {
+            places.insert(uri, slots.len());
+            slots.push(Some(member));
+        }
+    }
+}
+
+/// A deletion that names no generation deletes whatever is there.
+fn is_generation(member: Option<&Member>, generation: Option<&String>) -> bool {
+    member.is_some_and(|member| generation.is_none() || member.generation.as_ref() == generation)
+}
+
+/// The lines of a manifest.
+#[must_use]
+pub fn manifest(members: &[Member]) -> Vec<u8> {
+    lines(members)
+}
+
+/// The lines of a part.
+#[must_use]
+pub fn part(lines_of_batches: &[PartLine]) -> Vec<u8> {
+    lines(lines_of_batches)
+}
+
+fn lines<T: Serialize>(items: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(items.len() * 256);
+    for item in items {
+        serde_json::to_writer(&mut bytes, item)
+            .expect("lines have string keys and no floats to refuse");
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// Reads the members of a manifest.
+///
+/// # Errors
+/// Names the line that cannot be read.
+pub fn read_manifest(bytes: &[u8]) -> Result<Vec<Member>, String> {
+    read_lines(bytes)
+}
+
+/// Reads the lines of a part that belong to `batch`.
+///
+/// # Errors
+/// Names the line that cannot be read.
+pub fn read_part(bytes: &[u8], batch: BatchId) -> Result<Vec<Line>, String> {
+    let all: Vec<PartLine> = read_lines(bytes)?;
+    Ok(all.into_iter().filter(|line| line.batch == batch).map(|line| line.line).collect())
+}
+
+fn read_lines<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<Vec<T>, String> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let read = |(at, line)| {
+        serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", at + 1))
+    };
+    lines.enumerate().map(read).collect()
+}
+
+/// The longest folder all members lie in, as a URI that ends in `/`; empty where there is none.
+#[must_use]
+pub fn common_prefix(members: &[Member]) -> String {
+    let mut uris = members.iter().filter_map(|member| member.uri.as_deref());
+    let Some(first) = uris.next() else {
+        return String::new();
+    };
+    let shared = uris.fold(first.len(), |shared, uri| {
+        let same = first.bytes().zip(uri.bytes()).take_while(|(a, b)| a == b).count();
+        shared.min(same)
+    });
+    let end = first.as_bytes()[..shared].iter().rposition(|byte| *byte == b'/');
+    let prefix = end.map_or("", |at| &first[..=at]);
+    if prefix.ends_with("://") { String::new() } else { prefix.to_owned() }
+}
+
+/// Bytes of a JSON value as it is written.
+#[must_use]
+pub fn json_bytes(value: &Value) -> usize {
+    value.to_string().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(uri: &str, generation: &str, created: i64) -> Line {
+        Line::Member(Member {
+            uri: Some(uri.to_owned()),
+            generation: Some(generation.to_owned()),
+            size: None,
+            checksum: None,
+            created: Some(Timestamp::from_millis(created)),
+            event: Hash128(1),
+            message: None,
+        })
+    }
+
+    fn left(lines: Vec<Line>) -> Vec<String> {
+        let kept = settle(lines).members;
+        kept.into_iter().map(|m| format!("{}#{}", m.uri.unwrap(), m.generation.unwrap())).collect()
+    }
+
+    #[test]
+    fn the_newest_generation_of_an_object_wins_in_whatever_order_they_arrive() {
+        let [old, new] = [member("gs://b/x", "9", 1), member("gs://b/x", "3", 2)];
+        assert_eq!(
+            left(vec![old.clone(), new.clone()]),
+            ["gs://b/x#3"],
+            "generations do not always grow"
+        );
+        assert_eq!(left(vec![new, old]), ["gs://b/x#3"]);
+        assert_eq!(
+            left(vec![member("gs://b/x", "9", 1), member("gs://b/x", "10", 1)]),
+            ["gs://b/x#10"]
+        );
+    }
+
+    #[test]
+    fn a_deleted_generation_is_left_out_and_a_newer_one_is_not() {
+        let gone = |generation: Option<&str>| Line::Gone {
+            uri: "gs://b/x".into(),
+            generation: generation.map(str::to_owned),
+        };
+        assert_eq!(left(vec![member("gs://b/x", "1", 1), gone(Some("1"))]), [""; 0]);
+        assert_eq!(
+            left(vec![gone(Some("1")), member("gs://b/x", "1", 1)]),
+            [""; 0],
+            "in any order"
+        );
+        assert_eq!(left(vec![member("gs://b/x", "2", 2), gone(Some("1"))]), ["gs://b/x#2"]);
+        assert_eq!(left(vec![member("gs://b/x", "2", 2), gone(None)]), [""; 0]);
+        assert_eq!(settle(vec![member("gs://b/x", "1", 1), gone(Some("1"))]).gone, 1);
+    }
+
+    #[test]
+    fn the_common_prefix_is_a_folder() {
+        let of = |uris: &[&str]| {
+            let lines = uris.iter().map(|uri| member(uri, "1", 1)).collect();
+            common_prefix(&settle(lines).members)
+        };
+        assert_eq!(of(&["gs://b/in/day=1/a", "gs://b/in/day=2/b"]), "gs://b/in/");
+        assert_eq!(of(&["gs://b/in/a"]), "gs://b/in/");
+        assert_eq!(of(&["gs://b/a", "gs://c/a"]), "");
+        assert_eq!(of(&["gs://b/ä1", "gs://b/ä2"]), "gs://b/");
+        assert_eq!(of(&[]), "");
+    }
+
+    #[test]
+    fn parts_and_manifests_are_read_back_and_name_the_line_that_cannot_be() {
+        let id: BatchId = "b3.1".parse().unwrap();
+        let other: BatchId = "b3".parse().unwrap();
+        let all = [(id, "gs://b/x"), (other, "gs://b/y")];
+        let all = all.map(|(batch, uri)| PartLine { batch, line: member(uri, "1", 1) });
+        assert_eq!(read_part(&part(&all), id).unwrap(), [member("gs://b/x", "1", 1)]);
+        let members = settle(vec![member("gs://b/x", "1", 1)]).members;
+        assert_eq!(read_manifest(&manifest(&members)).unwrap(), members);
+        assert!(read_manifest(b"\n{\"event\":1}\n").unwrap_err().starts_with("line 1"));
+    }
+}

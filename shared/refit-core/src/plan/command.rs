@@ -1,0 +1,248 @@
+//! What becomes of a person's command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Desk;
+use crate::commit::{AttemptChange, BatchChange, Change, RunChange, TriggerChange};
+use crate::event::{Command, Held, PauseMode};
+use crate::policy::{Case, judge};
+use crate::rules::{Rules, Trigger};
+use crate::run::{Cancel, ExternalRun, Phase, Run};
+use crate::state::{Batch, BatchId, Seal, Standing};
+
+impl Desk<'_> {
+    /// Obeys a command, or says why not.
+    pub(super) fn obey(
+        &mut self,
+        rules: &mut Arc<Rules>,
+        command: &Command,
+    ) -> Result<String, String> {
+        match command {
+            Command::Apply { revision, replaces, start } => {
+                self.check_replaced(replaces.as_deref(), revision)?;
+                let new =
+                    self.rules_of(revision).unwrap_or_else(|| Err("being read".to_owned()))?;
+                let old = std::mem::replace(rules, Arc::clone(&new));
+                Ok(self.apply_rules(&old, &new, *start))
+            }
+            Command::Pause { trigger, mode } => self.pause(trigger, *mode),
+            Command::Resume { trigger, held } => self.resume(trigger, *held),
+            Command::Cancel { run } => self.cancel(run),
+            Command::Settle { run, started } => self.settle(run, started.as_deref()),
+        }
+    }
+
+    fn check_replaced(&self, replaces: Option<&str>, revision: &str) -> Result<(), String> {
+        let current = self.state.rules.as_deref();
+        if replaces == current {
+            return Ok(());
+        }
+        let current = current.unwrap_or("none");
+        Err(format!(
+            "conflict: other rules were applied meanwhile: current=`{current}`, applied=`{revision}`"
+        ))
+    }
+
+    fn apply_rules(&mut self, old: &Rules, new: &Rules, start: bool) -> String {
+        let known: BTreeSet<&String> = self
+            .state
+            .triggers
+            .iter()
+            .filter(|(_, standing)| !standing.removed)
+            .map(|(name, _)| name)
+            .collect();
+        let added: Vec<String> =
+            new.triggers.keys().filter(|name| !known.contains(name)).cloned().collect();
+        let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
+        let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
+        let due_before = self.launchable(old);
+        let summary = format!(
+            "applied: triggers=`{}`, added=`{}`, removed=`{}`",
+            new.triggers.len(),
+            added.join(", "),
+            removed.join(", ")
+        );
+        let returning: Vec<BatchId> = self.returning(&added);
+        let pauses = pauses(old, new);
+        let unpaused: Vec<String> = pauses
+            .iter()
+            .filter(|(_, mode)| mode.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.record(Change::Applied { revision: new.revision.clone(), added, removed, pauses });
+        if start {
+            return summary;
+        }
+        let due_now: BTreeSet<BatchId> =
+            self.launchable(new).difference(&due_before).copied().collect();
+        let held = unpaused.iter().flat_map(|name| self.open_of(name));
+        let ask: BTreeSet<BatchId> = due_now.into_iter().chain(returning).chain(held).collect();
+        let waiting = ask.len();
+        for batch in ask {
+            self.change_batch(batch, BatchChange::Asked);
+        }
+        match waiting {
+            0 => summary,
+            count => format!("{summary}; batches that wait for a decision: count=`{count}`"),
+        }
+    }
+
+    /// Open batches of triggers that were removed and are here again.
+    fn returning(&self, added: &[String]) -> Vec<BatchId> {
+        added.iter().flat_map(|name| self.open_of(name)).collect()
+    }
+
+    fn open_of(&self, trigger: &str) -> Vec<BatchId> {
+        let standing = self.state.triggers.get(trigger);
+        standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// The open batches these rules would start at once.
+    fn launchable(&self, rules: &Rules) -> BTreeSet<BatchId> {
+        let ruled = self.state.triggers.iter().filter_map(|(name, standing)| {
+            let rule = rules.triggers.get(name)?;
+            Some((name, standing, rule))
+        });
+        let due = ruled.flat_map(|(name, standing, rule)| {
+            let active = self.state.active_runs(name).count();
+            let due = move |batch: &Batch| self.is_due(rule, standing, batch, active);
+            standing.open.iter().filter(move |(_, batch)| due(batch)).map(|(id, _)| *id)
+        });
+        due.collect()
+    }
+
+    fn is_due(&self, rule: &Trigger, standing: &Standing, batch: &Batch, active: usize) -> bool {
+        judge(&Case { now: self.now, rule, standing, batch, active }).is_none()
+    }
+
+    fn pause(&mut self, trigger: &str, mode: PauseMode) -> Result<String, String> {
+        self.standing(trigger)?;
+        self.change_trigger(trigger, TriggerChange::Paused(mode));
+        Ok(format!("paused: trigger=`{trigger}`"))
+    }
+
+    fn resume(&mut self, trigger: &str, held: Held) -> Result<String, String> {
+        let paused = self.standing(trigger)?.paused.is_some();
+        let open = self.open_of(trigger);
+        if paused {
+            self.change_trigger(trigger, TriggerChange::Resumed);
+        }
+        match held {
+            Held::Ask if !paused => Err(format!("it is not paused: trigger=`{trigger}`")),
+            Held::Ask => {
+                for batch in &open {
+                    self.change_batch(*batch, BatchChange::Asked);
+                }
+                Ok(format!(
+                    "resumed: trigger=`{trigger}`, batches that wait for a decision=`{}`",
+                    open.len()
+                ))
+            }
+            Held::Coalesce => self.coalesce(trigger, paused),
+            Held::Discard => Ok(self.discard(trigger, paused)),
+        }
+    }
+
+    /// Lets held batches go on, as few batches as possible.
+    fn coalesce(&mut self, trigger: &str, paused: bool) -> Result<String, String> {
+        if self.standing(trigger)?.removed {
+            return Err(format!(
+                "it is not in the rules: add it again, or discard: trigger=`{trigger}`"
+            ));
+        }
+        let asked = self.asked(trigger);
+        for batch in &asked {
+            self.change_batch(*batch, BatchChange::Answered);
+        }
+        for batch in &asked {
+            if let Some(to) = self.successor(trigger, *batch) {
+                self.change_batch(*batch, BatchChange::MovedTo(to));
+            }
+        }
+        match paused || !asked.is_empty() {
+            true => Ok(format!("resumed: trigger=`{trigger}`")),
+            false => Err(format!("nothing waits for a decision: trigger=`{trigger}`")),
+        }
+    }
+
+    /// The batch with the same key that takes members, where a batch that only waited does not itself.
+    fn successor(&self, trigger: &str, batch: BatchId) -> Option<BatchId> {
+        let standing = self.state.triggers.get(trigger)?;
+        let open = standing.open.get(&batch)?;
+        let to = standing.accepting.get(&open.key).copied().filter(|to| *to != batch)?;
+        (open.sealed == Some(Seal::Asked)).then_some(to)
+    }
+
+    fn asked(&self, trigger: &str) -> Vec<BatchId> {
+        let standing = self.state.triggers.get(trigger);
+        let asked = standing.into_iter().flat_map(|standing| standing.open.iter());
+        asked.filter(|(_, batch)| batch.ask).map(|(id, _)| *id).collect()
+    }
+
+    fn discard(&mut self, trigger: &str, paused: bool) -> String {
+        let removed = self.state.triggers.get(trigger).is_some_and(|standing| standing.removed);
+        let batches = if paused || removed { self.open_of(trigger) } else { self.asked(trigger) };
+        for batch in &batches {
+            self.joining.remove(batch);
+            self.change_batch(*batch, BatchChange::Discarded);
+        }
+        format!("discarded: trigger=`{trigger}`, batches=`{}`", batches.len())
+    }
+
+    fn standing(&self, trigger: &str) -> Result<&Standing, String> {
+        let known = || self.state.triggers.keys().cloned().collect::<Vec<_>>().join(", ");
+        self.state
+            .triggers
+            .get(trigger)
+            .ok_or_else(|| format!("unknown trigger: name=`{trigger}`, known=`{}`", known()))
+    }
+
+    fn cancel(&mut self, name: &str) -> Result<String, String> {
+        let run = self.run_named(name)?;
+        let batch = run.batch;
+        if let Some(finished) = run.finished {
+            return Err(format!("it is over: run=`{batch}`, phase=`{}`", finished.phase.text()));
+        }
+        self.change_run(batch, RunChange::CancelAsked(Cancel::Asked));
+        Ok(format!("to be cancelled: run=`{batch}`"))
+    }
+
+    fn settle(&mut self, name: &str, started: Option<&str>) -> Result<String, String> {
+        let run = self.run_named(name)?;
+        let (batch, number) = (run.batch, run.attempt().number);
+        if run.attempt().phase != Phase::Uncertain {
+            return Err(format!(
+                "it is not uncertain: run=`{batch}`, phase=`{}`",
+                run.attempt().phase.text()
+            ));
+        }
+        match started {
+            Some(id) => {
+                let external = ExternalRun { id: id.to_owned(), url: None };
+                self.change_attempt(
+                    batch,
+                    number,
+                    AttemptChange::Started { external, created: false },
+                );
+                Ok(format!("settled as started: run=`{batch}`, id=`{id}`"))
+            }
+            None => {
+                let watch_until = self.now + self.state.timing.watch();
+                self.change_attempt(batch, number, AttemptChange::Abandoned(watch_until));
+                Ok(format!("settled as not started: run=`{batch}`"))
+            }
+        }
+    }
+
+    fn run_named(&self, name: &str) -> Result<&Run, String> {
+        self.state.run_named(name).ok_or_else(|| format!("unknown run: name=`{name}`"))
+    }
+}
+
+/// Triggers whose pause the rule file changes, and to what.
+fn pauses(old: &Rules, new: &Rules) -> BTreeMap<String, Option<PauseMode>> {
+    let before = |name: &String| old.triggers.get(name).and_then(|rule| rule.pause);
+    let changed = new.triggers.iter().filter(|(name, rule)| rule.pause != before(name));
+    changed.map(|(name, rule)| (name.clone(), rule.pause)).collect()
+}

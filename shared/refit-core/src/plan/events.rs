@@ -1,0 +1,423 @@
+//! Which batch an event belongs to, or why to none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Desk, Need, Segment};
+use crate::commit::{BatchChange, Decision, EventSet};
+use crate::event::{
+    Command, DataRef, Event, Fact, Message, ObjectChange, ObjectKind, PauseMode, Replay,
+};
+use crate::expression::{Expression, Scope};
+use crate::key::{Hash128, hash128};
+use crate::member::{Line, Member};
+use crate::memory::{Fresh, Sighting};
+use crate::reason::Refusal;
+use crate::rules::{Rules, Trigger};
+use crate::scope::scope_of;
+use crate::state::{BatchId, Seal};
+use crate::time::Timestamp;
+use crate::timing::BATCH_KEY_BYTES_MAX;
+
+/// An event with its place in the commit.
+#[derive(Clone, Copy)]
+struct Item<'a> {
+    event: &'a Event,
+    segment: u32,
+    place: u32,
+    /// When the store accepted it.
+    arrived: Timestamp,
+}
+
+/// A trigger with its name.
+type Named<'a> = (&'a String, &'a Trigger);
+
+/// Why an event is refused, with a word on it.
+struct Refused {
+    reason: Refusal,
+    detail: Option<String>,
+}
+
+/// What was decided of events since it was last written down, gathered by what they have in common.
+#[derive(Default)]
+pub(super) struct Tally {
+    refused: BTreeMap<(Option<String>, Refusal, Option<String>), EventSet>,
+    joined: BTreeMap<BatchId, Joined>,
+    accepting: BTreeMap<(String, String), BatchId>,
+}
+
+/// What joins one batch.
+struct Joined {
+    trigger: String,
+    key: String,
+    count: u64,
+    bytes: u64,
+    first_at: Timestamp,
+    last_at: Timestamp,
+    events: EventSet,
+}
+
+impl Desk<'_> {
+    /// Judges every event of the segments in the order of their names; the rules in force may change on the way.
+    pub(super) fn judge_segments(&mut self, mut rules: Arc<Rules>) -> Arc<Rules> {
+        let segments = self.inputs.segments;
+        for (number, segment) in segments.iter().enumerate() {
+            for (place, event) in segment.events.iter().enumerate() {
+                let item = self.item(segment, number, place, event);
+                self.judge_event(&mut rules, item);
+            }
+        }
+        self.flush();
+        rules
+    }
+
+    fn item<'e>(
+        &self,
+        segment: &Segment,
+        number: usize,
+        place: usize,
+        event: &'e Event,
+    ) -> Item<'e> {
+        let counted = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let arrived = segment.created.min(self.now);
+        Item { event, segment: counted(number), place: counted(place), arrived }
+    }
+
+    fn judge_event(&mut self, rules: &mut Arc<Rules>, item: Item<'_>) {
+        let id = item.event.id();
+        if let Some(reason) = self.old_news(item) {
+            self.refuse(None, Refused::new(reason), item);
+            return;
+        }
+        let accepted = match &item.event.fact {
+            Fact::Object(change) => self.judge_object(rules, item, change),
+            Fact::Message(message) => self.judge_message(rules, item, message),
+            Fact::Invalid(invalid) => {
+                self.refuse(None, Refused::because(Refusal::Invalid, &invalid.reason), item);
+                false
+            }
+            Fact::Command(command) => self.answer(rules, item, command),
+        };
+        let before = self.fresh.get(&id).copied().unwrap_or(false);
+        self.fresh.insert(id, accepted || before);
+    }
+
+    /// Whether the ledger has this fact already, or has forgotten whether it does.
+    fn old_news(&mut self, item: Item<'_>) -> Option<Refusal> {
+        let known = self.known(item.event.id());
+        let again = item.event.replay == Some(Replay::Again) && known == Some(false);
+        if known.is_some() && !again {
+            return Some(Refusal::Duplicate);
+        }
+        let oldest = item.event.time.map_or(item.arrived, |time| time.min(item.arrived));
+        let late = !item.event.is_forced() && oldest < self.now - self.state.timing.age_max();
+        late.then_some(Refusal::Late)
+    }
+
+    /// Whether an identity was recorded, and if so, whether it was accepted.
+    fn known(&mut self, id: Hash128) -> Option<bool> {
+        let here = self.fresh.get(&id).copied();
+        let live = here.or_else(|| self.memory.identity(id).map(|known| known.accepted));
+        live.or_else(|| self.in_runs(id, |run| run.identity(id)))
+    }
+
+    /// What is known of the newest generation of an object.
+    fn sighting(&mut self, place: Hash128) -> Option<Sighting> {
+        let here = self.sightings.get(&place).copied();
+        let live = here.or_else(|| self.memory.object(place));
+        live.or_else(|| self.in_runs(place, |run| run.object(place)))
+    }
+
+    /// Looks into the runs of the memory whose filter does not rule the entry out, newest first.
+    fn in_runs<T>(&mut self, entry: Hash128, look: impl Fn(&Fresh) -> Option<T>) -> Option<T> {
+        for run in self.memory.runs_with(entry) {
+            match self.inputs.found.runs.get(&run.name).map(|loaded| look(loaded)) {
+                Some(Some(found)) => return Some(found),
+                Some(None) => {}
+                None => {
+                    self.needs.insert(Need::SeenRun(run.name.clone()));
+                }
+            }
+        }
+        None
+    }
+
+    fn answer(&mut self, rules: &mut Arc<Rules>, item: Item<'_>, command: &Command) -> bool {
+        self.flush();
+        let answer = self.obey(rules, command);
+        let (ok, message) = answer.map_or_else(|text| (false, text), |text| (true, text));
+        self.decisions.push(Decision::Answered { command: item.event.id(), ok, message });
+        false
+    }
+
+    fn judge_object(&mut self, rules: &Rules, item: Item<'_>, change: &ObjectChange) -> bool {
+        let object = &change.object;
+        let refusal = match change.kind {
+            ObjectKind::Finalized => None,
+            ObjectKind::Deleted | ObjectKind::Archived => {
+                self.note_deletion(rules, object);
+                Some(Refusal::Deletion)
+            }
+            ObjectKind::MetadataUpdated => Some(Refusal::NotAnUpload),
+        };
+        if let Some(reason) = refusal {
+            self.refuse(None, Refused::new(reason), item);
+            return false;
+        }
+        let identical = !item.event.is_forced() && self.is_identical(object);
+        let concerned = |(_, rule): &Named<'_>| is_marker(rule, object) || rule.watches(object);
+        let verdicts = rules.triggers.iter().filter(concerned).map(|named| {
+            let verdict = self.admit_object(named, item.event, object, identical);
+            self.settle_verdict(named, item, verdict)
+        });
+        let verdicts: Vec<bool> = verdicts.collect();
+        let accepted = self.sum_up(&verdicts, item);
+        self.remember_object(object, accepted);
+        accepted
+    }
+
+    fn judge_message(&mut self, rules: &Rules, item: Item<'_>, message: &Message) -> bool {
+        let concerned = rules.triggers.iter().filter(|(_, rule)| rule.hears(message));
+        let verdicts = concerned.map(|named| {
+            let verdict = self.admit(named, item.event);
+            self.settle_verdict(named, item, verdict)
+        });
+        let verdicts: Vec<bool> = verdicts.collect();
+        self.sum_up(&verdicts, item)
+    }
+
+    /// Whether any trigger accepted the event; an event no trigger watches is refused as such.
+    fn sum_up(&mut self, verdicts: &[bool], item: Item<'_>) -> bool {
+        if verdicts.is_empty() {
+            self.refuse(None, Refused::new(Refusal::NoMatch), item);
+        }
+        verdicts.contains(&true)
+    }
+
+    /// Lets the batches that may hold a generation know that it is gone.
+    fn note_deletion(&mut self, rules: &Rules, object: &DataRef) {
+        self.flush();
+        let line = Line::Gone { uri: object.uri(), generation: object.generation.clone() };
+        for (name, _) in rules.triggers.iter().filter(|(_, rule)| rule.watches(object)) {
+            let open = self.state.triggers.get(name).map(|standing| standing.open.keys().copied());
+            for id in open.into_iter().flatten().collect::<Vec<_>>() {
+                self.joining.entry(id).or_default().push(line.clone());
+            }
+        }
+    }
+
+    fn is_identical(&mut self, object: &DataRef) -> bool {
+        let Some(checksum) = object.checksum.as_deref() else {
+            return false;
+        };
+        let known = self.sighting(object.place());
+        known.is_some_and(|known| known.accepted && known.checksum == checksum_hash(checksum))
+    }
+
+    fn remember_object(&mut self, object: &DataRef, accepted: bool) {
+        let Some(checksum) = object.checksum.as_deref().map(checksum_hash) else {
+            return;
+        };
+        let created = object.created.unwrap_or(self.now);
+        let place = object.place();
+        let known = self.sighting(place);
+        if known.is_some_and(|known| known.created > created) {
+            return;
+        }
+        let before = known.is_some_and(|known| known.checksum == checksum && known.accepted);
+        self.sightings
+            .insert(place, Sighting { place, checksum, created, accepted: accepted || before });
+    }
+
+    fn admit_object(
+        &self,
+        named: Named<'_>,
+        event: &Event,
+        object: &DataRef,
+        identical: bool,
+    ) -> Result<String, Refused> {
+        let (_, rule) = named;
+        if is_marker(rule, object) {
+            return Err(self.mark(named, event));
+        }
+        let matching = rule.object_match(object).ok_or(Refused::new(Refusal::NoMatch))?;
+        if object.size == Some(0) && !matching.zero_bytes {
+            return Err(Refused::new(Refusal::ZeroBytes));
+        }
+        if identical && !matching.identical {
+            return Err(Refused::new(Refusal::IdenticalBytes));
+        }
+        self.admit(named, event)
+    }
+
+    /// The key of the batch an event belongs to, or why it belongs to none.
+    fn admit(&self, named: Named<'_>, event: &Event) -> Result<String, Refused> {
+        let (_, rule) = named;
+        self.check_pause(named)?;
+        if rule.when.is_none() && rule.batch.by.is_none() {
+            return Ok(String::new());
+        }
+        let scope =
+            scope_of(event).map_err(|text| Refused::because(Refusal::FilterError, &text))?;
+        match rule.when.as_ref().map_or(Ok(true), |when| when.eval_bool(&scope)) {
+            Ok(true) => key_of(rule.batch.by.as_ref(), &scope),
+            Ok(false) => Err(Refused::new(Refusal::Filtered)),
+            Err(text) => Err(Refused::because(Refusal::FilterError, &text)),
+        }
+    }
+
+    fn check_pause(&self, (name, _): Named<'_>) -> Result<(), Refused> {
+        let paused = self.state.triggers.get(name).and_then(|standing| standing.paused);
+        match paused {
+            Some(PauseMode::Ignore) => Err(Refused::new(Refusal::Paused)),
+            Some(PauseMode::Hold) | None => Ok(()),
+        }
+    }
+
+    /// Says that an event is the marker of a batch, and of which.
+    fn mark(&self, named: Named<'_>, event: &Event) -> Refused {
+        let (_, rule) = named;
+        let scope = scope_of(event).map_err(|text| Refused::because(Refusal::KeyError, &text));
+        let key = self.check_pause(named).and(scope);
+        match key.and_then(|scope| key_of(rule.batch.by.as_ref(), &scope)) {
+            Ok(key) => {
+                Refused { reason: Refusal::Marker, detail: (!key.is_empty()).then_some(key) }
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    fn settle_verdict(
+        &mut self,
+        named: Named<'_>,
+        item: Item<'_>,
+        verdict: Result<String, Refused>,
+    ) -> bool {
+        match verdict {
+            Ok(key) => {
+                self.join(named, key, item);
+                true
+            }
+            Err(refused) => {
+                if refused.reason == Refusal::Marker {
+                    self.seal_marked(named, refused.detail.as_deref().unwrap_or_default());
+                }
+                self.refuse(Some(named.0), refused, item);
+                false
+            }
+        }
+    }
+
+    fn join(&mut self, (name, rule): Named<'_>, key: String, item: Item<'_>) {
+        let Some(member) = Member::of(item.event) else {
+            return;
+        };
+        let id = self.accepting((name, rule), &key);
+        let joined =
+            self.tally.joined.entry(id).or_insert_with(|| Joined::new(name, key, item.arrived));
+        joined.count += 1;
+        joined.bytes = joined.bytes.saturating_add(member.size.unwrap_or(0));
+        joined.first_at = joined.first_at.min(item.arrived);
+        joined.last_at = joined.last_at.max(item.arrived);
+        joined.events.add(item.segment, item.place);
+        self.joining.entry(id).or_default().push(Line::Member(member));
+        if rule.batch.each {
+            self.flush();
+            self.change_batch(id, BatchChange::Sealed(Seal::Each));
+        }
+    }
+
+    /// The batch that takes the next member, a new one where the last is full.
+    fn accepting(&mut self, (name, rule): Named<'_>, key: &str) -> BatchId {
+        let slot = (name.clone(), key.to_owned());
+        let standing = self.state.triggers.get(name);
+        let open = standing.and_then(|standing| standing.accepting.get(key)).copied();
+        if let Some(id) = self.tally.accepting.get(&slot).copied().or(open) {
+            let stored =
+                standing.and_then(|standing| standing.open.get(&id)).map_or(0, |batch| batch.count);
+            let count = stored + self.tally.joined.get(&id).map_or(0, |joined| joined.count);
+            if count < rule.batch.max_count {
+                return id;
+            }
+            self.flush();
+            self.change_batch(id, BatchChange::Sealed(Seal::Full));
+        }
+        let id = BatchId { seq: self.seq, index: self.opened };
+        self.opened += 1;
+        self.tally.accepting.insert(slot, id);
+        id
+    }
+
+    fn seal_marked(&mut self, (name, _): Named<'_>, key: &str) {
+        self.flush();
+        let standing = self.state.triggers.get(name);
+        if let Some(batch) = standing.and_then(|standing| standing.accepting.get(key).copied()) {
+            self.change_batch(batch, BatchChange::Sealed(Seal::Marker));
+        }
+    }
+
+    fn refuse(&mut self, trigger: Option<&str>, refused: Refused, item: Item<'_>) {
+        let key = (trigger.map(str::to_owned), refused.reason, refused.detail);
+        self.tally.refused.entry(key).or_default().add(item.segment, item.place);
+    }
+
+    /// Writes down what was gathered so far, so that what follows sees it.
+    fn flush(&mut self) {
+        let Tally { refused, joined, accepting: _ } = std::mem::take(&mut self.tally);
+        for (batch, joined) in joined {
+            let Joined { trigger, key, count, bytes, first_at, last_at, events } = joined;
+            self.decisions.push(Decision::Accepted { trigger: trigger.clone(), batch, events });
+            self.change_batch(
+                batch,
+                BatchChange::Joined { trigger, key, count, bytes, first_at, last_at },
+            );
+        }
+        for ((trigger, reason, detail), events) in refused {
+            self.decisions.push(Decision::Refused { trigger, reason, detail, events });
+        }
+    }
+}
+
+impl Refused {
+    fn new(reason: Refusal) -> Self {
+        Self { reason, detail: None }
+    }
+
+    fn because(reason: Refusal, text: &str) -> Self {
+        Self { reason, detail: Some(text.to_owned()) }
+    }
+}
+
+impl Joined {
+    fn new(trigger: &str, key: String, arrived: Timestamp) -> Self {
+        Self {
+            trigger: trigger.to_owned(),
+            key,
+            count: 0,
+            bytes: 0,
+            first_at: arrived,
+            last_at: arrived,
+            events: EventSet::default(),
+        }
+    }
+}
+
+fn is_marker(rule: &Trigger, object: &DataRef) -> bool {
+    rule.batch.until.as_ref().is_some_and(|until| until.matches(object))
+}
+
+fn checksum_hash(checksum: &str) -> u64 {
+    (hash128([checksum]).0 >> 64) as u64
+}
+
+fn key_of(by: Option<&Expression>, scope: &Scope) -> Result<String, Refused> {
+    let Some(by) = by else {
+        return Ok(String::new());
+    };
+    let value = by.eval(scope).map_err(|text| Refused::because(Refusal::KeyError, &text))?;
+    let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match key.len() <= BATCH_KEY_BYTES_MAX {
+        true => Ok(key),
+        false => Err(Refused::because(Refusal::KeyError, "the key is too long")),
+    }
+}

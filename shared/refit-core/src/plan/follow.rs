@@ -1,0 +1,331 @@
+//! What becomes of runs: answers of services, retries, time-outs, abandoned keys.
+
+use serde_json::Value;
+
+use super::{Desk, Observation, Outcome};
+use crate::commit::{AttemptChange, BatchChange, RunChange};
+use crate::key::RunKey;
+use crate::policy::budget_is_full;
+use crate::rules::{Idempotency, OnUnknown, Rules, Trigger};
+use crate::run::{Attempt, Cancel, ExternalRun, Finished, Phase, Run};
+use crate::state::BatchId;
+use crate::time::{Span, Timestamp};
+use crate::timing::{COMMIT_LAUNCHES_MAX, FINISHED_RUNS_MAX};
+
+impl Desk<'_> {
+    /// Takes in what was observed, then moves every run on as far as it goes.
+    pub(super) fn follow(&mut self, rules: &Rules) {
+        for observation in self.inputs.observations {
+            self.observe(rules, observation);
+        }
+        let runs: Vec<BatchId> = self.state.runs.keys().copied().collect();
+        for batch in runs {
+            self.advance(rules, batch);
+        }
+        self.archive();
+    }
+
+    fn observe(&mut self, rules: &Rules, observation: &Observation) {
+        let Observation { batch, attempt: number, outcome } = observation;
+        let Some(run) = self.state.runs.get(batch) else { return };
+        let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
+        match outcome {
+            Outcome::Started(external) => self.appeared(*batch, &attempt, external, true),
+            Outcome::Found(external) => self.appeared(*batch, &attempt, external, false),
+            Outcome::Status { phase, message } => {
+                self.report(*batch, &attempt, *phase, message.clone())
+            }
+            Outcome::Vanished => self.vanished(*batch, &attempt),
+            Outcome::NotStarted { .. }
+            | Outcome::Rejected(_)
+            | Outcome::Unclear(_)
+            | Outcome::Absent
+            | Outcome::NoLookUp => {
+                if attempt.phase == Phase::Launching {
+                    self.not_started(rules, *batch, &attempt, outcome);
+                }
+            }
+        }
+    }
+
+    /// The service has the run of this attempt. An abandoned key that has no successor yet is taken back.
+    fn appeared(&mut self, run: BatchId, attempt: &Attempt, external: &ExternalRun, created: bool) {
+        let is_last = |run: &Run| run.is_active() && run.attempt().number == attempt.number;
+        let is_last = self.state.runs.get(&run).is_some_and(is_last);
+        let external = external.clone();
+        match attempt.phase {
+            Phase::Launching | Phase::Uncertain => {
+                self.change_attempt(
+                    run,
+                    attempt.number,
+                    AttemptChange::Started { external, created },
+                );
+            }
+            Phase::Abandoned if is_last => {
+                self.change_attempt(
+                    run,
+                    attempt.number,
+                    AttemptChange::Started { external, created },
+                );
+            }
+            Phase::Abandoned if attempt.external.is_none() => {
+                self.change_attempt(run, attempt.number, AttemptChange::LateTwin(external));
+            }
+            Phase::Abandoned
+            | Phase::Pending
+            | Phase::Running
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Cancelled
+            | Phase::TimedOut => {}
+        }
+    }
+
+    fn not_started(&mut self, rules: &Rules, run: BatchId, attempt: &Attempt, outcome: &Outcome) {
+        let number = attempt.number;
+        let change = match outcome {
+            Outcome::NotStarted { after, message } => {
+                let wait = self.state.timing.backoff(attempt.refused_calls);
+                let until = self.now + after.unwrap_or(wait).max(wait);
+                AttemptChange::Postponed { until, message: message.clone() }
+            }
+            Outcome::Rejected(message) => {
+                AttemptChange::Ended { phase: Phase::Failed, message: Some(message.clone()) }
+            }
+            Outcome::Unclear(message) if attempt.message.as_ref() == Some(message) => return,
+            Outcome::Unclear(message) => AttemptChange::Unclear(message.clone()),
+            Outcome::NoLookUp => {
+                AttemptChange::Uncertain("the service cannot say whether it started".to_owned())
+            }
+            Outcome::Absent => return self.absent(rules, run, attempt),
+            Outcome::Started(_)
+            | Outcome::Found(_)
+            | Outcome::Status { .. }
+            | Outcome::Vanished => return,
+        };
+        self.change_attempt(run, number, change);
+    }
+
+    /// A look-up after the lease found nothing.
+    fn absent(&mut self, rules: &Rules, id: BatchId, attempt: &Attempt) {
+        let Some(run) = self.state.runs.get(&id) else { return };
+        if run.profile.class == Idempotency::A && run.cancel.is_none() {
+            return self.retake(id, attempt.number);
+        }
+        let on_unknown = rules.triggers.get(&run.trigger).map(|rule| rule.on_unknown);
+        let change = match attempt.empty_since {
+            None => AttemptChange::LookedUp,
+            Some(since) if self.now < since + self.state.timing.settle => return,
+            Some(_) => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
+                OnUnknown::Relaunch => {
+                    AttemptChange::Abandoned(self.now + self.state.timing.watch())
+                }
+                OnUnknown::Ask => AttemptChange::Uncertain("two look-ups found nothing".to_owned()),
+            },
+        };
+        self.change_attempt(id, attempt.number, change);
+    }
+
+    /// The same call may be made again, by the writer of this commit.
+    fn retake(&mut self, run: BatchId, attempt: u32) {
+        if self.launched < COMMIT_LAUNCHES_MAX {
+            self.launched += 1;
+            self.change_attempt(run, attempt, AttemptChange::Retaken);
+        }
+    }
+
+    /// The service says how a run stands.
+    fn report(&mut self, run: BatchId, attempt: &Attempt, phase: Phase, message: Option<String>) {
+        let news =
+            attempt.phase != phase || attempt.message != message || attempt.empty_since.is_some();
+        let change = match attempt.phase {
+            Phase::Abandoned if phase.is_terminal() => AttemptChange::Unwatched,
+            Phase::Pending | Phase::Running if phase.is_terminal() => {
+                let cancel = self.state.runs.get(&run).and_then(|run| run.cancel.as_ref());
+                AttemptChange::Ended { phase: ended_phase(phase, cancel), message }
+            }
+            Phase::Pending | Phase::Running if news => AttemptChange::Progressed { phase, message },
+            Phase::Launching
+            | Phase::Pending
+            | Phase::Running
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Cancelled
+            | Phase::TimedOut
+            | Phase::Abandoned
+            | Phase::Uncertain => return,
+        };
+        self.change_attempt(run, attempt.number, change);
+    }
+
+    /// A run the service had is gone: believed only when it stays so.
+    fn vanished(&mut self, run: BatchId, attempt: &Attempt) {
+        let change = match (attempt.phase, attempt.empty_since) {
+            (Phase::Abandoned, _) => AttemptChange::Unwatched,
+            (Phase::Pending | Phase::Running, None) => AttemptChange::LookedUp,
+            (Phase::Pending | Phase::Running, Some(since))
+                if self.now >= since + self.state.timing.settle =>
+            {
+                let message = Some("the service no longer knows the run".to_owned());
+                AttemptChange::Ended { phase: Phase::Failed, message }
+            }
+            _ => return,
+        };
+        self.change_attempt(run, attempt.number, change);
+    }
+
+    fn advance(&mut self, rules: &Rules, batch: BatchId) {
+        let Some(run) = self.state.runs.get(&batch).cloned() else {
+            return;
+        };
+        self.unwatch(&run);
+        if !run.is_active() {
+            return;
+        }
+        let attempt = run.attempt();
+        match attempt.phase {
+            Phase::Launching => self.advance_launching(&run, attempt),
+            Phase::Pending | Phase::Running => self.advance_live(rules, &run, attempt),
+            Phase::Uncertain => {}
+            Phase::Succeeded | Phase::Cancelled => self.over(&run, attempt.phase),
+            Phase::Failed | Phase::TimedOut | Phase::Abandoned => self.retry(rules, &run, attempt),
+        }
+    }
+
+    /// Stops looking up abandoned keys whose time is over.
+    fn unwatch(&mut self, run: &Run) {
+        for attempt in &run.attempts {
+            let over = attempt
+                .watch_until
+                .filter(|until| attempt.external.is_none() && self.now >= *until);
+            if over.is_some() {
+                self.change_attempt(run.batch, attempt.number, AttemptChange::Unwatched);
+            }
+        }
+    }
+
+    fn advance_launching(&mut self, run: &Run, attempt: &Attempt) {
+        let Some(not_before) = attempt.not_before else {
+            return;
+        };
+        let (batch, number) = (run.batch, attempt.number);
+        if run.cancel.is_some() {
+            let message = Some("cancelled before it was started".to_owned());
+            let change = AttemptChange::Ended { phase: Phase::Cancelled, message };
+            self.change_attempt(batch, number, change);
+            self.over(run, Phase::Cancelled);
+        } else if self.now >= not_before {
+            self.retake(batch, number);
+        } else {
+            self.wake(not_before);
+        }
+    }
+
+    fn advance_live(&mut self, rules: &Rules, run: &Run, attempt: &Attempt) {
+        let rule = rules.triggers.get(&run.trigger);
+        let timeout = rule.map_or(Span::days(1), |rule| rule.timeout);
+        let Some(started) = attempt.started_at.filter(|_| run.cancel.is_none()) else {
+            return;
+        };
+        if self.now >= started + timeout {
+            self.change_run(run.batch, RunChange::CancelAsked(Cancel::TimedOut));
+        } else {
+            self.wake(started + timeout);
+        }
+    }
+
+    /// A failed, timed-out or abandoned attempt is followed by another, or by the end of the run.
+    fn retry(&mut self, rules: &Rules, run: &Run, attempt: &Attempt) {
+        let rule = rules.triggers.get(&run.trigger);
+        let asked = matches!(run.cancel, Some(Cancel::Asked | Cancel::ReplacedBy(_)));
+        let (Some(rule), false) = (rule, asked || is_refused(attempt)) else {
+            let phase = if asked { Phase::Cancelled } else { final_phase(attempt.phase) };
+            return self.over(run, phase);
+        };
+        let Some(due) = self.next_attempt_at(rule, run, attempt) else {
+            return self.over(run, final_phase(attempt.phase));
+        };
+        if self.now < due || self.launched >= COMMIT_LAUNCHES_MAX {
+            return self.wake(due);
+        }
+        let number = attempt.number + 1;
+        let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), number);
+        let parameters = with_key(&attempt.parameters, attempt.key, key);
+        self.intend(run.batch, number, key, parameters);
+    }
+
+    /// When another attempt may be made; none if there is none left.
+    fn next_attempt_at(&self, rule: &Trigger, run: &Run, attempt: &Attempt) -> Option<Timestamp> {
+        let ended = attempt.ended_at.unwrap_or(self.now);
+        let tried = run.attempts.iter().filter(|attempt| attempt.phase != Phase::Abandoned).count();
+        let tried = u32::try_from(tried).unwrap_or(u32::MAX);
+        let waited = match attempt.phase == Phase::Abandoned {
+            true => ended,
+            false if tried >= rule.retry.attempts => return None,
+            false => ended + rule.retry.wait(tried + 1),
+        };
+        let standing = self.state.triggers.get(&run.trigger)?;
+        let free = budget_is_full(self.now, rule, standing);
+        Some(free.map_or(waited, |free| free.max(waited)))
+    }
+
+    /// Nothing more will be tried; a batch that replaces the run takes its members over.
+    fn over(&mut self, run: &Run, phase: Phase) {
+        let batch = run.batch;
+        let finished = Finished { phase, at: self.now };
+        self.change_run(batch, RunChange::Finished(finished));
+        let Some(Cancel::ReplacedBy(to)) = run.cancel else {
+            return;
+        };
+        if phase != Phase::Succeeded && self.state.open_batch(to).is_some() {
+            self.change_batch(batch, BatchChange::MovedTo(to));
+        }
+    }
+
+    /// Lets go of all but the last finished runs of each trigger.
+    fn archive(&mut self) {
+        let names: Vec<String> = self.state.triggers.keys().cloned().collect();
+        for name in names {
+            let over = self
+                .state
+                .runs
+                .values()
+                .filter(|run| run.trigger == name && !run.is_active() && !run.is_watched());
+            let over: Vec<BatchId> = over.map(|run| run.batch).collect();
+            let excess = over.len().saturating_sub(FINISHED_RUNS_MAX);
+            for batch in over.into_iter().take(excess) {
+                self.change_run(batch, RunChange::Archived);
+            }
+        }
+    }
+}
+
+/// How an attempt that was to be cancelled ended: a service may call it failed.
+fn ended_phase(phase: Phase, cancel: Option<&Cancel>) -> Phase {
+    match (phase, cancel) {
+        (Phase::Failed | Phase::Cancelled, Some(Cancel::TimedOut)) => Phase::TimedOut,
+        (Phase::Failed | Phase::Cancelled, Some(_)) => Phase::Cancelled,
+        _ => phase,
+    }
+}
+
+/// Whether the service refused the start for good, so that another attempt would end alike.
+fn is_refused(attempt: &Attempt) -> bool {
+    attempt.phase == Phase::Failed && attempt.started_at.is_none()
+}
+
+fn final_phase(phase: Phase) -> Phase {
+    if phase == Phase::Abandoned { Phase::Failed } else { phase }
+}
+
+/// The parameters of a retry: the same, but for the key of the run in them.
+fn with_key(parameters: &Value, old: RunKey, new: RunKey) -> Value {
+    match parameters {
+        Value::String(text) => Value::String(text.replace(&old.to_string(), &new.to_string())),
+        Value::Array(items) => items.iter().map(|item| with_key(item, old, new)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, item)| (name.clone(), with_key(item, old, new))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => parameters.clone(),
+    }
+}

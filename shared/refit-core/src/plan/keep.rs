@@ -1,0 +1,136 @@
+//! What keeps the state small and the ledger findable: stored lines, merged parts, marks, the memory.
+
+use std::collections::BTreeMap;
+
+use super::Desk;
+use crate::commit::{BatchChange, Change, InboxChange, MemoryChange, TriggerChange};
+use crate::key::sha256_hex;
+use crate::member::{Line, PartLine, part};
+use crate::memory::SeenRun;
+use crate::rules::Rules;
+use crate::state::{BatchId, PartRef};
+use crate::time::{Span, Timestamp};
+use crate::timing::{BATCH_PARTS_MAX, MEMORY_LIVE_MAX};
+
+impl Desk<'_> {
+    /// Writes down what must outlive this commit.
+    pub(super) fn keep(&mut self, rules: &Rules) {
+        self.merge_parts();
+        self.store_lines();
+        self.forget_launches(rules);
+        self.keep_deleted();
+        self.keep_memory();
+        self.keep_marks();
+    }
+
+    /// A batch of too many parts gets one that holds all its lines; at most one batch per commit.
+    fn merge_parts(&mut self) {
+        let standings = self.state.triggers.iter();
+        let batches = standings
+            .flat_map(|(name, standing)| standing.open.iter().map(move |open| (name, open)));
+        let scattered = batches.filter(|(_, (_, batch))| batch.parts.len() >= BATCH_PARTS_MAX);
+        let first = scattered.map(|(name, (id, batch))| (name.clone(), *id, batch.count)).next();
+        let Some((name, id, count)) = first else {
+            return;
+        };
+        let Some(mut lines) = self.stored_lines(&name, id) else {
+            return;
+        };
+        lines.extend(self.joining.remove(&id).into_iter().flatten());
+        let lines: Vec<PartLine> =
+            lines.into_iter().map(|line| PartLine { batch: id, line }).collect();
+        let part = PartRef { name: self.store_part(&lines), batch: Some(id), count };
+        self.change_batch(id, BatchChange::Merged(part));
+    }
+
+    /// One part holds the lines of every batch that stays open.
+    fn store_lines(&mut self) {
+        let joining = std::mem::take(&mut self.joining);
+        let open = joining.into_iter().filter(|(id, _)| self.state.open_batch(*id).is_some());
+        let lines: Vec<PartLine> = open
+            .flat_map(|(batch, lines)| lines.into_iter().map(move |line| PartLine { batch, line }))
+            .collect();
+        if lines.is_empty() {
+            return;
+        }
+        let mut batches = BTreeMap::<BatchId, u64>::new();
+        for line in &lines {
+            *batches.entry(line.batch).or_default() +=
+                u64::from(matches!(line.line, Line::Member(_)));
+        }
+        let part = self.store_part(&lines);
+        self.record(Change::Stored { part, batches });
+    }
+
+    fn store_part(&mut self, lines: &[PartLine]) -> String {
+        let content = part(lines);
+        let name = format!("parts/{:020}-{}", self.seq, sha256_hex(&content));
+        self.objects.push((name.clone(), content));
+        name
+    }
+
+    /// Launches no budget looks at any more are dropped, a few at a time.
+    fn forget_launches(&mut self, rules: &Rules) {
+        let ruled = self
+            .state
+            .triggers
+            .iter()
+            .filter_map(|(name, standing)| Some((name, standing, rules.triggers.get(name)?)));
+        let old = ruled.filter_map(|(name, standing, rule)| {
+            let before = self.now - rule.budget.per;
+            let excess = standing.launches.len().saturating_sub(rule.budget.runs as usize) >= 64;
+            let first = standing.launches.first().filter(|first| excess && **first < before)?;
+            Some((name.clone(), before.max(*first)))
+        });
+        for (trigger, before) in old.collect::<Vec<_>>() {
+            self.change_trigger(&trigger, TriggerChange::LaunchesForgotten(before));
+        }
+    }
+
+    fn keep_deleted(&mut self) {
+        let deleted = self.inputs.deleted;
+        if !deleted.retired.is_empty() {
+            self.record(Change::Memory(MemoryChange::Deleted(deleted.retired.clone())));
+        }
+        if let Some(before) = deleted.marks_before {
+            self.record(Change::Inbox(InboxChange::DeleteDone(before)));
+        }
+    }
+
+    fn keep_memory(&mut self) {
+        let window = self.state.timing.window;
+        let before = (self.now - window).day();
+        let last_day = self.state.now.day();
+        if !self.changes.is_empty() && self.now.day() != last_day {
+            self.record(Change::Memory(MemoryChange::Forgotten(before)));
+        }
+        if self.memory.len() > MEMORY_LIVE_MAX
+            && let Some(last) = self.memory.newest()
+        {
+            let entries = self.memory.until(last);
+            let content = serde_json::to_vec(&entries).expect("the memory has string keys");
+            let name = format!("seen/{:020}-{}", self.seq, sha256_hex(&content));
+            self.objects.push((name.clone(), content));
+            let run = SeenRun { name, last, filter: entries.filter() };
+            self.record(Change::Memory(MemoryChange::Spilled(run)));
+        }
+    }
+
+    /// The marks go with every commit; alone they are worth one only after a long listing, or once a day.
+    fn keep_marks(&mut self) {
+        let listing = self.inputs.listing;
+        let marks = &self.state.marks;
+        let moved =
+            listing.fast > marks.fast || listing.full > marks.full || listing.fast < marks.fast;
+        let daily = marks.delete.last().is_none_or(|(set, _)| self.now >= *set + Span::days(1));
+        let mark = listing.full - self.state.timing.grace;
+        let worth = !self.changes.is_empty() || !self.inputs.segments.is_empty() || listing.long;
+        if moved && worth {
+            let (fast, full) = (listing.fast, listing.full);
+            self.record(Change::Inbox(InboxChange::Listed { fast, full }));
+            if daily && listing.full > Timestamp::EPOCH {
+                self.record(Change::Inbox(InboxChange::DeleteBelow(mark)));
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Which batches become runs.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Desk, Need, Parameter, ParameterKind, Prepared};
+use crate::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
+use crate::key::{Hash128, RunKey, hash128, sha256_hex};
+use crate::member::{Line, Member, Settled, common_prefix, manifest, settle};
+use crate::policy::{Case, judge};
+use crate::reason::Hold;
+use crate::rules::{Overlap, Rules, Trigger};
+use crate::run::{BatchFacts, Cancel};
+use crate::scope::RunFacts;
+use crate::state::{Batch, BatchId, Held, Seal, Trouble};
+use crate::template::Template;
+use crate::timing::{COMMIT_LAUNCHES_MAX, PARAMETERS_BYTES_MAX};
+
+impl Desk<'_> {
+    /// Judges every open batch, and starts those nothing holds.
+    pub(super) fn launch(&mut self, rules: &Rules) {
+        let open = self
+            .state
+            .triggers
+            .iter()
+            .flat_map(|(name, standing)| standing.open.keys().map(|id| (name.clone(), *id)));
+        for (name, id) in open.collect::<Vec<_>>() {
+            match rules.triggers.get(&name) {
+                Some(rule) => self.judge_batch(&name, rule, rules, id),
+                None => self.hold(&name, id, Held { reason: Hold::TriggerRemoved, until: None }),
+            }
+        }
+    }
+
+    fn judge_batch(&mut self, name: &str, rule: &Trigger, rules: &Rules, id: BatchId) {
+        let Some(standing) = self.state.triggers.get(name) else {
+            return;
+        };
+        let Some(batch) = standing.open.get(&id) else {
+            return;
+        };
+        let active = self.state.active_runs(name).count();
+        let held = judge(&Case { now: self.now, rule, standing, batch, active });
+        match held {
+            Some(held) => {
+                self.act_on_overlap(name, rule, id, held.reason);
+                self.hold(name, id, held);
+            }
+            None if self.launched >= COMMIT_LAUNCHES_MAX => {
+                self.hold(name, id, Held { reason: Hold::PassLimit, until: Some(self.now) });
+            }
+            None => self.start(name, rule, rules, id),
+        }
+    }
+
+    /// A due batch behind an active run joins the line, or ends the run.
+    fn act_on_overlap(&mut self, name: &str, rule: &Trigger, id: BatchId, reason: Hold) {
+        match (reason, rule.overlap) {
+            (Hold::ActiveRun, Overlap::Queue(places)) => self.queue(name, id, places),
+            (Hold::Replacing, _) => {
+                let active: Vec<BatchId> = self
+                    .state
+                    .active_runs(name)
+                    .filter(|run| run.cancel.is_none())
+                    .map(|run| run.batch)
+                    .collect();
+                for batch in active {
+                    self.change_run(batch, RunChange::CancelAsked(Cancel::ReplacedBy(id)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn queue(&mut self, name: &str, id: BatchId, places: u32) {
+        let Some(standing) = self.state.triggers.get(name) else {
+            return;
+        };
+        let queued = standing.open.values().filter(|batch| batch.sealed.is_some()).count();
+        let waits = standing.open.get(&id).is_some_and(|batch| batch.sealed.is_none());
+        if waits && queued < places as usize {
+            self.change_batch(id, BatchChange::Sealed(Seal::Queued));
+        }
+    }
+
+    /// Writes down why a batch waits, where it is not known yet.
+    fn hold(&mut self, name: &str, id: BatchId, held: Held) {
+        held.until.into_iter().for_each(|until| self.wake(until));
+        let known = self.state.triggers.get(name).and_then(|standing| standing.open.get(&id)?.held);
+        if known != Some(held) {
+            self.holdings.push(Change::Batch { batch: id, change: BatchChange::Holding(held) });
+        }
+    }
+
+    fn start(&mut self, name: &str, rule: &Trigger, rules: &Rules, id: BatchId) {
+        let Some(members) = self.members_of(name, id) else {
+            return;
+        };
+        if members.members.is_empty() {
+            self.joining.remove(&id);
+            self.change_batch(id, BatchChange::Emptied);
+            return;
+        }
+        let slot = (rules.revision.clone(), name.to_owned());
+        let Some(prepared) = self.inputs.found.prepared.get(&slot) else {
+            let (revision, trigger) = slot;
+            self.needs.insert(Need::Prepared { revision, trigger });
+            return;
+        };
+        let Some(profile) = rules.services.get(&rule.run.service).copied() else {
+            return self.trouble(name, id, format!("unknown service: name=`{}`", rule.run.service));
+        };
+        let outcome = prepared.as_ref().map_err(String::clone).and_then(|prepared| {
+            let launch = self.prepare_launch(name, rule, prepared, id, &members)?;
+            Ok((launch, prepared.target.clone()))
+        });
+        let (launch, target) = match outcome {
+            Ok(ready) => ready,
+            Err(message) => return self.trouble(name, id, message),
+        };
+        self.close(Closed {
+            batch: id,
+            trigger: name.to_owned(),
+            manifest: launch.manifest.0.clone(),
+            facts: launch.facts,
+            service: rule.run.service.clone(),
+            profile,
+            target,
+            cache: rule.run.cache,
+        });
+        self.objects.push(launch.manifest);
+        self.closing.extend(members.members.iter().flat_map(entries));
+        self.intend(id, 1, launch.key, launch.parameters);
+    }
+
+    /// The members a batch would close with; `None` where its stored lines must be read first.
+    fn members_of(&mut self, name: &str, id: BatchId) -> Option<Settled> {
+        let mut lines = self.stored_lines(name, id)?;
+        lines.extend(self.joining.get(&id).into_iter().flatten().cloned());
+        Some(settle(lines))
+    }
+
+    /// The stored lines of a batch. One that took over others by this commit is read by the next.
+    pub(super) fn stored_lines(&mut self, name: &str, id: BatchId) -> Option<Vec<Line>> {
+        let parts = &self.state.triggers.get(name)?.open.get(&id)?.parts;
+        if parts.is_empty() {
+            return Some(Vec::new());
+        }
+        if self.before.open_batch(id).is_none_or(|(_, batch)| batch.parts != *parts) {
+            self.wake(self.now);
+            return None;
+        }
+        let found = self.inputs.found.lines.get(&id).cloned();
+        if found.is_none() {
+            self.needs.insert(Need::Lines(id));
+        }
+        found
+    }
+
+    fn prepare_launch(
+        &self,
+        name: &str,
+        rule: &Trigger,
+        prepared: &Prepared,
+        id: BatchId,
+        settled: &Settled,
+    ) -> Result<Launch, String> {
+        let standing = self.state.triggers.get(name).ok_or("the trigger is gone")?;
+        let batch = standing.open.get(&id).ok_or("the batch is gone")?;
+        let content = manifest(&settled.members);
+        let manifest =
+            (format!("manifests/{:020}-{}.jsonl", self.seq, sha256_hex(&content)), content);
+        let facts = facts_of(batch, settled);
+        let key = RunKey::new(&self.state.ledger, name, &id.to_string(), 1);
+        let uri = format!("{}/{}", self.inputs.root, manifest.0);
+        let looked_at = looks_at_members(rule).then_some(settled.members.as_slice());
+        let run = RunFacts {
+            trigger: name,
+            key: &batch.key,
+            manifest: &uri,
+            facts: &facts,
+            members: looked_at,
+            run: key,
+        };
+        let parameters = parameters(rule, prepared, &run)?;
+        Ok(Launch { manifest, facts, key, parameters })
+    }
+
+    fn close(&mut self, closed: Closed) {
+        self.joining.remove(&closed.batch);
+        if self
+            .state
+            .triggers
+            .get(&closed.trigger)
+            .is_some_and(|standing| standing.trouble.is_some())
+        {
+            self.change_trigger(&closed.trigger, TriggerChange::Untroubled);
+        }
+        self.record(Change::Closed(Box::new(closed)));
+    }
+
+    pub(super) fn intend(&mut self, batch: BatchId, attempt: u32, key: RunKey, parameters: Value) {
+        let digest = sha256_hex(parameters.to_string().as_bytes());
+        self.launched += 1;
+        self.change_attempt(batch, attempt, AttemptChange::Intended { key, digest, parameters });
+    }
+
+    fn trouble(&mut self, name: &str, id: BatchId, message: String) {
+        let known = self.state.triggers.get(name).and_then(|standing| standing.trouble.as_ref());
+        let failures = known.map_or(0, |trouble| trouble.failures) + 1;
+        let until = self.now + self.state.timing.backoff(failures);
+        let trouble = Trouble { message, failures, until };
+        self.change_trigger(name, TriggerChange::Troubled(trouble));
+        self.hold(name, id, Held { reason: Hold::Unprepared, until: Some(until) });
+    }
+}
+
+/// Everything a launch needs, computed before anything is changed.
+struct Launch {
+    manifest: (String, Vec<u8>),
+    facts: BatchFacts,
+    key: RunKey,
+    parameters: Value,
+}
+
+fn facts_of(batch: &Batch, settled: &Settled) -> BatchFacts {
+    BatchFacts {
+        count: settled.members.len() as u64,
+        bytes: settled.members.iter().filter_map(|member| member.size).fold(0, u64::saturating_add),
+        prefix: common_prefix(&settled.members),
+        superseded: settled.superseded,
+        gone: settled.gone,
+        joined: batch.count,
+        opened_at: batch.opened_at,
+    }
+}
+
+/// The hashes a member is found by: its event, and the URI of its object.
+fn entries(member: &Member) -> impl Iterator<Item = Hash128> {
+    let uri = member.uri.as_deref().map(|uri| hash128([uri]));
+    std::iter::once(member.event).chain(uri)
+}
+
+fn looks_at_members(rule: &Trigger) -> bool {
+    let looks = |template: &Template| template.uses("batch", "uris") || template.mentions("member");
+    rule.run.parameters.values().any(looks)
+}
+
+/// The parameters of an attempt, of the types the pipeline declares.
+pub(super) fn parameters(
+    rule: &Trigger,
+    prepared: &Prepared,
+    run: &RunFacts<'_>,
+) -> Result<Value, String> {
+    let scope = run.scope()?;
+    let mut values = Map::new();
+    for (name, template) in &rule.run.parameters {
+        let value =
+            template.render(&scope).map_err(|text| format!("{text}: parameter=`{name}`"))?;
+        values.insert(name.clone(), value);
+    }
+    if let Some(declared) = &prepared.parameters {
+        check_types(&values, declared)?;
+    }
+    let values = Value::Object(values);
+    match values.to_string().len() <= PARAMETERS_BYTES_MAX {
+        true => Ok(values),
+        false => Err(format!("the parameters are larger than {PARAMETERS_BYTES_MAX} bytes")),
+    }
+}
+
+fn check_types(
+    values: &Map<String, Value>,
+    declared: &BTreeMap<String, Parameter>,
+) -> Result<(), String> {
+    for (name, value) in values {
+        let parameter = declared.get(name).ok_or_else(|| {
+            let known = declared.keys().cloned().collect::<Vec<_>>().join(", ");
+            format!("the pipeline has no such parameter: parameter=`{name}`, known=`{known}`")
+        })?;
+        if !fits(value, parameter.kind) {
+            let kind = parameter.kind;
+            return Err(format!(
+                "the pipeline wants another type: parameter=`{name}`, type=`{kind:?}`, value=`{value}`"
+            ));
+        }
+    }
+    let missing = declared
+        .iter()
+        .find(|(name, parameter)| !parameter.optional && !values.contains_key(*name));
+    missing.map_or(Ok(()), |(name, _)| {
+        Err(format!("the pipeline wants a parameter: parameter=`{name}`"))
+    })
+}
+
+fn fits(value: &Value, kind: ParameterKind) -> bool {
+    match kind {
+        ParameterKind::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        ParameterKind::Double => value.is_number(),
+        ParameterKind::String => value.is_string(),
+        ParameterKind::Boolean => value.is_boolean(),
+        ParameterKind::List => value.is_array(),
+        ParameterKind::Struct => value.is_object(),
+        ParameterKind::Any => true,
+    }
+}

@@ -1,0 +1,59 @@
+//! The reasons to hold a batch, each in a file of its own, in the order they are judged.
+//!
+//! The first that holds is the stated reason, with the time at which the batch is judged again. Adding one is
+//! one file and one row of [`ALL`].
+
+mod ask;
+mod budget;
+mod cooldown;
+mod min;
+mod overlap;
+mod pause;
+mod quiet;
+mod trouble;
+
+use crate::rules::Trigger;
+use crate::state::{Batch, Held, Standing};
+use crate::time::Timestamp;
+
+/// A batch to be judged, with everything its fate depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The time of the commit.
+    pub now: Timestamp,
+    /// The rule of its trigger.
+    pub rule: &'a Trigger,
+    /// How its trigger stands.
+    pub standing: &'a Standing,
+    /// The batch.
+    pub batch: &'a Batch,
+    /// Runs of the trigger that are not over.
+    pub active: usize,
+}
+
+/// Says why a batch is held, if this policy holds it.
+pub type Policy = fn(&Case<'_>) -> Option<Held>;
+
+/// Every policy, in order of judgement.
+pub const ALL: &[Policy] = &[
+    ask::judge,
+    pause::judge,
+    min::judge,
+    quiet::judge,
+    trouble::judge,
+    cooldown::judge,
+    budget::judge,
+    overlap::judge,
+];
+
+/// The first reason to hold the batch; none if it may start a run.
+#[must_use]
+pub fn judge(case: &Case<'_>) -> Option<Held> {
+    ALL.iter().find_map(|policy| policy(case))
+}
+
+/// Whether the budget has room for one more attempt, and if not, from when.
+#[must_use]
+pub fn budget_is_full(now: Timestamp, rule: &Trigger, standing: &Standing) -> Option<Timestamp> {
+    budget::full_until(now, rule, standing)
+}

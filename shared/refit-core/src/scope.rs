@@ -1,0 +1,126 @@
+//! What expressions may look at.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::event::{DataRef, Event, Fact};
+use crate::expression::Scope;
+use crate::key::RunKey;
+use crate::member::Member;
+use crate::run::BatchFacts;
+
+/// Variables of `when` and `batch.by` of a trigger on objects.
+pub const OBJECT_VARIABLES: &[&str] = &["event", "object"];
+/// Variables of `when` and `batch.by` of a trigger on messages alone.
+pub const MESSAGE_VARIABLES: &[&str] = &["event"];
+/// Variables of parameters.
+pub const RUN_VARIABLES: &[&str] = &["batch", "run", "trigger"];
+/// Variables of parameters where every event is a batch of its own.
+pub const EACH_VARIABLES: &[&str] = &["batch", "run", "trigger", "member"];
+
+/// The scope of `when` and `batch.by`.
+///
+/// # Errors
+/// The event is too large to look at.
+pub fn scope_of(event: &Event) -> Result<Scope, String> {
+    let object = match &event.fact {
+        Fact::Object(change) => Some(object_value(&change.object)),
+        Fact::Message(_) | Fact::Command(_) | Fact::Invalid(_) => None,
+    };
+    let variables = [("event", Some(event_value(event))), ("object", object)];
+    let present = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Scope::new(present.collect())
+}
+
+/// What the parameters of a run are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFacts<'a> {
+    /// The trigger.
+    pub trigger: &'a str,
+    /// The key of the batch.
+    pub key: &'a str,
+    /// The URI of the manifest.
+    pub manifest: &'a str,
+    /// What is in it.
+    pub facts: &'a BatchFacts,
+    /// The members, where the parameters look at them.
+    pub members: Option<&'a [Member]>,
+    /// The identity of the attempt.
+    pub run: RunKey,
+}
+
+impl RunFacts<'_> {
+    /// The scope of parameters.
+    ///
+    /// # Errors
+    /// There are too many members to be looked at.
+    pub fn scope(&self) -> Result<Scope, String> {
+        let mut batch = json!({
+            "manifest": self.manifest,
+            "count": self.facts.count,
+            "bytes": self.facts.bytes,
+            "key": self.key,
+            "prefix": self.facts.prefix,
+        });
+        let mut member = None;
+        if let Some(members) = self.members {
+            let uris: Vec<&str> =
+                members.iter().filter_map(|member| member.uri.as_deref()).collect();
+            batch["uris"] = json!(uris);
+            member = members.first().map(|member| json!(member));
+        }
+        let mut variables = BTreeMap::from([
+            ("batch", batch),
+            ("run", json!({"key": self.run.to_string()})),
+            ("trigger", json!({"name": self.trigger})),
+        ]);
+        variables.extend(member.map(|member| ("member", member)));
+        Scope::new(variables)
+    }
+}
+
+/// The variable `object`.
+fn object_value(object: &DataRef) -> Value {
+    let optional = [
+        ("generation", object.generation.as_ref().map(|text| json!(text))),
+        ("size", object.size.map(|size| json!(size))),
+        ("checksum", object.checksum.as_ref().map(|text| json!(text))),
+        ("content_type", object.content_type.as_ref().map(|text| json!(text))),
+        ("created", object.created.map(|time| json!(time.to_string()))),
+    ];
+    let mut value = json!({
+        "bucket": object.bucket,
+        "name": object.name,
+        "uri": object.uri(),
+        "metadata": object.metadata,
+    });
+    for (name, field) in optional.into_iter().filter_map(|(name, field)| Some((name, field?))) {
+        value[name] = field;
+    }
+    value
+}
+
+/// The variable `event`.
+fn event_value(event: &Event) -> Value {
+    let mut value = match &event.fact {
+        Fact::Message(message) => json!({
+            "type": message.ty, "source": message.source, "id": message.id,
+            "data": message.data, "attributes": message.attributes,
+        }),
+        Fact::Object(change) => json!({
+            "type": change.kind.name(), "id": event.id().to_string(), "subject": change.object.name,
+            "source": format!("{}://{}", change.object.scheme, change.object.bucket),
+        }),
+        Fact::Command(_) | Fact::Invalid(_) => json!({"id": event.id().to_string()}),
+    };
+    if let Fact::Message(message) = &event.fact
+        && let Some(subject) = &message.subject
+    {
+        value["subject"] = json!(subject);
+    }
+    if let Some(time) = event.time {
+        value["time"] = json!(time.to_string());
+    }
+    value
+}

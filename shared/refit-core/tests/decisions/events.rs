@@ -1,0 +1,125 @@
+//! Which events are refused, and why.
+
+use expect_test::expect;
+
+use crate::check;
+
+#[test]
+fn the_same_fact_is_one_member_however_often_it_arrives() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a#1; put a#1
+         10:00:30 put a#1
+         3d10:00 put a#1",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 a#1 refused: duplicate
+            10:00 b2 held: quiet until 10:01
+            10:00:30 a#1 refused: duplicate
+            3d10:00 a#1 refused: duplicate
+            3d10:00 b2 closed: a#1
+            3d10:00 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_window_an_old_fact_is_late() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a#1
+         10:01 started b2; succeeded b2
+         40d10:00 put a#1 time=10:00
+         40d10:01 put b#1 time=10:00
+         40d10:02 put c#1 time=5d10:00",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            40d10:00 a#1 refused: duplicate
+            40d10:01 b#1 refused: late
+            40d10:02 c#1 refused: late
+        "#]],
+    );
+}
+
+#[test]
+fn an_event_ahead_of_the_clock_counts() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a#1 time=12:00
+         10:01 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn a_replay_starts_nothing_for_what_had_a_run() {
+    check(
+        "rule t bucket=b quiet=1m when='object.size > 5'
+         10:00 put a#1; put b#1 size=1
+         10:01 started b2; succeeded b2
+         11:00 put a#1 again; put b#1 size=1 again
+         rule t bucket=b quiet=1m
+         12:00 apply
+         12:01 put a#1 again; put b#1 size=1 again
+         12:02 put b#1 size=1 again",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 b#1 refused by t: filtered
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            11:00 a#1 refused: duplicate
+            11:00 b#1 refused by t: filtered
+            12:00 ok: applied: triggers=`1`, added=``, removed=``
+            12:01 b#1 -> t b7
+            12:01 a#1 refused: duplicate
+            12:01 b7 held: quiet until 12:02
+            12:02 b#1 refused: duplicate
+            12:02 b7 closed: b#1
+            12:02 b7/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn a_forced_replay_is_a_new_fact_however_old() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a#1 sum=x
+         10:01 started b2; succeeded b2
+         40d10:00 put a#1 sum=x time=10:00 forced
+         40d10:01 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            40d10:00 a#1 -> t b5
+            40d10:00 b5 held: quiet until 40d10:01
+            40d10:01 b5 closed: a#1
+            40d10:01 b5/1 intended
+        "#]],
+    );
+}

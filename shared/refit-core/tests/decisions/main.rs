@@ -1,0 +1,13 @@
+//! Decisions as tables of text: what happens in, what is decided out.
+#![allow(missing_docs, reason = "tests are documented by their names")]
+
+mod batches;
+mod events;
+mod rules;
+mod runs;
+mod world;
+
+/// Compares what is decided with what is wanted.
+fn check(world: &str, wanted: &expect_test::Expect) {
+    wanted.assert_eq(&world::run(world));
+}

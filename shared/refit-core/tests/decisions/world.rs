@@ -1,0 +1,612 @@
+//! A world in text: rules and timed events in, what was decided out.
+//!
+//! ```text
+//! rule t bucket=b quiet=1m          a trigger; `drop t` takes it out again
+//! 10:00 apply                       puts the rules above in force (done at 00:00 if not said)
+//! 10:00 put in/a#1 size=3           an object; several may be separated by `;`
+//! 10:02 started b2                  an answer of the service to the newest attempt of a run
+//! 10:03 tick                        nothing but time
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use refit_core::commit::{
+    AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
+};
+use refit_core::event::{
+    Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
+    Replay,
+};
+use refit_core::expression::Expression;
+use refit_core::fold::fold;
+use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::plan::{
+    Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
+};
+use refit_core::rules::{
+    Budget, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Retry, Rules,
+    RunRule, ServiceProfile, Trigger,
+};
+use refit_core::run::{ExternalRun, Phase};
+use refit_core::scope::{OBJECT_VARIABLES, RUN_VARIABLES};
+use refit_core::state::{BatchId, State};
+use refit_core::template::Template;
+use refit_core::time::{Span, Timestamp};
+use refit_core::timing::Timing;
+use serde_json::{Value, json};
+
+pub(crate) struct World {
+    pub(crate) state: State,
+    draft: Rules,
+    revisions: BTreeMap<String, Arc<Rules>>,
+    objects: BTreeMap<String, Vec<u8>>,
+    names: BTreeMap<String, Vec<String>>,
+    now: Timestamp,
+    commits: u64,
+    full: bool,
+    pub(crate) log: Vec<Commit>,
+    out: String,
+}
+
+/// Runs the text and answers with what was decided.
+pub(crate) fn run(text: &str) -> String {
+    let mut world = World::new();
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    for line in lines {
+        world.line(line);
+    }
+    world.out
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::new("ledger".into(), Timing::default()),
+            draft: Rules::default(),
+            revisions: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            names: BTreeMap::new(),
+            now: Timestamp::EPOCH,
+            commits: 0,
+            full: false,
+            log: Vec::new(),
+            out: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match first {
+            "rule" => self.rule(rest),
+            "drop" => drop(self.draft.triggers.remove(rest)),
+            _ => {
+                if self.state.rules.is_none() && !rest.starts_with("apply") {
+                    self.at("00:00", "apply");
+                }
+                self.at(first, rest);
+            }
+        }
+    }
+
+    fn rule(&mut self, text: &str) {
+        let words = words(text);
+        let (name, settings) = words.split_first().expect("a rule has a name");
+        let mut rule = Trigger::new(Vec::new(), run_rule(name));
+        let mut objects = ObjectMatch::default();
+        let mut profile = ServiceProfile { class: Idempotency::A, finds: true, cancels: true };
+        for setting in settings {
+            set(setting, &mut rule, &mut objects, &mut profile);
+        }
+        if rule.on.is_empty() {
+            rule.on.push(On::Objects(objects));
+        }
+        rule.run.service.clone_from(name);
+        self.draft.services.insert(name.clone(), profile);
+        self.draft.triggers.insert(name.clone(), rule);
+    }
+
+    fn at(&mut self, time: &str, actions: &str) {
+        self.now = clock(time);
+        let mut events = Vec::new();
+        let mut observations = Vec::new();
+        for action in actions.split(';').map(str::trim) {
+            let words = words(action);
+            let (verb, args) = words.split_first().expect("an action has a verb");
+            match verb.as_str() {
+                "tick" => {}
+                "put" | "delete" | "message" => events.push(event(verb, args, self.now)),
+                "apply" | "pause" | "resume" | "cancel" | "settle" => {
+                    let command = self.command(verb, args);
+                    events.push(commanded(command, self.commits, events.len()));
+                }
+                answer => {
+                    // Time passes first, so that what is due exists to be answered.
+                    self.pass(time, std::mem::take(&mut events), &[]);
+                    observations.push(self.observation(answer, args));
+                }
+            }
+        }
+        self.pass(time, events, &observations);
+    }
+
+    fn command(&mut self, verb: &str, args: &[String]) -> Command {
+        let has = |flag: &str| args.iter().any(|arg| arg == flag);
+        let first = || args[0].clone();
+        match verb {
+            "apply" => {
+                self.draft.revision = format!("rev{}", self.revisions.len() + 1);
+                let rules = Arc::new(self.draft.clone());
+                self.revisions.insert(rules.revision.clone(), Arc::clone(&rules));
+                let replaces = self.state.rules.clone().filter(|_| !has("stale"));
+                Command::Apply { revision: rules.revision.clone(), replaces, start: has("start") }
+            }
+            "pause" => {
+                let mode = if has("ignore") { PauseMode::Ignore } else { PauseMode::Hold };
+                Command::Pause { trigger: first(), mode }
+            }
+            "resume" => {
+                let held = match (has("coalesce"), has("discard")) {
+                    (true, _) => Held::Coalesce,
+                    (_, true) => Held::Discard,
+                    _ => Held::Ask,
+                };
+                Command::Resume { trigger: first(), held }
+            }
+            "cancel" => Command::Cancel { run: first() },
+            _ => Command::Settle { run: first(), started: args.get(1).cloned() },
+        }
+    }
+
+    fn observation(&self, answer: &str, args: &[String]) -> Observation {
+        let (batch, attempt) = match args[0].split_once('/') {
+            Some((batch, attempt)) => (batch.parse().unwrap(), attempt.parse().unwrap()),
+            None => {
+                let batch: BatchId = args[0].parse().unwrap();
+                (batch, self.state.runs[&batch].attempt().number)
+            }
+        };
+        let external = || ExternalRun { id: format!("x-{batch}-{attempt}"), url: None };
+        let status = |phase| Outcome::Status { phase, message: None };
+        let outcome = match answer {
+            "started" => Outcome::Started(external()),
+            "found" => Outcome::Found(external()),
+            "busy" => Outcome::NotStarted { after: None, message: "busy".into() },
+            "rejected" => Outcome::Rejected("no such pipeline".into()),
+            "unclear" => Outcome::Unclear("timed out".into()),
+            "absent" => Outcome::Absent,
+            "nolookup" => Outcome::NoLookUp,
+            "vanished" => Outcome::Vanished,
+            "running" => status(Phase::Running),
+            "succeeded" => status(Phase::Succeeded),
+            "failed" => status(Phase::Failed),
+            "cancelled" => status(Phase::Cancelled),
+            other => panic!("unknown action: {other}"),
+        };
+        Observation { batch, attempt, outcome }
+    }
+
+    fn pass(&mut self, time: &str, events: Vec<Event>, observations: &[Observation]) {
+        self.commits += 1;
+        let name = format!("{}-{}", self.now.compact(), self.commits);
+        let segment = Segment { name, created: self.now, events };
+        let labels: Vec<String> = segment.events.iter().map(label).collect();
+        let segments: Vec<Segment> = if segment.events.is_empty() { vec![] } else { vec![segment] };
+        let mut planned = self.plan(&segments, observations);
+        // A pass goes on while the plan says that more can be decided at once.
+        let mut rounds = 0;
+        loop {
+            let Some(commit) = planned.commit.take() else {
+                break;
+            };
+            self.objects.extend(planned.objects.drain(..));
+            self.print(time, &commit, &labels);
+            fold(&mut self.state, &commit);
+            self.log.push(commit);
+            rounds += 1;
+            if planned.next != Some(self.now) || rounds > 50 {
+                break;
+            }
+            planned = self.plan(&[], &[]);
+        }
+    }
+
+    fn plan(&mut self, segments: &[Segment], observations: &[Observation]) -> Plan {
+        let mut found = Found::default();
+        let nonce = format!("n{}", self.log.len());
+        let now = self.now;
+        let listing = Listing { now, fast: now, full: now, long: self.full, more: false };
+        loop {
+            let deleted = Deleted::default();
+            let inputs = Inputs {
+                root: "mem://ledger",
+                nonce: &nonce,
+                listing,
+                segments,
+                observations,
+                deleted: &deleted,
+                found: &found,
+            };
+            let planned = plan(&self.state, &inputs);
+            if planned.needs.is_empty() {
+                return planned;
+            }
+            for need in planned.needs {
+                self.satisfy(need, &mut found);
+            }
+        }
+    }
+
+    fn satisfy(&self, need: Need, found: &mut Found) {
+        match need {
+            Need::Rules(revision) => {
+                let rules =
+                    self.revisions.get(&revision).cloned().ok_or("no such revision".to_owned());
+                found.rules.insert(revision, rules);
+            }
+            Need::Lines(batch) => {
+                let (_, open) = self.state.open_batch(batch).expect("only open batches are read");
+                let lines = open.parts.iter().flat_map(|part| {
+                    let bytes = &self.objects[&part.name];
+                    match part.batch {
+                        Some(batch) => read_part(bytes, batch).unwrap(),
+                        None => {
+                            read_manifest(bytes).unwrap().into_iter().map(Line::Member).collect()
+                        }
+                    }
+                });
+                found.lines.insert(batch, lines.collect());
+            }
+            Need::Prepared { revision, trigger } => {
+                let target = &self.revisions[&revision].triggers[&trigger].run.target;
+                let prepared = match target.get("trouble") {
+                    Some(text) => Err(text.as_str().unwrap().to_owned()),
+                    None => Ok(Prepared { target: json!({}), parameters: None }),
+                };
+                found.prepared.insert((revision, trigger), prepared);
+            }
+            Need::SeenRun(name) => {
+                let run = serde_json::from_slice(&self.objects[&name]).unwrap();
+                found.runs.insert(name, Arc::new(run));
+            }
+        }
+    }
+
+    fn print(&mut self, time: &str, commit: &Commit, labels: &[String]) {
+        for closed in commit.changes.iter().filter_map(|change| match change {
+            Change::Closed(closed) => Some(closed),
+            _ => None,
+        }) {
+            let members = read_manifest(&self.objects[&closed.manifest]).unwrap();
+            let of = |member: refit_core::member::Member| match member.uri {
+                Some(uri) => {
+                    format!("{}#{}", &uri["gs://b/".len()..], member.generation.unwrap_or_default())
+                }
+                None => member.message.unwrap().id,
+            };
+            self.names.insert(closed.batch.to_string(), members.into_iter().map(of).collect());
+        }
+        for decision in &commit.decisions {
+            let line = decision_text(decision, labels);
+            writeln!(self.out, "{time} {line}").unwrap();
+        }
+        for change in &commit.changes {
+            if let Some(line) = self.change_text(change) {
+                writeln!(self.out, "{time} {line}").unwrap();
+            }
+        }
+    }
+
+    fn change_text(&self, change: &Change) -> Option<String> {
+        match change {
+            Change::Trigger { trigger, change } => trigger_text(trigger, change),
+            Change::Batch { batch, change } => batch_text(*batch, change),
+            Change::Closed(closed) => {
+                let facts = &closed.facts;
+                let names = self.names[&closed.batch.to_string()].join(" ");
+                let mut text = format!("{} closed: {names}", closed.batch);
+                if facts.superseded + facts.gone > 0 {
+                    write!(text, " ({} superseded, {} gone)", facts.superseded, facts.gone)
+                        .unwrap();
+                }
+                Some(text)
+            }
+            Change::Run { run, change } => match change {
+                RunChange::CancelAsked(why) => {
+                    Some(format!("{run} to be cancelled: {}", snake(why)))
+                }
+                RunChange::Finished(finished) => {
+                    Some(format!("{run} finished: {}", finished.phase.text()))
+                }
+                RunChange::Archived => None,
+            },
+            Change::Attempt { run, attempt, change } => {
+                Some(format!("{run}/{attempt} {}", attempt_text(change)))
+            }
+            Change::Created { .. }
+            | Change::Inbox(_)
+            | Change::Applied { .. }
+            | Change::Stored { .. }
+            | Change::Memory(_) => None,
+        }
+    }
+}
+
+fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
+    match change {
+        TriggerChange::Troubled(trouble) => {
+            Some(format!("{trigger} troubled: {} until {}", trouble.message, hour(trouble.until)))
+        }
+        TriggerChange::Untroubled => Some(format!("{trigger} no longer troubled")),
+        TriggerChange::Paused(_) | TriggerChange::Resumed | TriggerChange::LaunchesForgotten(_) => {
+            None
+        }
+    }
+}
+
+fn batch_text(batch: BatchId, change: &BatchChange) -> Option<String> {
+    Some(match change {
+        BatchChange::Joined { .. } => return None,
+        BatchChange::Merged(_) => format!("{batch} merged"),
+        BatchChange::Sealed(why) => format!("{batch} sealed: {}", snake(why)),
+        BatchChange::Asked => format!("{batch} asks"),
+        BatchChange::Answered => format!("{batch} may go on"),
+        BatchChange::Holding(held) => {
+            let until = held.until.map_or(String::new(), |until| format!(" until {}", hour(until)));
+            format!("{batch} held: {}{until}", snake(&held.reason))
+        }
+        BatchChange::Discarded => format!("{batch} dropped: discarded"),
+        BatchChange::Emptied => format!("{batch} dropped: empty"),
+        BatchChange::MovedTo(to) => format!("{batch} moved to {to}"),
+    })
+}
+
+fn attempt_text(change: &AttemptChange) -> String {
+    match change {
+        AttemptChange::Intended { .. } => "intended".into(),
+        AttemptChange::Retaken => "intended again".into(),
+        AttemptChange::Postponed { until, .. } => format!("postponed until {}", hour(*until)),
+        AttemptChange::Unclear(_) => "unclear".into(),
+        AttemptChange::Started { created: true, .. } => "started".into(),
+        AttemptChange::Started { created: false, .. } => "adopted".into(),
+        AttemptChange::LookedUp => "not found".into(),
+        AttemptChange::Abandoned(_) => "abandoned".into(),
+        AttemptChange::Uncertain(_) => "uncertain".into(),
+        AttemptChange::Progressed { phase, .. } => phase.text().into(),
+        AttemptChange::Ended { phase, .. } => format!("ended: {}", phase.text()),
+        AttemptChange::LateTwin(_) => "late twin".into(),
+        AttemptChange::Unwatched => "unwatched".into(),
+    }
+}
+
+fn decision_text(decision: &Decision, labels: &[String]) -> String {
+    let of = |events: &refit_core::commit::EventSet| {
+        let held = labels
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| events.contains(0, u32::try_from(*at).unwrap()));
+        held.map(|(_, label)| label.clone()).collect::<Vec<_>>().join(" ")
+    };
+    match decision {
+        Decision::Accepted { trigger, batch, events } => {
+            format!("{} -> {trigger} {batch}", of(events))
+        }
+        Decision::Refused { trigger, reason, detail, events } => {
+            let who = trigger.as_ref().map_or(String::new(), |trigger| format!(" by {trigger}"));
+            let detail = detail.as_ref().map_or(String::new(), |text| format!(" ({text})"));
+            format!("{} refused{who}: {}{detail}", of(events), snake(reason))
+        }
+        Decision::Answered { ok, message, .. } => {
+            format!("{}: {message}", if *ok { "ok" } else { "no" })
+        }
+    }
+}
+
+fn snake(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value).unwrap() {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Splits at spaces outside single quotes.
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// `10:00`, `10:00:30` or `3d10:00`, on a fixed day.
+fn clock(text: &str) -> Timestamp {
+    let (days, time) =
+        text.split_once('d').map_or((0, text), |(days, time)| (days.parse().unwrap(), time));
+    let full = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
+    let start: Timestamp = format!("2026-03-01T{full}Z").parse().unwrap();
+    start + Span::days(days)
+}
+
+fn hour(time: Timestamp) -> String {
+    let day = time.since(clock("00:00")).as_millis() / 86_400_000;
+    let text = time.to_string();
+    let clock = text[11..19].trim_end_matches(":00").to_owned();
+    let clock = if clock.len() < 5 { text[11..16].to_owned() } else { clock };
+    if day > 0 { format!("{day}d{clock}") } else { clock }
+}
+
+fn label(event: &Event) -> String {
+    match &event.fact {
+        Fact::Object(change) => {
+            format!(
+                "{}#{}",
+                change.object.name,
+                change.object.generation.clone().unwrap_or_default()
+            )
+        }
+        Fact::Message(message) => message.id.clone(),
+        Fact::Command(_) | Fact::Invalid(_) => String::new(),
+    }
+}
+
+fn commanded(command: Command, commit: u64, place: usize) -> Event {
+    Event {
+        identity: Identity(vec!["command".into(), format!("{commit}.{place}")]),
+        origin: "test".into(),
+        time: None,
+        delivery: None,
+        replay: None,
+        fact: Fact::Command(command),
+    }
+}
+
+fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
+    let mut settings: BTreeMap<&str, &str> = BTreeMap::new();
+    for arg in &args[1..] {
+        let (key, value) = arg.split_once('=').unwrap_or((arg, ""));
+        settings.insert(key, value);
+    }
+    let time = settings.get("time").map_or(now, |time| clock(time));
+    let replay = match (settings.contains_key("forced"), settings.contains_key("again")) {
+        (true, _) => Some(Replay::Forced),
+        (_, true) => Some(Replay::Again),
+        _ => None,
+    };
+    let (mut identity, fact) = match verb {
+        "message" => message(&args[0], &settings),
+        _ => object(verb, &args[0], &settings, time),
+    };
+    if replay == Some(Replay::Forced) {
+        identity.push(format!("forced-{}", now.compact()));
+    }
+    Event {
+        identity: Identity(identity),
+        origin: "test".into(),
+        time: Some(time),
+        delivery: None,
+        replay,
+        fact,
+    }
+}
+
+fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
+    let ty = settings.get("type").copied().unwrap_or("any").to_owned();
+    let data = settings.get("data").map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
+    let message =
+        Message { source: "test".into(), id: id.to_owned(), ty, data, ..Message::default() };
+    (vec!["ce".into(), id.to_owned()], Fact::Message(message))
+}
+
+fn object(
+    verb: &str,
+    name: &str,
+    settings: &BTreeMap<&str, &str>,
+    time: Timestamp,
+) -> (Vec<String>, Fact) {
+    let (name, generation) = name.split_once('#').unwrap_or((name, "1"));
+    let kind = if verb == "delete" { ObjectKind::Deleted } else { ObjectKind::Finalized };
+    let object = DataRef {
+        scheme: "gs".into(),
+        bucket: "b".into(),
+        name: name.to_owned(),
+        generation: Some(generation.to_owned()),
+        size: Some(settings.get("size").map_or(10, |size| size.parse().unwrap())),
+        checksum: settings.get("sum").map(|sum| (*sum).to_owned()),
+        created: Some(time),
+        ..DataRef::default()
+    };
+    let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
+    (identity, Fact::Object(ObjectChange { kind, object, overwritten_by: None }))
+}
+
+fn run_rule(name: &str) -> RunRule {
+    RunRule {
+        service: name.to_owned(),
+        target: json!({}),
+        parameters: BTreeMap::new(),
+        cache: false,
+    }
+}
+
+fn set(setting: &str, rule: &mut Trigger, objects: &mut ObjectMatch, profile: &mut ServiceProfile) {
+    let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+    let span = || Some(value.parse::<Span>().unwrap());
+    let count = || value.parse().unwrap();
+    let expression = || Some(Expression::compile(value, OBJECT_VARIABLES).unwrap());
+    match key {
+        "bucket" => objects.bucket = value.to_owned(),
+        "prefix" => objects.prefix = value.to_owned(),
+        "suffix" => objects.suffix = value.to_owned(),
+        "glob" => objects.glob = Some(Glob::new(value).unwrap()),
+        "zero_bytes" => objects.zero_bytes = true,
+        "identical" => objects.identical = true,
+        "message" => {
+            let ty = (!value.is_empty()).then(|| value.to_owned());
+            rule.on.push(On::Message(MessageMatch { ty, source: None }));
+        }
+        "when" => rule.when = expression(),
+        "quiet" => rule.batch.quiet = span(),
+        "max_wait" => rule.batch.max_wait = span(),
+        "min_count" => rule.batch.min_count = count(),
+        "min_bytes" => rule.batch.min_bytes = count(),
+        "max_count" => rule.batch.max_count = count(),
+        "by" => rule.batch.by = expression(),
+        "each" => rule.batch.each = true,
+        "until" => {
+            let suffix = value.to_owned();
+            rule.batch.until =
+                Some(ObjectMatch { bucket: "b".into(), suffix, ..ObjectMatch::default() });
+            rule.batch.quiet = None;
+        }
+        "cooldown" => rule.cooldown = value.parse().unwrap(),
+        "timeout" => rule.timeout = value.parse().unwrap(),
+        "overlap" => {
+            rule.overlap = match value.split_once(':').unwrap_or((value, "")) {
+                ("allow", _) => Overlap::Allow,
+                ("forbid", _) => Overlap::Forbid,
+                ("replace", _) => Overlap::Replace,
+                (_, places) => Overlap::Queue(places.parse().unwrap()),
+            };
+        }
+        "budget" => {
+            let (runs, per) = value.split_once('/').unwrap();
+            rule.budget = Budget { runs: runs.parse().unwrap(), per: per.parse().unwrap() };
+        }
+        "retry" => {
+            let parts: Vec<&str> = value.split('/').collect();
+            rule.retry = Retry {
+                attempts: parts[0].parse().unwrap(),
+                backoff: parts[1].parse().unwrap(),
+                max_backoff: parts[2].parse().unwrap(),
+            };
+        }
+        "pause" => {
+            rule.pause = Some(if value == "ignore" { PauseMode::Ignore } else { PauseMode::Hold })
+        }
+        "on_unknown" => {
+            rule.on_unknown = if value == "ask" { OnUnknown::Ask } else { OnUnknown::Relaunch }
+        }
+        "class" => {
+            profile.class = match value {
+                "A" => Idempotency::A,
+                "B" => Idempotency::B,
+                _ => Idempotency::C,
+            };
+        }
+        "trouble" => rule.run.target = json!({"trouble": value}),
+        "param" => {
+            let (name, text) = value.split_once(':').unwrap();
+            let template = Template::parse(&json!(text), RUN_VARIABLES).unwrap();
+            rule.run.parameters.insert(name.to_owned(), template);
+        }
+        other => panic!("unknown setting: {other}"),
+    }
+}
