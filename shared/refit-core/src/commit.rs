@@ -265,6 +265,13 @@ pub enum MemoryChange {
     Spilled(SeenRun),
     /// Retired objects were deleted.
     Deleted(Vec<String>),
+    /// A day's housekeeping is done.
+    Kept {
+        /// When.
+        at: Timestamp,
+        /// The commit up to which garbage was removed.
+        swept: u64,
+    },
 }
 
 /// A batch that became a run.
@@ -403,13 +410,11 @@ crate::serde_as_text!(EventSet);
 impl Commit {
     /// The attempts this commit allows its writer to start.
     pub fn intents(&self) -> impl Iterator<Item = (BatchId, u32)> {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Attempt {
-                run,
-                attempt,
-                change: AttemptChange::Intended { .. } | AttemptChange::Retaken,
-            } => Some((*run, *attempt)),
-            _ => None,
+        self.changes.iter().filter_map(|change| {
+            let Change::Attempt { run, attempt, change } = change else { return None };
+            let may_call =
+                matches!(change, AttemptChange::Intended { .. } | AttemptChange::Retaken);
+            may_call.then_some((*run, *attempt))
         })
     }
 

@@ -72,6 +72,9 @@ pub struct ObjectChange {
     pub kind: ObjectKind,
     /// The object.
     pub object: DataRef,
+    /// The generation it replaced, where it was an overwrite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overwrote: Option<String>,
     /// The generation that replaced it, where its deletion was the other half of an overwrite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overwritten_by: Option<String>,
@@ -104,6 +107,9 @@ pub struct DataRef {
     /// The generation or version, where the store has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
+    /// The version of its metadata, where the store has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metageneration: Option<String>,
     /// Bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,

@@ -6,13 +6,13 @@
 
 mod cost;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
 use cel::objects::{Key, Map};
-use cel::{Context, Env, Value as Cel};
+use cel::{Context, Env, ExecutionError, Value as Cel};
 use serde_json::Value;
 
 /// Bytes of source at the most.
@@ -73,6 +73,10 @@ const FUNCTIONS: &[&str] = &[
     "value",
 ];
 
+/// Names that are no variables: types, and the namespace of optional values.
+const TYPES: &[&str] =
+    &["bool", "bytes", "double", "int", "list", "map", "optional", "string", "uint"];
+
 /// The language: the standard library with its macros, and the string functions of [`FUNCTIONS`].
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -124,12 +128,15 @@ impl Expression {
     /// Whether it looks at `field` of `variable`, as in `batch.uris`.
     #[must_use]
     pub fn uses(&self, variable: &str, field: &str) -> bool {
-        let mut found = false;
+        self.fields_of(variable).contains(field)
+    }
+
+    /// The fields of `variable` it looks at by name, as in `batch.uris`, `batch.?uris` and `batch['uris']`.
+    #[must_use]
+    pub fn fields_of(&self, variable: &str) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
         walk(&self.ast, |node, _| {
-            if let Expr::Select(select) = &node.expr {
-                let here = matches!(&select.operand.expr, Expr::Ident(name) if name == variable);
-                found |= here && select.field == field;
-            }
+            found.extend(field_of(node, variable));
             true
         });
         found
@@ -153,6 +160,25 @@ impl Expression {
     pub fn eval(&self, scope: &Scope) -> Result<Value, String> {
         let value = scope.0.resolve(&self.ast).map_err(|error| clip(&error.to_string()))?;
         value.json().map_err(|_| "the result is not a JSON value".to_owned())
+    }
+
+    /// What is wrong with it for any values of the types in `sample`: types that do not fit each other. Errors
+    /// that other values might not meet, such as a missing key or a division by zero, are left out.
+    #[must_use]
+    pub fn mismatch(&self, sample: &Scope) -> Option<String> {
+        match sample.0.resolve(&self.ast) {
+            Err(
+                error @ (ExecutionError::NoSuchOverload(_)
+                | ExecutionError::NotSupportedAsMethod { .. }
+                | ExecutionError::UnexpectedType { .. }
+                | ExecutionError::UnsupportedBinaryOperator(..)
+                | ExecutionError::UnsupportedIndex(..)
+                | ExecutionError::UnsupportedKeyType(_)
+                | ExecutionError::UnsupportedTargetType { .. }
+                | ExecutionError::ValuesNotComparable(..)),
+            ) => Some(clip(&error.to_string())),
+            Err(_) | Ok(_) => None,
+        }
     }
 
     /// Evaluates to true or false.
@@ -280,11 +306,18 @@ fn parse_error(source: &str, errors: &cel::ParseErrors) -> ExpressionError {
     let Some(first) = errors.errors.first() else {
         return ExpressionError { message: "not a CEL expression".to_owned(), offset: 0 };
     };
-    let message = match first.msg.contains("recursion") {
+    let message = match first.msg.to_lowercase().contains("recursion") {
         true => "the expression is nested too deeply".to_owned(),
-        false => clip(first.msg.lines().next().unwrap_or_default()),
+        false => in_words(first.msg.lines().next().unwrap_or_default()),
     };
     ExpressionError { message, offset: offset_of(source, first.pos) }
+}
+
+/// The parser's message without the list of everything that could stand there.
+fn in_words(message: &str) -> String {
+    let message = message.trim_start_matches("Syntax error: ");
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    format!("not CEL: {}", clip(&message.replace("'<EOF>'", "the end of the expression")))
 }
 
 fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
@@ -344,32 +377,25 @@ fn check_names(
 }
 
 fn name_fault(node: &IdedExpr, variables: &[&str], bound: &[String]) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => {
-            let known = variables.contains(&name.as_str())
-                || bound.contains(name)
-                || ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "optional"]
-                    .contains(&name.as_str());
-            (!known).then(|| {
-                format!("unknown variable: name=`{name}`, known=`{}`", variables.join(", "))
-            })
-        }
-        Expr::Call(call) => {
-            let name = call.func_name.as_str();
-            let operator = name.starts_with(['_', '!', '-', '@']);
-            let namespaced = format!("optional.{name}");
-            let known =
-                operator || FUNCTIONS.contains(&name) || FUNCTIONS.contains(&namespaced.as_str());
-            (!known).then(|| format!("unknown function: name=`{name}`"))
-        }
-        _ => None,
+    if let Expr::Ident(name) = &node.expr {
+        let known = variables.contains(&name.as_str())
+            || bound.contains(name)
+            || TYPES.contains(&name.as_str());
+        let known_variables = variables.join(", ");
+        return (!known)
+            .then(|| format!("unknown variable: name=`{name}`, known=`{known_variables}`"));
     }
+    let Expr::Call(call) = &node.expr else { return None };
+    let name = call.func_name.as_str();
+    let operator = name.starts_with(['_', '!', '-', '@']);
+    let namespaced = format!("optional.{name}");
+    let known = operator || FUNCTIONS.contains(&name) || FUNCTIONS.contains(&namespaced.as_str());
+    (!known).then(|| format!("unknown function: name=`{name}`"))
 }
 
 fn located(message: String, node: &IdedExpr, info: &SourceInfo) -> ExpressionError {
-    let characters = info.offset_for(node.id).map_or(0, |(start, _)| start as usize);
-    let offset = info.source.chars().take(characters).map(char::len_utf8).sum();
-    ExpressionError { message, offset }
+    let start = info.offset_for(node.id).map_or(0, |(start, _)| start as usize);
+    ExpressionError { message, offset: info.source.floor_char_boundary(start) }
 }
 
 /// Visits every node with its depth, by a stack of its own; ends early where `visit` says false.
@@ -404,6 +430,22 @@ fn entry_children(entry: &EntryExpr) -> Vec<&IdedExpr> {
         EntryExpr::StructField(field) => vec![&field.value],
         EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
     }
+}
+
+/// The field of `variable` a node selects, where it is written out.
+fn field_of<'a>(node: &'a IdedExpr, variable: &str) -> Option<&'a str> {
+    let (operand, field) = if let Expr::Select(select) = &node.expr {
+        (select.operand.as_ref(), select.field.as_str())
+    } else if let Expr::Call(call) = &node.expr
+        && let ("_[_]" | "_[?_]" | "_?._", [operand, key]) =
+            (call.func_name.as_str(), call.args.as_slice())
+        && let Expr::Literal(LiteralValue::String(text)) = &key.expr
+    {
+        (operand, text.inner())
+    } else {
+        return None;
+    };
+    matches!(&operand.expr, Expr::Ident(name) if name == variable).then_some(field)
 }
 
 /// Keeps messages that quote data short.

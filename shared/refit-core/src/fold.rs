@@ -83,17 +83,15 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         }
         Change::Closed(closed) => close(state, closed, stamp),
         Change::Run { run, change } => apply_to_run(state, *run, change),
-        Change::Attempt { run, attempt, change } => match change {
-            AttemptChange::Intended { key, parameters, .. } => {
+        Change::Attempt { run, attempt, change } => {
+            if let AttemptChange::Intended { key, parameters, .. } = change {
                 intend(state, *run, Attempt::new(*attempt, *key, parameters.clone()), stamp);
+            } else if let Some(run) = state.runs.get_mut(run)
+                && let Some(attempt) = run.attempt_mut(*attempt)
+            {
+                apply_to_attempt(attempt, change, stamp);
             }
-            _ => {
-                let attempt = state.runs.get_mut(run).and_then(|run| run.attempt_mut(*attempt));
-                if let Some(attempt) = attempt {
-                    apply_to_attempt(attempt, change, stamp);
-                }
-            }
-        },
+        }
         Change::Memory(change) => apply_to_memory(state, change, stamp),
     }
 }
@@ -359,6 +357,7 @@ fn apply_to_memory(state: &mut State, change: &MemoryChange, stamp: Stamp<'_>) {
         }
         MemoryChange::Spilled(run) => Arc::make_mut(&mut state.memory).spill(run.clone()),
         MemoryChange::Deleted(names) => state.retired.retain(|name, _| !names.contains(name)),
+        MemoryChange::Kept { at, swept } => (state.marks.kept, state.marks.swept) = (*at, *swept),
     }
 }
 

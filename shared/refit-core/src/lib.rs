@@ -21,11 +21,13 @@ pub(crate) use serde_as_text;
 
 pub mod bloom;
 pub mod commit;
+pub mod diagnostics;
 pub mod effect;
 pub mod error;
 pub mod event;
 pub mod expression;
 pub mod fold;
+pub mod invariants;
 pub mod key;
 pub mod member;
 pub mod memory;

@@ -38,6 +38,7 @@ pub struct Member {
 /// One line of a part: what a commit added to an open batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every line is a member")]
 pub enum Line {
     /// A member joined.
     Member(Member),

@@ -26,7 +26,7 @@ pub struct Known {
 pub struct Sighting {
     /// Which object: the hash of its place.
     pub place: Hash128,
-    /// The first 64 bits of the hash of its checksum.
+    /// The first 64 bits of the hash of its checksum; zero where it is not known.
     pub checksum: u64,
     /// When that generation was created.
     pub created: Timestamp,

@@ -51,13 +51,15 @@ pub struct Inputs<'a> {
     pub found: &'a Found,
 }
 
-/// What housekeeping has deleted since the last commit.
+/// What housekeeping has done since the last commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
     /// Keys of retired objects.
     pub retired: Vec<String>,
     /// Delete marks set before this time were acted on.
     pub marks_before: Option<Timestamp>,
+    /// Set once a day's work is done: when, and the commit up to which garbage was removed.
+    pub done: Option<(Timestamp, u64)>,
 }
 
 /// How the inbox was listed.

@@ -19,6 +19,30 @@ pub const RUN_VARIABLES: &[&str] = &["batch", "run", "trigger"];
 /// Variables of parameters where every event is a batch of its own.
 pub const EACH_VARIABLES: &[&str] = &["batch", "run", "trigger", "member"];
 
+/// The fields a variable may have.
+#[must_use]
+pub fn fields_of(variable: &str) -> &'static [&'static str] {
+    match variable {
+        "event" => &["attributes", "data", "id", "source", "subject", "time", "type"],
+        "object" => &[
+            "bucket",
+            "checksum",
+            "content_type",
+            "created",
+            "generation",
+            "metadata",
+            "name",
+            "size",
+            "uri",
+        ],
+        "batch" => &["bytes", "count", "key", "manifest", "prefix", "uris"],
+        "run" => &["key"],
+        "trigger" => &["name"],
+        "member" => &["checksum", "created", "event", "generation", "message", "size", "uri"],
+        _ => &[],
+    }
+}
+
 /// The scope of `when` and `batch.by`.
 ///
 /// # Errors
@@ -123,4 +147,51 @@ fn event_value(event: &Event) -> Value {
         value["time"] = json!(time.to_string());
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Identity, Message, ObjectChange, ObjectKind};
+    use crate::time::Timestamp;
+
+    fn event(fact: Fact) -> Event {
+        Event {
+            identity: Identity(vec!["a".into()]),
+            origin: String::new(),
+            time: Some(Timestamp::EPOCH),
+            delivery: None,
+            replay: None,
+            fact,
+        }
+    }
+
+    fn check(value: &Value, variable: &str) {
+        let known: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(known, fields_of(variable), "{variable}");
+    }
+
+    #[test]
+    fn the_fields_named_are_the_fields_given() {
+        let object = DataRef {
+            generation: Some("1".into()),
+            size: Some(1),
+            checksum: Some("md5:x".into()),
+            content_type: Some("text/csv".into()),
+            created: Some(Timestamp::EPOCH),
+            ..DataRef::default()
+        };
+        check(&object_value(&object), "object");
+        let message = Message { subject: Some("s".into()), ..Message::default() };
+        check(&event_value(&event(Fact::Message(message.clone()))), "event");
+        let kind = ObjectKind::Finalized;
+        let change = ObjectChange { kind, object, overwritten_by: None, overwrote: None };
+        let change = event(Fact::Object(change));
+        let of_object = event_value(&change);
+        let known = of_object.as_object().unwrap().keys();
+        assert!(known.into_iter().all(|key| fields_of("event").contains(&key.as_str())));
+        let member =
+            Member { message: Some(message), ..Member::of(&change).expect("an object is data") };
+        check(&json!(member), "member");
+    }
 }

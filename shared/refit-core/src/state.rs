@@ -47,7 +47,7 @@ pub struct State {
     pub retired: BTreeMap<String, Timestamp>,
 }
 
-/// How far the inbox was listed: every segment named before a mark is consumed or remembered as such.
+/// How far the inbox was listed and the ledger tidied: every segment named before a mark is consumed or remembered as such.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marks {
@@ -57,6 +57,10 @@ pub struct Marks {
     pub full: Timestamp,
     /// Marks below which segments may be deleted once they are a window old: when each was set, and the mark.
     pub delete: Vec<(Timestamp, Timestamp)>,
+    /// When housekeeping was last done.
+    pub kept: Timestamp,
+    /// The commit up to which garbage was removed.
+    pub swept: u64,
 }
 
 /// The name of a batch, and of the run it becomes: the commit that opened it and its place there.

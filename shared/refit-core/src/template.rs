@@ -19,9 +19,9 @@ pub enum Template {
     /// Text with the results of expressions in it.
     Text(Vec<Piece>),
     /// A list.
-    List(Vec<Template>),
+    List(Vec<Self>),
     /// An object.
-    Map(BTreeMap<String, Template>),
+    Map(BTreeMap<String, Self>),
 }
 
 /// A stretch of a text.
@@ -118,10 +118,10 @@ fn render_text(pieces: &[Piece], scope: &Scope) -> Result<String, String> {
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => text.push_str(literal),
-            Piece::Computed(expression) => match expression.eval(scope)? {
-                Value::String(result) => text.push_str(&result),
-                other => text.push_str(&other.to_string()),
-            },
+            Piece::Computed(expression) => {
+                let result = expression.eval(scope)?;
+                text.push_str(&result.as_str().map_or_else(|| result.to_string(), str::to_owned));
+            }
         }
     }
     Ok(text)

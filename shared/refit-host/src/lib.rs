@@ -1,1 +1,10 @@
-//! .
+#![doc = include_str!("../README.md")]
+
+pub mod callers;
+pub mod driver;
+pub mod environment;
+pub mod function;
+pub mod intake;
+pub mod logs;
+pub mod server;
+pub mod waker;

@@ -1,1 +1,8 @@
-//! .
+//! For tests: the suite every store is put through, and stand-ins for the ports that do as they are told.
+
+pub mod clock;
+pub mod conformance;
+pub mod fault;
+pub mod shared;
+pub mod spec;
+pub mod transport;

@@ -10,7 +10,7 @@ use crate::http::{Reply, Request};
 /// that starts a run makes its reads first; the last request alone is the start.
 pub struct Call<T> {
     /// What to send.
-    pub request: Request,
+    pub request: Box<Request>,
     read: Box<dyn FnOnce(Reply) -> Step<T> + Send>,
 }
 
@@ -25,8 +25,11 @@ pub enum Step<T> {
 
 impl<T> Call<T> {
     /// A call whose answer is read by `read`.
-    pub fn new(request: Request, read: impl FnOnce(Reply) -> Step<T> + Send + 'static) -> Self {
-        Self { request, read: Box::new(read) }
+    pub fn new(
+        request: impl Into<Box<Request>>,
+        read: impl FnOnce(Reply) -> Step<T> + Send + 'static,
+    ) -> Self {
+        Self { request: request.into(), read: Box::new(read) }
     }
 
     /// A call whose answer is the result.
@@ -38,6 +41,40 @@ impl<T> Call<T> {
     #[must_use]
     pub fn read(self, reply: Reply) -> Step<T> {
         (self.read)(reply)
+    }
+}
+
+impl<T: 'static> Call<T> {
+    /// The same call, whose result leads to the next step.
+    #[must_use]
+    pub fn then<U>(self, next: impl FnOnce(T) -> Step<U> + Send + 'static) -> Call<U> {
+        let Self { request, read } = self;
+        Call::new(request, move |reply| read(reply).then(next))
+    }
+}
+
+impl<T: 'static> Step<T> {
+    /// The same step, whose result leads to the next one.
+    #[must_use]
+    pub fn then<U>(self, next: impl FnOnce(T) -> Step<U> + Send + 'static) -> Step<U> {
+        match self {
+            Self::Done(value) => next(value),
+            Self::Send(call) => Step::Send(call.then(next)),
+        }
+    }
+}
+
+impl<T: 'static, E: 'static> Step<Result<T, E>> {
+    /// The same step, whose success leads to the next one.
+    #[must_use]
+    pub fn and_then<U>(
+        self,
+        next: impl FnOnce(T) -> Step<Result<U, E>> + Send + 'static,
+    ) -> Step<Result<U, E>> {
+        self.then(|result| match result {
+            Ok(value) => next(value),
+            Err(error) => Step::Done(Err(error)),
+        })
     }
 }
 

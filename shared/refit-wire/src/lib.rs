@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod call;
+pub mod config;
 pub mod http;
+pub mod normal_form;
 pub mod pipeline;
+pub mod sample;
+pub mod source;

@@ -2,6 +2,16 @@
 //!
 //! An adapter is data: it builds requests and reads answers, and performs nothing. It never retries: what an
 //! answer means is said by an [`Outcome`], and the planner decides.
+//!
+//! A new service is a file with its settings, what its runs are of, and its adapter; and one row in `services!`.
+
+pub mod auth;
+pub mod endpoint;
+pub mod kubeflow;
+pub mod local;
+pub mod reference;
+
+mod answer;
 
 use std::fmt;
 
@@ -10,7 +20,11 @@ use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::ServiceProfile;
 use refit_core::run::ExternalRun;
 use refit_core::time::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_path_to_error::{Path, Track};
 
 use crate::call::{Call, Step};
 
@@ -42,8 +56,8 @@ pub trait PipelineService: fmt::Debug + Send + Sync {
     /// what a run needs around it, such as an experiment, where creating it twice is harmless.
     fn prepare(&self, target: &Value) -> Step<Result<Prepared, String>>;
 
-    /// Starts a run. The result is one of [`Outcome::Started`], [`Outcome::NotStarted`], [`Outcome::Rejected`] and
-    /// [`Outcome::Unclear`].
+    /// Starts a run, or finds that it was started before. The result is one of [`Outcome::Started`],
+    /// [`Outcome::Found`], [`Outcome::NotStarted`], [`Outcome::Rejected`] and [`Outcome::Unclear`].
     fn start(&self, launch: &Launch<'_>) -> Step<Outcome>;
 
     /// Looks a run up by its key or marker: [`Outcome::Found`], [`Outcome::Absent`], or nothing where the service
@@ -56,4 +70,106 @@ pub trait PipelineService: fmt::Debug + Send + Sync {
     /// Asks a run to end. What came of it is seen by [`PipelineService::status`]; the result says what was wrong
     /// with the request, if anything was. `None` where the service cannot cancel.
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>>;
+}
+
+/// The settings of one kind of service.
+trait Settings: DeserializeOwned + JsonSchema {
+    /// What a run is of, as a rule says it.
+    type Target: DeserializeOwned + JsonSchema;
+
+    /// The service, or what is wrong with its settings.
+    fn open(&self) -> Result<Box<dyn PipelineService>, String>;
+
+    /// What cannot be with these settings.
+    fn check(&self, target: &Self::Target) -> Result<(), String>;
+
+    /// The hosts that are asked.
+    fn hosts(&self) -> Vec<String>;
+}
+
+/// Makes the kinds of services from one row each: the variant and the module, which is also the word in a rule file.
+macro_rules! services {
+    ($($(#[$doc:meta])* $kind:ident: $module:ident,)*) => {
+        /// A service in a rule file: one kind, and its settings.
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ServiceConfig {
+            $($(#[$doc])* $kind($module::Config),)*
+        }
+
+        impl ServiceConfig {
+            /// The kind, as it is written in a rule file.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($module),)*
+                }
+            }
+
+            /// Opens the service. Nothing is sent.
+            ///
+            /// # Errors
+            /// Says what is wrong with the settings.
+            pub fn open(&self) -> Result<Box<dyn PipelineService>, String> {
+                match self {
+                    $(Self::$kind(config) => config.open(),)*
+                }
+            }
+
+            /// Checks what a rule says a run is of.
+            ///
+            /// # Errors
+            /// Says what is wrong, and where.
+            pub fn check_target(&self, target: &Value) -> Result<(), String> {
+                let mut track = Track::new();
+                let reader = serde_path_to_error::Deserializer::new(target, &mut track);
+                let checked = self.check_target_in(reader);
+                checked.map_err(|error| placed(&error, &track.path()))
+            }
+
+            /// The same, while it is read from elsewhere.
+            ///
+            /// # Errors
+            /// The reader's, which knows where it is.
+            pub fn check_target_in<'de, D: Deserializer<'de>>(
+                &self,
+                reader: D,
+            ) -> Result<(), D::Error> {
+                match self {
+                    $(Self::$kind(config) => {
+                        let target = $module::Target::deserialize(reader)?;
+                        config.check(&target).map_err(D::Error::custom)
+                    })*
+                }
+            }
+
+            /// The schemas of what a rule says a run is of, with the kind of service each is for.
+            pub fn target_schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+                vec![$((stringify!($module), generator.subschema_for::<$module::Target>()),)*]
+            }
+
+            /// The hosts that are asked, without ports.
+            #[must_use]
+            pub fn hosts(&self) -> Vec<String> {
+                match self {
+                    $(Self::$kind(config) => config.hosts(),)*
+                }
+            }
+        }
+    };
+}
+
+services! {
+    /// Kubeflow Pipelines.
+    Kubeflow: kubeflow,
+    /// The pipelines `refit dev` runs on this machine.
+    Local: local,
+}
+
+/// A fault with its place; what is wrong with the whole has none.
+fn placed(error: &impl fmt::Display, path: &Path) -> String {
+    match path.to_string().as_str() {
+        "." => error.to_string(),
+        path => format!("{error}: at=`{path}`"),
+    }
 }

@@ -30,6 +30,10 @@ fn what_is_not_known_is_refused_with_its_place() {
     assert_eq!((error.offset, error.message.contains("`nope`")), (14, true), "{error:?}");
     let error = Expression::compile("object.size >", &["object"]).unwrap_err();
     assert_eq!(error.offset, 13, "{error:?}");
+    for source in ["object.name == 'gr\u{f6}\u{df}e \u{1f600}' && nope", "'\u{f6}\u{1f600}' nope"] {
+        let error = Expression::compile(source, &["object"]).unwrap_err();
+        assert_eq!(source.get(error.offset..), Some("nope"), "{error:?}");
+    }
     for source in
         ["false && object.frob()", "object.name.replace('a', 'b') == ''", "", "   ", "Thing{}"]
     {
@@ -81,6 +85,30 @@ fn an_expression_says_which_fields_it_uses() {
     let expression = Expression::compile("size(batch.uris) > 0", &["batch"]).unwrap();
     assert!(expression.uses("batch", "uris"));
     assert!(!expression.uses("batch", "count"));
+    for source in ["batch['uris'] == []", "batch.?uris.orValue([]) == []", "has(batch.uris)"] {
+        let expression = Expression::compile(source, &["batch"]).unwrap();
+        assert!(expression.uses("batch", "uris"), "{source}");
+    }
+}
+
+#[test]
+fn a_mismatch_is_what_other_values_would_meet_as_well() {
+    let sample = Scope::new(BTreeMap::from([("object", json!({"size": 0, "name": "a"}))])).unwrap();
+    let mismatch = |source: &str| {
+        let expression = Expression::compile(source, &["object"]).unwrap();
+        expression.mismatch(&sample).is_some()
+    };
+    for source in ["object.size > 'x'", "object.size + object.name == 'a'"] {
+        assert!(mismatch(source), "{source}");
+    }
+    for source in [
+        "object.size > 1",
+        "1 / object.size == 0",
+        "object.name.split('/')[7] == ''",
+        "{'b': true}[object.name]",
+    ] {
+        assert!(!mismatch(source), "{source}");
+    }
 }
 
 #[test]

@@ -214,10 +214,9 @@ impl Desk<'_> {
         known.is_some_and(|known| known.accepted && known.checksum == checksum_hash(checksum))
     }
 
+    /// Notes the newest generation of an object, also so that `why` finds the commit by the object's place.
     fn remember_object(&mut self, object: &DataRef, accepted: bool) {
-        let Some(checksum) = object.checksum.as_deref().map(checksum_hash) else {
-            return;
-        };
+        let checksum = object.checksum.as_deref().map_or(0, checksum_hash);
         let created = object.created.unwrap_or(self.now);
         let place = object.place();
         let known = self.sighting(place);

@@ -95,6 +95,9 @@ impl Desk<'_> {
         if let Some(before) = deleted.marks_before {
             self.record(Change::Inbox(InboxChange::DeleteDone(before)));
         }
+        if let Some((at, swept)) = deleted.done {
+            self.record(Change::Memory(MemoryChange::Kept { at, swept }));
+        }
     }
 
     fn keep_memory(&mut self) {
@@ -130,6 +133,9 @@ impl Desk<'_> {
             self.record(Change::Inbox(InboxChange::Listed { fast, full }));
             if daily && listing.full > Timestamp::EPOCH {
                 self.record(Change::Inbox(InboxChange::DeleteBelow(mark)));
+            }
+            if self.state.marks.kept == Timestamp::EPOCH {
+                self.record(Change::Memory(MemoryChange::Kept { at: self.now, swept: 0 }));
             }
         }
     }

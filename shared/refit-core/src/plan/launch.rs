@@ -10,7 +10,7 @@ use crate::key::{Hash128, RunKey, hash128, sha256_hex};
 use crate::member::{Line, Member, Settled, common_prefix, manifest, settle};
 use crate::policy::{Case, judge};
 use crate::reason::Hold;
-use crate::rules::{Overlap, Rules, Trigger};
+use crate::rules::{Overlap, Rules, ServiceProfile, Trigger};
 use crate::run::{BatchFacts, Cancel};
 use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
@@ -94,10 +94,8 @@ impl Desk<'_> {
     }
 
     fn start(&mut self, name: &str, rule: &Trigger, rules: &Rules, id: BatchId) {
-        let Some(members) = self.members_of(name, id) else {
-            return;
-        };
-        if members.members.is_empty() {
+        let Some(settled) = self.members_of(name, id) else { return };
+        if settled.members.is_empty() {
             self.joining.remove(&id);
             self.change_batch(id, BatchChange::Emptied);
             return;
@@ -108,30 +106,17 @@ impl Desk<'_> {
             self.needs.insert(Need::Prepared { revision, trigger });
             return;
         };
-        let Some(profile) = rules.services.get(&rule.run.service).copied() else {
-            return self.trouble(name, id, format!("unknown service: name=`{}`", rule.run.service));
-        };
-        let outcome = prepared.as_ref().map_err(String::clone).and_then(|prepared| {
-            let launch = self.prepare_launch(name, rule, prepared, id, &members)?;
-            Ok((launch, prepared.target.clone()))
+        let due = Due { name, rule, id, settled };
+        let launch = prepared.as_ref().map_err(String::clone).and_then(|prepared| {
+            let profile = rules.services.get(&rule.run.service).copied();
+            let unknown = || format!("unknown service: name=`{}`", rule.run.service);
+            let profile = profile.ok_or_else(unknown)?;
+            Ok((self.prepare_launch(&due, prepared)?, profile, prepared.target.clone()))
         });
-        let (launch, target) = match outcome {
-            Ok(ready) => ready,
-            Err(message) => return self.trouble(name, id, message),
-        };
-        self.close(Closed {
-            batch: id,
-            trigger: name.to_owned(),
-            manifest: launch.manifest.0.clone(),
-            facts: launch.facts,
-            service: rule.run.service.clone(),
-            profile,
-            target,
-            cache: rule.run.cache,
-        });
-        self.objects.push(launch.manifest);
-        self.closing.extend(members.members.iter().flat_map(entries));
-        self.intend(id, 1, launch.key, launch.parameters);
+        match launch {
+            Ok((launch, profile, target)) => self.close(&due, launch, profile, target),
+            Err(message) => self.trouble(name, id, message),
+        }
     }
 
     /// The members a batch would close with; `None` where its stored lines must be read first.
@@ -158,46 +143,48 @@ impl Desk<'_> {
         found
     }
 
-    fn prepare_launch(
-        &self,
-        name: &str,
-        rule: &Trigger,
-        prepared: &Prepared,
-        id: BatchId,
-        settled: &Settled,
-    ) -> Result<Launch, String> {
+    /// Everything a launch needs, computed before anything is changed.
+    fn prepare_launch(&self, due: &Due<'_>, prepared: &Prepared) -> Result<Launch, String> {
+        let (name, settled) = (due.name, &due.settled);
         let standing = self.state.triggers.get(name).ok_or("the trigger is gone")?;
-        let batch = standing.open.get(&id).ok_or("the batch is gone")?;
+        let batch = standing.open.get(&due.id).ok_or("the batch is gone")?;
         let content = manifest(&settled.members);
-        let manifest =
-            (format!("manifests/{:020}-{}.jsonl", self.seq, sha256_hex(&content)), content);
+        let digest = sha256_hex(&content);
+        let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
         let facts = facts_of(batch, settled);
-        let key = RunKey::new(&self.state.ledger, name, &id.to_string(), 1);
-        let uri = format!("{}/{}", self.inputs.root, manifest.0);
-        let looked_at = looks_at_members(rule).then_some(settled.members.as_slice());
+        let key = RunKey::new(&self.state.ledger, name, &due.id.to_string(), 1);
         let run = RunFacts {
             trigger: name,
             key: &batch.key,
-            manifest: &uri,
+            manifest: &format!("{}/{}", self.inputs.root, manifest.0),
             facts: &facts,
-            members: looked_at,
+            members: looks_at_members(due.rule).then_some(settled.members.as_slice()),
             run: key,
         };
-        let parameters = parameters(rule, prepared, &run)?;
+        let parameters = parameters(due.rule, prepared, &run)?;
         Ok(Launch { manifest, facts, key, parameters })
     }
 
-    fn close(&mut self, closed: Closed) {
-        self.joining.remove(&closed.batch);
-        if self
-            .state
-            .triggers
-            .get(&closed.trigger)
-            .is_some_and(|standing| standing.trouble.is_some())
-        {
-            self.change_trigger(&closed.trigger, TriggerChange::Untroubled);
+    fn close(&mut self, due: &Due<'_>, launch: Launch, profile: ServiceProfile, target: Value) {
+        self.joining.remove(&due.id);
+        let standing = self.state.triggers.get(due.name);
+        if standing.is_some_and(|standing| standing.trouble.is_some()) {
+            self.change_trigger(due.name, TriggerChange::Untroubled);
         }
+        let closed = Closed {
+            batch: due.id,
+            trigger: due.name.to_owned(),
+            manifest: launch.manifest.0.clone(),
+            facts: launch.facts,
+            service: due.rule.run.service.clone(),
+            profile,
+            target,
+            cache: due.rule.run.cache,
+        };
         self.record(Change::Closed(Box::new(closed)));
+        self.objects.push(launch.manifest);
+        self.closing.extend(due.settled.members.iter().flat_map(entries));
+        self.intend(due.id, 1, launch.key, launch.parameters);
     }
 
     pub(super) fn intend(&mut self, batch: BatchId, attempt: u32, key: RunKey, parameters: Value) {
@@ -216,7 +203,15 @@ impl Desk<'_> {
     }
 }
 
-/// Everything a launch needs, computed before anything is changed.
+/// A batch nothing holds.
+struct Due<'a> {
+    name: &'a str,
+    rule: &'a Trigger,
+    id: BatchId,
+    settled: Settled,
+}
+
+/// What a launch is made of.
 struct Launch {
     manifest: (String, Vec<u8>),
     facts: BatchFacts,

@@ -1,5 +1,5 @@
 //! Decisions as tables of text: what happens in, what is decided out.
-#![allow(missing_docs, reason = "tests are documented by their names")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod batches;
 mod events;

@@ -524,7 +524,7 @@ fn object(
         ..DataRef::default()
     };
     let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
-    (identity, Fact::Object(ObjectChange { kind, object, overwritten_by: None }))
+    (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by: None }))
 }
 
 fn run_rule(name: &str) -> RunRule {

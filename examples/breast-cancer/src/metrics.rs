@@ -1,0 +1,132 @@
+//! How good the predictions are.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::predict::Prediction;
+
+/// Hits and misses, and what follows from them; malignant is what is looked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Metrics {
+    /// Rows judged.
+    pub(crate) rows: usize,
+    /// Malignant, and called so.
+    pub(crate) true_positives: usize,
+    /// Malignant, but called benign.
+    pub(crate) false_negatives: usize,
+    /// Benign, but called malignant.
+    pub(crate) false_positives: usize,
+    /// Benign, and called so.
+    pub(crate) true_negatives: usize,
+    /// The share of rows called rightly.
+    pub(crate) accuracy: f64,
+    /// The share of malignant rows called so.
+    pub(crate) recall: f64,
+    /// The share of rows called malignant that are.
+    pub(crate) precision: f64,
+    /// How often a malignant row is scored above a benign one.
+    pub(crate) roc_auc: f64,
+}
+
+impl Metrics {
+    pub(crate) fn of(predictions: &[Prediction]) -> Self {
+        let count = |malignant, positive| {
+            let same = |p: &&Prediction| p.malignant == malignant && p.positive() == positive;
+            predictions.iter().filter(same).count()
+        };
+        let (hits, misses) = (count(true, true), count(true, false));
+        let (alarms, rest) = (count(false, true), count(false, false));
+        Self {
+            rows: predictions.len(),
+            true_positives: hits,
+            false_negatives: misses,
+            false_positives: alarms,
+            true_negatives: rest,
+            accuracy: share(hits + rest, predictions.len()),
+            recall: share(hits, hits + misses),
+            precision: share(hits, hits + alarms),
+            roc_auc: roc_auc(predictions),
+        }
+    }
+
+    /// The matrix: for benign and malignant rows, how many were called benign and malignant.
+    pub(crate) fn matrix(&self) -> [[usize; 2]; 2] {
+        [[self.true_negatives, self.false_positives], [self.false_negatives, self.true_positives]]
+    }
+
+    /// The metrics by name, as they are shown.
+    pub(crate) fn named(&self) -> [(&'static str, f64); 4] {
+        [
+            ("accuracy", self.accuracy),
+            ("recall", self.recall),
+            ("precision", self.precision),
+            ("ROC AUC", self.roc_auc),
+        ]
+    }
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "                    predicted")?;
+        writeln!(f, "                    benign  malignant")?;
+        let [benign, malignant] = self.matrix();
+        writeln!(f, "actual  benign      {:>6}  {:>9}", benign[0], benign[1])?;
+        writeln!(f, "        malignant   {:>6}  {:>9}", malignant[0], malignant[1])?;
+        self.named().iter().try_for_each(|(name, value)| write!(f, "\n{name:<10} {value:.4}"))
+    }
+}
+
+/// The share of `part` in `whole`; nothing of nothing counts as nothing.
+pub(crate) fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The area under the ROC curve: of all pairs of a malignant and a benign row, the share whose malignant row has the
+/// higher score, ties counting half.
+fn roc_auc(predictions: &[Prediction]) -> f64 {
+    let scores = |malignant: bool| {
+        let same = predictions.iter().filter(move |p| p.malignant == malignant);
+        same.map(|p| p.probability)
+    };
+    let pairs = scores(true).flat_map(|high| scores(false).map(move |low| (high, low)));
+    let (mut count, mut won) = (0.0, 0.0);
+    for (high, low) in pairs {
+        count += 1.0;
+        won += if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
+    }
+    if count > 0.0 { won / count } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(predictions: &[(bool, f64)], expected: [f64; 4]) {
+        let said = predictions
+            .iter()
+            .map(|(malignant, probability)| Prediction {
+                malignant: *malignant,
+                probability: *probability,
+            })
+            .collect::<Vec<_>>();
+        let metrics = Metrics::of(&said);
+        let found = metrics.named().map(|(_, value)| (value * 1000.0).round() / 1000.0);
+        assert_eq!(found, expected, "{predictions:?}");
+        assert_eq!(metrics.matrix().as_flattened().iter().sum::<usize>(), said.len());
+    }
+
+    #[test]
+    fn metrics_are_those_of_the_textbook() {
+        check(&[(false, 0.1), (true, 0.9)], [1.0, 1.0, 1.0, 1.0]);
+        check(&[(false, 0.9), (true, 0.1)], [0.0, 0.0, 0.0, 0.0]);
+        check(&[(false, 0.1), (false, 0.4), (true, 0.35), (true, 0.8)], [0.75, 0.5, 1.0, 0.75]);
+        check(&[(true, 0.5), (true, 0.9), (false, 0.5)], [0.667, 1.0, 0.667, 0.75]);
+    }
+
+    #[test]
+    fn nothing_to_judge_is_nothing_and_not_a_division_by_zero() {
+        check(&[], [0.0; 4]);
+        check(&[(true, 0.2)], [0.0; 4]);
+    }
+}

@@ -1,0 +1,286 @@
+//! What must hold of every commit, by name.
+//!
+//! The reconciler refuses to write a commit that breaks one, the simulation checks them after every step, and
+//! `refit fsck` over a whole log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::commit::{AttemptChange, BatchChange, Change, Commit, MemoryChange};
+use crate::fold::fold;
+use crate::policy::budget_is_full;
+use crate::rules::{Overlap, Rules};
+use crate::run::{Attempt, Phase, Run};
+use crate::state::{Batch, BatchId, State};
+use crate::time::Span;
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What breaks it.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.message)
+    }
+}
+
+/// A commit between the state it was made on and the state it leads to.
+struct Step<'a> {
+    before: &'a State,
+    commit: &'a Commit,
+    after: &'a State,
+    rules: Option<&'a Rules>,
+}
+
+/// Says what breaks the invariant, if anything does.
+type Invariant = fn(&Step<'_>) -> Option<String>;
+
+/// Every invariant, with its name.
+const ALL: &[(&str, Invariant)] = &[
+    ("the log has no gap", no_gap),
+    ("time never goes back", no_going_back),
+    ("a segment is consumed once", segments_once),
+    ("an event is a member once", events_once),
+    ("a batch is opened once", batches_once),
+    ("members add up", members_add_up),
+    ("what a commit depends on is named by it", objects_named),
+    ("a terminal phase is final", terminal_is_final),
+    ("a finished run is final", finished_is_final),
+    ("one run per attempt", one_run_per_attempt),
+    ("an attempt follows one that ended", attempts_follow),
+    ("only the writer of an intent owns it", writers_own),
+    ("overlap holds", overlap_holds),
+    ("cooldown holds", cooldown_holds),
+    ("the budget holds", budget_holds),
+];
+
+/// The names of all invariants.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
+/// Everything a commit breaks on this state. `rules` are those in force after it; without them, what they limit is
+/// not checked.
+#[must_use]
+pub fn check(before: &State, commit: &Commit, rules: Option<&Rules>) -> Vec<Violation> {
+    // The memory is large and no invariant looks at it afterwards.
+    let mut after = State { memory: Arc::default(), ..before.clone() };
+    fold(&mut after, commit);
+    let step = Step { before, commit, after: &after, rules };
+    let broken = ALL.iter().filter_map(|(invariant, holds)| {
+        holds(&step).map(|message| Violation { invariant, message })
+    });
+    broken.collect()
+}
+
+fn no_gap(step: &Step<'_>) -> Option<String> {
+    let (last, next) = (step.before.seq, step.commit.seq);
+    (next != last + 1).then(|| format!("after=`{last}`, commit=`{next}`"))
+}
+
+fn no_going_back(step: &Step<'_>) -> Option<String> {
+    let (last, now) = (step.before.now, step.commit.now);
+    (now < last).then(|| format!("last=`{last}`, now=`{now}`"))
+}
+
+fn segments_once(step: &Step<'_>) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let again =
+        |name: &&String| step.before.recent.contains(*name) || !seen.insert((*name).clone());
+    step.commit.segments.iter().find(again).map(|name| format!("segment=`{name}`"))
+}
+
+fn events_once(step: &Step<'_>) -> Option<String> {
+    let accepted = step.commit.fresh.identities.iter().filter(|(_, accepted)| *accepted);
+    let known = |id| step.before.memory.identity(id).is_some_and(|known| known.accepted);
+    accepted.map(|(id, _)| *id).find(|id| known(*id)).map(|id| format!("event=`{id}`"))
+}
+
+fn batches_once(step: &Step<'_>) -> Option<String> {
+    let joined = step.commit.changes.iter().filter_map(|change| {
+        let Change::Batch { batch, change: BatchChange::Joined { .. } } = change else {
+            return None;
+        };
+        Some(*batch)
+    });
+    let known = |id: BatchId| step.before.open_batch(id).is_some();
+    let reused = |id: &BatchId| {
+        !known(*id) && (id.seq != step.commit.seq || step.before.runs.contains_key(id))
+    };
+    joined.into_iter().find(reused).map(|id| format!("batch=`{id}`"))
+}
+
+fn members_add_up(step: &Step<'_>) -> Option<String> {
+    let batches = step.after.triggers.values().flat_map(|standing| standing.open.iter());
+    let wrong = |(_, batch): &(&BatchId, &Batch)| {
+        batch.count != batch.parts.iter().map(|part| part.count).sum::<u64>()
+    };
+    batches
+        .into_iter()
+        .find(wrong)
+        .map(|(id, batch)| format!("batch=`{id}`, members=`{}`", batch.count))
+}
+
+fn objects_named(step: &Step<'_>) -> Option<String> {
+    let named: BTreeSet<&String> = step.commit.uses.iter().collect();
+    let marker = format!("/{:020}-", step.commit.seq);
+    let needed = step.commit.changes.iter().filter_map(needs);
+    let wrong = |name: &&String| !named.contains(*name) || !name.contains(&marker);
+    needed.into_iter().find(wrong).map(|name| format!("object=`{name}`"))
+}
+
+/// The object a change makes the state depend on.
+fn needs(change: &Change) -> Option<&String> {
+    if let Change::Stored { part, .. } = change {
+        Some(part)
+    } else if let Change::Batch { change: BatchChange::Merged(part), .. } = change {
+        Some(&part.name)
+    } else if let Change::Closed(closed) = change {
+        Some(&closed.manifest)
+    } else if let Change::Memory(MemoryChange::Spilled(run)) = change {
+        Some(&run.name)
+    } else {
+        None
+    }
+}
+
+/// Every attempt before and after the commit, where it is in both.
+fn attempts<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Run, &'a Attempt, &'a Attempt)> {
+    step.before.runs.iter().flat_map(|(id, run)| {
+        let after = step.after.runs.get(id);
+        let pair = move |attempt: &'a Attempt| {
+            Some((run, attempt, after?.attempt_numbered(attempt.number)?))
+        };
+        run.attempts.iter().filter_map(pair)
+    })
+}
+
+/// An abandoned key that appears is taken back as long as it has no successor.
+fn terminal_is_final(step: &Step<'_>) -> Option<String> {
+    let changed = |(run, before, after): &(&Run, &Attempt, &Attempt)| {
+        let taken_back = before.phase == Phase::Abandoned
+            && run.attempt().number == before.number
+            && run.is_active();
+        before.phase.is_terminal() && after.phase != before.phase && !taken_back
+    };
+    let text = |(run, before, after): (&Run, &Attempt, &Attempt)| {
+        format!(
+            "run=`{}`, attempt=`{}`, was=`{}`, is=`{}`",
+            run.batch,
+            before.number,
+            before.phase.text(),
+            after.phase.text()
+        )
+    };
+    attempts(step).find(changed).map(text)
+}
+
+fn finished_is_final(step: &Step<'_>) -> Option<String> {
+    let finished = step.before.runs.values().filter(|run| run.finished.is_some());
+    let changed = |run: &&Run| {
+        let after = step.after.runs.get(&run.batch);
+        after.is_some_and(|after| {
+            after.finished != run.finished || after.attempts.len() != run.attempts.len()
+        })
+    };
+    finished.into_iter().find(changed).map(|run| format!("run=`{}`", run.batch))
+}
+
+fn one_run_per_attempt(step: &Step<'_>) -> Option<String> {
+    let mut keys = BTreeSet::new();
+    let attempts = step
+        .after
+        .runs
+        .values()
+        .flat_map(|run| run.attempts.iter().map(move |attempt| (run, attempt)));
+    let mut again = attempts.filter(|(_, attempt)| !keys.insert(attempt.key));
+    again.next().map(|(run, attempt)| format!("run=`{}`, key=`{}`", run.batch, attempt.key))
+}
+
+fn attempts_follow(step: &Step<'_>) -> Option<String> {
+    let wrong = |run: &&Run| {
+        let counted =
+            run.attempts.iter().zip(1..).all(|(attempt, number)| attempt.number == number);
+        let (_, earlier) = run.attempts.split_last().unwrap_or((&run.attempts[0], &[]));
+        let ended = |attempt: &Attempt| {
+            matches!(attempt.phase, Phase::Failed | Phase::TimedOut | Phase::Abandoned)
+        };
+        !counted || !earlier.iter().all(ended)
+    };
+    let runs = step.after.runs.values().filter(|run| !run.attempts.is_empty());
+    runs.into_iter().find(wrong).map(|run| format!("run=`{}`", run.batch))
+}
+
+fn writers_own(step: &Step<'_>) -> Option<String> {
+    let mut intents = step.commit.intents();
+    let owned = |(batch, number): &(BatchId, u32)| {
+        let attempt = step.after.runs.get(batch).and_then(|run| run.attempt_numbered(*number));
+        attempt.is_none_or(|attempt| {
+            attempt.owner == step.commit.nonce && attempt.intent == step.commit.seq
+        })
+    };
+    intents
+        .find(|intent| !owned(intent))
+        .map(|(batch, number)| format!("run=`{batch}`, attempt=`{number}`"))
+}
+
+/// Triggers this commit closes batches of, with how many.
+fn closed<'a>(step: &'a Step<'_>) -> BTreeMap<&'a str, usize> {
+    let mut closed = BTreeMap::new();
+    for change in &step.commit.changes {
+        if let Change::Closed(batch) = change {
+            *closed.entry(batch.trigger.as_str()).or_default() += 1;
+        }
+    }
+    closed
+}
+
+fn overlap_holds(step: &Step<'_>) -> Option<String> {
+    let rules = step.rules?;
+    let alone =
+        |name: &str| rules.triggers.get(name).is_some_and(|rule| rule.overlap != Overlap::Allow);
+    let active = |name: &str| {
+        step.after.runs.values().filter(|run| run.trigger == name && run.is_active()).count()
+    };
+    let wrong = closed(step).into_keys().find(|name| alone(name) && active(name) > 1);
+    wrong.map(|name| format!("trigger=`{name}`, active=`{}`", active(name)))
+}
+
+fn cooldown_holds(step: &Step<'_>) -> Option<String> {
+    let rules = step.rules?;
+    let wrong = |(name, launched): &(&str, usize)| {
+        let cooldown = rules.triggers.get(*name).map_or(Span::ZERO, |rule| rule.cooldown);
+        let last = step.before.triggers.get(*name).and_then(|standing| standing.last_launch);
+        let early = last.is_some_and(|last| step.commit.now < last + cooldown);
+        early || (*launched > 1 && cooldown > Span::ZERO)
+    };
+    closed(step).into_iter().find(wrong).map(|(name, _)| format!("trigger=`{name}`"))
+}
+
+fn budget_holds(step: &Step<'_>) -> Option<String> {
+    let rules = step.rules?;
+    let intends = step.commit.changes.iter().filter_map(|change| {
+        let Change::Attempt { run, change: AttemptChange::Intended { .. }, .. } = change else {
+            return None;
+        };
+        step.after.runs.get(run)
+    });
+    let launched: BTreeSet<&str> = intends.map(|run| run.trigger.as_str()).collect();
+    let over = |name: &&str| {
+        let (Some(rule), Some(standing)) =
+            (rules.triggers.get(*name), step.after.triggers.get(*name))
+        else {
+            return false;
+        };
+        let mut without_last = standing.clone();
+        without_last.launches.pop();
+        budget_is_full(step.commit.now, rule, &without_last).is_some()
+    };
+    launched.into_iter().find(over).map(|name| format!("trigger=`{name}`"))
+}

@@ -1,0 +1,191 @@
+//! Process groups: how a step's is started, recognised after a restart, and ended.
+
+use std::fs;
+use std::io::{self, PipeReader};
+use std::path::Path;
+use std::process::{Command as StdCommand, Stdio};
+
+use refit_core::time::Span;
+use refit_engine::port::Clock;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, ChildStdin, Command};
+
+/// Waits for a line before it becomes the command, and ends if none comes.
+const GATE: &str = "read -r refit_gate && exec \"$@\" </dev/null";
+const POLL: Span = Span::from_millis(50);
+
+/// A process that leads a group of its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Process {
+    pid: i32,
+    /// When it started: what tells it from a later process of the same number.
+    started: String,
+}
+
+/// A process that leads a group and has not begun its work.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) process: Process,
+    pub(super) child: Child,
+    /// All it writes, to standard output and standard error.
+    pub(super) output: Receiver,
+    gate: ChildStdin,
+}
+
+impl Waiting {
+    /// Starts a process that waits for [`Waiting::begin`]. Should this process end before, so does that one.
+    pub(super) fn new(
+        command: &[String],
+        folder: &Path,
+        environment: &[(&str, &Path)],
+    ) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", GATE, "refit"])
+            .args(command)
+            .current_dir(folder)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        let gate = child.stdin.take().ok_or_else(|| io::Error::other("no standard input"))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let process =
+            pid.and_then(Process::of).ok_or_else(|| io::Error::other("it ended at once"))?;
+        Ok(Self { process, child, output: receiver(reader)?, gate })
+    }
+
+    /// Lets it begin its work.
+    pub(super) async fn begin(mut self) -> io::Result<(Child, Receiver)> {
+        self.gate.write_all(b"\n").await?;
+        Ok((self.child, self.output))
+    }
+}
+
+fn receiver(reader: PipeReader) -> io::Result<Receiver> {
+    Receiver::from_owned_fd(reader.into())
+}
+
+impl Process {
+    fn of(pid: i32) -> Option<Self> {
+        started(pid).map(|started| Self { pid, started })
+    }
+
+    fn is_alive(&self) -> bool {
+        started(self.pid).as_ref() == Some(&self.started)
+    }
+
+    /// Signals the whole group, unless its number has become another's.
+    pub(super) fn signal(&self, signal: Signal) {
+        let other = started(self.pid).is_some_and(|started| started != self.started);
+        if let Some(pid) = Pid::from_raw(self.pid).filter(|_| !other) {
+            // A group that is gone has heard it already.
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// Ends a group an earlier life of the service left behind: asks, then kills. Whether it is gone.
+    ///
+    /// One whose leader is gone is left alone, as there is nothing left to recognise it by.
+    pub(super) async fn end(&self, clock: &dyn Clock, grace: Span) -> bool {
+        if self.is_alive() {
+            self.signal(Signal::TERM);
+            self.gone(clock, grace).await;
+            self.signal(Signal::KILL);
+        }
+        self.gone(clock, grace).await
+    }
+
+    async fn gone(&self, clock: &dyn Clock, within: Span) -> bool {
+        let start = clock.elapsed().as_millis();
+        while self.is_alive() {
+            if clock.elapsed().as_millis() - start >= within.as_millis() {
+                return false;
+            }
+            clock.sleep(POLL).await;
+        }
+        true
+    }
+}
+
+/// When the process of that number started, in words that no other process of that number has; none where there is no
+/// such process, or only its exit status is left.
+fn started(pid: i32) -> Option<String> {
+    if cfg!(target_os = "linux") { started_by_proc(pid) } else { started_by_ps(pid) }
+}
+
+fn started_by_proc(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    // The name of the program, in brackets, may hold anything.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let (state, ticks) = (fields.first()?, fields.get(19)?);
+    (!is_over(state)).then(|| format!("{} {ticks}", boot.trim()))
+}
+
+fn started_by_ps(pid: i32) -> Option<String> {
+    let mut command = StdCommand::new("ps");
+    command.args(["-o", "state=,lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
+    let output = command.output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let (state, started) = text.split_once(char::is_whitespace)?;
+    (!is_over(state)).then(|| started.trim().to_owned())
+}
+
+fn is_over(state: &str) -> bool {
+    state.starts_with(['Z', 'X'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(command: &[&str]) -> Waiting {
+        let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
+        Waiting::new(&command, Path::new("/"), &[("REFIT_STEP", Path::new("a"))]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_group_is_signalled_only_if_it_is_the_one_that_was_recorded() {
+        let Waiting { process, mut child, gate, .. } = waiting(&["cat"]);
+        let other = Process { started: "another boot 1".to_owned(), ..process.clone() };
+        assert!(process.is_alive() && !other.is_alive());
+        other.signal(Signal::KILL);
+        drop(gate);
+        assert_eq!(child.wait().await.unwrap().code(), Some(1), "it was not killed");
+        assert!(!process.is_alive());
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_before_it_is_told_to() {
+        let not_begun = waiting(&["sh", "-c", "exit 7"]);
+        let Waiting { mut child, gate, .. } = not_begun;
+        drop(gate);
+        assert_eq!(child.wait().await.unwrap().code(), Some(1));
+        let (mut child, _output) = waiting(&["sh", "-c", "exit 7"]).begin().await.unwrap();
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn both_ways_of_asking_tell_a_process_from_none() {
+        let Waiting { mut child, gate, .. } = waiting(&["cat"]);
+        let pid = i32::try_from(child.id().unwrap()).unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(started_by_proc(pid), started_by_proc(pid));
+            assert!(started_by_proc(pid).is_some());
+        }
+        let ps = StdCommand::new("ps").arg("-p").arg("1").output().is_ok();
+        if ps {
+            assert!(started_by_ps(pid).is_some());
+        }
+        drop(gate);
+        child.wait().await.unwrap();
+        assert_eq!(started(pid), None);
+        assert_eq!(started_by_ps(pid), None);
+    }
+}

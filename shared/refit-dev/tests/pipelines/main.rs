@@ -1,0 +1,7 @@
+//! The local pipeline service, with real processes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod api;
+mod restart;
+mod runs;
+mod world;

@@ -1,0 +1,281 @@
+//! Doing at the services what the state asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{FutureExt as _, StreamExt as _};
+use refit_core::effect::{Effect, EffectKind, effects};
+use refit_core::error::Error;
+use refit_core::plan::{Observation, Outcome};
+use refit_core::rules::Idempotency;
+use refit_core::run::{Attempt, Run};
+use refit_core::state::{BatchId, State};
+use refit_core::time::{Span, Timestamp};
+use refit_wire::call::Step;
+use refit_wire::pipeline::{Launch, PipelineService};
+
+use crate::call::Caller;
+use crate::gather::Gatherer;
+use crate::layout;
+use crate::port::Store;
+
+/// Calls made at the same time.
+const CALLS: usize = 16;
+
+/// What this process has done and when it is to do it again. None of it is needed after a restart.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    /// Nonces of this process's commits, and when each was about to be written.
+    own: BTreeMap<String, Span>,
+    /// Intents whose start call was made: run, attempt and commit.
+    called: BTreeSet<(BatchId, u32, u64)>,
+    /// When each attempt is to be looked at again.
+    next: BTreeMap<(BatchId, u32), Span>,
+    /// When this process first saw each intent that is not settled: run, attempt and commit.
+    seen: BTreeMap<(BatchId, u32, u64), Span>,
+}
+
+/// One call to be made.
+struct Task<'a> {
+    effect: Effect,
+    run: &'a Run,
+    attempt: &'a Attempt,
+    batch: String,
+    service: Arc<dyn PipelineService>,
+    /// Until when a start call may be sent; set where this process may make it.
+    start_until: Option<Span>,
+    /// How long this process has known of the intent.
+    known_for: Span,
+}
+
+impl Agenda {
+    /// Notes that a commit with this nonce is about to be written: the lease of its intents begins now.
+    pub fn writing(&mut self, nonce: &str, elapsed: Span) {
+        self.own.insert(nonce.to_owned(), elapsed);
+    }
+
+    /// Whether a commit is of this process.
+    #[must_use]
+    pub fn is_own(&self, nonce: &str) -> bool {
+        self.own.contains_key(nonce)
+    }
+
+    /// When something is to be looked at next.
+    #[must_use]
+    pub fn next(&self) -> Option<Span> {
+        self.next.values().min().copied()
+    }
+
+    /// Forgets what the state no longer asks for.
+    fn keep(&mut self, wanted: &[Effect], state: &State) {
+        let wanted: BTreeSet<(BatchId, u32)> =
+            wanted.iter().map(|effect| (effect.batch, effect.attempt)).collect();
+        self.next.retain(|slot, _| wanted.contains(slot));
+        self.called.retain(|(batch, attempt, _)| wanted.contains(&(*batch, *attempt)));
+        self.seen.retain(|(batch, attempt, _), _| wanted.contains(&(*batch, *attempt)));
+        let owners: BTreeSet<&str> = state
+            .runs
+            .values()
+            .flat_map(|run| run.attempts.iter().map(|attempt| attempt.owner.as_str()))
+            .collect();
+        // The newest are kept: a commit of an earlier try may still land.
+        let excess = self.own.len().saturating_sub(64);
+        let old: Vec<String> = self.own.keys().take(excess).cloned().collect();
+        for nonce in old.into_iter().filter(|nonce| !owners.contains(nonce.as_str())) {
+            self.own.remove(&nonce);
+        }
+    }
+}
+
+/// What every call of a pass is made against.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The store's time.
+    pub now: Timestamp,
+    /// The state.
+    pub state: &'a State,
+    /// The ledger's store.
+    pub store: &'a Arc<dyn Store>,
+    /// How calls are made.
+    pub caller: &'a Caller<'a>,
+}
+
+impl std::fmt::Debug for Scene<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scene")
+    }
+}
+
+/// Does what the state asks for and is due, and says what was observed.
+///
+/// # Errors
+/// The store's, where a revision of the rules cannot be read.
+pub async fn act(
+    scene: Scene<'_>,
+    agenda: &mut Agenda,
+    gatherer: &mut Gatherer,
+) -> Result<Vec<Observation>, Error> {
+    let Scene { state, caller, .. } = scene;
+    let wanted = effects(state);
+    agenda.keep(&wanted, state);
+    let now = caller.clock.elapsed();
+    let mut tasks = Vec::new();
+    for effect in wanted {
+        let Some((run, attempt)) = find(state, effect) else { continue };
+        let Some(service) = service_of(state, run, gatherer).await? else { continue };
+        let start_until = agenda.claim(state, attempt, effect, now);
+        let seen = *agenda.seen.entry((run.batch, attempt.number, attempt.intent)).or_insert(now);
+        let known_for = Span::from_millis(now.as_millis() - seen.as_millis());
+        if start_until.is_none() && !agenda.is_due(effect, now) {
+            continue;
+        }
+        agenda.next.insert((effect.batch, effect.attempt), now + pause(state, effect.kind));
+        let batch = run.batch.to_string();
+        tasks.push(Task { effect, run, attempt, batch, service, start_until, known_for });
+    }
+    let calls: Vec<_> = tasks.into_iter().map(|task| task.perform(scene).boxed()).collect();
+    let outcomes: Vec<Option<Observation>> =
+        futures::stream::iter(calls).buffered(CALLS).collect().await;
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+fn find(state: &State, effect: Effect) -> Option<(&Run, &Attempt)> {
+    let run = state.runs.get(&effect.batch)?;
+    Some((run, run.attempt_numbered(effect.attempt)?))
+}
+
+/// The service of a run: as the rules in force have it, else as they were when it was launched.
+async fn service_of(
+    state: &State,
+    run: &Run,
+    gatherer: &mut Gatherer,
+) -> Result<Option<Arc<dyn PipelineService>>, Error> {
+    for revision in state.rules.iter().chain([&run.rules]) {
+        let service = gatherer
+            .book(revision)
+            .await?
+            .ok()
+            .and_then(|book| book.services.get(&run.service).cloned());
+        if service.is_some() {
+            return Ok(service);
+        }
+    }
+    tracing::error!(run = %run.batch, service = run.service, "the service of a run is in no rules that can be read");
+    Ok(None)
+}
+
+/// How long to leave an attempt alone after looking at it.
+fn pause(state: &State, kind: EffectKind) -> Span {
+    match kind {
+        EffectKind::Launch | EffectKind::Follow | EffectKind::Cancel => state.timing.poll,
+        EffectKind::LookUp => state.timing.settle,
+    }
+}
+
+impl Agenda {
+    fn is_due(&self, effect: Effect, now: Span) -> bool {
+        self.next.get(&(effect.batch, effect.attempt)).is_none_or(|at| *at <= now)
+    }
+
+    /// Until when this process may send the start call; `None` if it may not, or has done so.
+    fn claim(
+        &mut self,
+        state: &State,
+        attempt: &Attempt,
+        effect: Effect,
+        now: Span,
+    ) -> Option<Span> {
+        let slot = (effect.batch, effect.attempt, attempt.intent);
+        if effect.kind != EffectKind::Launch || self.called.contains(&slot) {
+            return None;
+        }
+        let end = *self.own.get(&attempt.owner)? + state.timing.lease;
+        if now + state.timing.call > end {
+            return None;
+        }
+        self.called.insert(slot);
+        Some(end)
+    }
+}
+
+impl Task<'_> {
+    async fn perform(self, scene: Scene<'_>) -> Option<Observation> {
+        let caller = scene.caller;
+        let outcome = match self.effect.kind {
+            EffectKind::Launch => match self.start_until {
+                Some(end) => caller.run_until(self.service.start(&self.launch()), Some(end)).await,
+                None => self.take_over(scene).await,
+            },
+            EffectKind::LookUp => {
+                self.look_up(caller).await.filter(|outcome| *outcome != Outcome::Absent)
+            }
+            EffectKind::Follow => self.follow(caller).await,
+            EffectKind::Cancel => {
+                self.cancel(caller).await;
+                self.follow(caller).await
+            }
+        };
+        let outcome = outcome?;
+        Some(Observation { batch: self.run.batch, attempt: self.attempt.number, outcome })
+    }
+
+    fn launch(&self) -> Launch<'_> {
+        Launch {
+            key: self.attempt.key,
+            trigger: &self.run.trigger,
+            batch: &self.batch,
+            target: &self.run.target,
+            parameters: &self.attempt.parameters,
+            cache: self.run.cache,
+            since: self.attempt.intended_at,
+        }
+    }
+
+    /// Looks a launch up that is not this process's to make, or whose answer was unclear. What is found is
+    /// believed at any time; that nothing is found counts only after the lease, by the store's time.
+    async fn take_over(&self, scene: Scene<'_>) -> Option<Outcome> {
+        let is_over = self.lease_is_over(scene).await;
+        let found = match self.run.profile.finds {
+            true => self.look_up(scene.caller).await?,
+            false if self.run.profile.class == Idempotency::A => Outcome::Absent,
+            false => Outcome::NoLookUp,
+        };
+        let counts = is_over || matches!(found, Outcome::Found(_));
+        counts.then_some(found)
+    }
+
+    /// Whether the writer of the intent can no longer call: by the store's time since the commit was created, or,
+    /// should the store's clock have gone back meanwhile, by the time this process has known of it.
+    async fn lease_is_over(&self, scene: Scene<'_>) -> bool {
+        let wait = scene.state.timing.lease + scene.state.timing.margin;
+        if self.known_for >= wait {
+            return true;
+        }
+        if scene.now < self.attempt.intended_at + wait {
+            return false;
+        }
+        let name = layout::commit(self.attempt.intent);
+        let Ok(page) = scene.store.list(layout::LOG, &name, 1).await else { return false };
+        let intent = page.entries.first().filter(|entry| entry.name == name);
+        intent.is_some_and(|entry| page.now >= entry.created + wait)
+    }
+
+    async fn look_up(&self, caller: &Caller<'_>) -> Option<Outcome> {
+        let call = self.service.find(&self.launch())?;
+        caller.run(Step::Send(call)).await.flatten()
+    }
+
+    async fn follow(&self, caller: &Caller<'_>) -> Option<Outcome> {
+        let external = self.attempt.external.as_ref()?;
+        caller.run(Step::Send(self.service.status(external))).await.flatten()
+    }
+
+    async fn cancel(&self, caller: &Caller<'_>) {
+        let call =
+            self.attempt.external.as_ref().and_then(|external| self.service.cancel(external));
+        let Some(call) = call else { return };
+        if let Some(Err(message)) = caller.run(Step::Send(call)).await {
+            tracing::warn!(run = %self.run.batch, message, "a run could not be cancelled");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What became of an event, told from the log.
+//!
+//! Commits say for every event they consumed whether it was accepted, into which batch, or why not; and for
+//! every batch what became of it. Reading forward from the time in question is enough: nothing is decided again.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use refit_core::commit::{BatchChange, Change, Commit, Decision};
+use refit_core::error::Error;
+use refit_core::event::{Event, Fact};
+use refit_core::key::Hash128;
+use refit_core::reason::Refusal;
+use refit_core::state::BatchId;
+use refit_core::time::Timestamp;
+
+use crate::layout;
+use crate::ledger::Ledger;
+use crate::record::read_segment;
+
+/// Commits read at the same time.
+const READS: usize = 32;
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An object, by the hash of its place.
+    Object(Hash128),
+    /// An event, by its id.
+    Event(Hash128),
+    /// A batch or a run.
+    Batch(BatchId),
+}
+
+/// One event with what was decided of it.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// The commit that decided.
+    pub commit: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// The event; none if its segment is no longer kept.
+    pub event: Option<Event>,
+    /// What each trigger made of it.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What was decided of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It became a member.
+    Accepted {
+        /// The trigger.
+        trigger: String,
+        /// The batch.
+        batch: BatchId,
+    },
+    /// It did not.
+    Refused {
+        /// The trigger; none where the reason holds for all of them.
+        trigger: Option<String>,
+        /// The reason.
+        reason: Refusal,
+        /// More on it.
+        detail: Option<String>,
+    },
+}
+
+/// A change of a batch or of the run it became.
+#[derive(Clone, Debug)]
+pub struct Episode {
+    /// The commit.
+    pub commit: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// What changed.
+    pub change: Change,
+}
+
+/// Everything the log says of a subject.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// The events, in the order they were decided.
+    pub fates: Vec<Fate>,
+    /// The batches they went into, and what became of each.
+    pub batches: BTreeMap<BatchId, Vec<Episode>>,
+    /// Commits that were read.
+    pub commits: u64,
+}
+
+/// Tells the story of a subject from the commits made after `since`. `progress` is told how many were read.
+///
+/// # Errors
+/// The store's, and `Data` for a commit that cannot be read.
+pub async fn tell(
+    ledger: &Ledger,
+    subject: &Subject,
+    since: Timestamp,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Story, Error> {
+    let first = match subject {
+        Subject::Batch(batch) => batch.seq.max(1),
+        Subject::Object(_) | Subject::Event(_) => first_after(ledger, since).await?,
+    };
+    let mut story = Story::default();
+    if let Subject::Batch(batch) = subject {
+        story.batches.insert(*batch, Vec::new());
+    }
+    let reads = (first..).map(|seq| ledger.commit(seq));
+    let mut reads = std::pin::pin!(futures::stream::iter(reads).buffered(READS));
+    while let Some(commit) = reads.next().await {
+        let Some(commit) = commit? else { break };
+        story.read(ledger, subject, &commit).await?;
+        progress(story.commits);
+    }
+    Ok(story)
+}
+
+/// The first commit made after `since`, found by bisection over the times of creation.
+async fn first_after(ledger: &Ledger, since: Timestamp) -> Result<u64, Error> {
+    let mut low = 1;
+    let mut high = last_commit(ledger).await? + 1;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let page = ledger.store().list(layout::LOG, &layout::commit(middle), 1).await?;
+        match page.entries.first() {
+            Some(entry) if entry.created < since => low = middle + 1,
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// The number of the last commit, found by doubling and bisection.
+async fn last_commit(ledger: &Ledger) -> Result<u64, Error> {
+    let mut high = 1;
+    while exists(ledger, high).await? {
+        high *= 2;
+    }
+    let mut low = high / 2;
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        match exists(ledger, middle).await? {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+async fn exists(ledger: &Ledger, seq: u64) -> Result<bool, Error> {
+    let name = layout::commit(seq);
+    let page = ledger.store().list(layout::LOG, &name, 1).await?;
+    Ok(page.entries.first().is_some_and(|entry| entry.name == name))
+}
+
+impl Story {
+    async fn read(
+        &mut self,
+        ledger: &Ledger,
+        subject: &Subject,
+        commit: &Commit,
+    ) -> Result<(), Error> {
+        self.commits += 1;
+        if mentions(commit, subject) {
+            self.read_events(ledger, subject, commit).await?;
+        }
+        for change in &commit.changes {
+            self.read_change(commit, change);
+        }
+        Ok(())
+    }
+
+    async fn read_events(
+        &mut self,
+        ledger: &Ledger,
+        subject: &Subject,
+        commit: &Commit,
+    ) -> Result<(), Error> {
+        let mut kept = false;
+        for (number, name) in (0..).zip(&commit.segments) {
+            let Some(body) = ledger.store().get(&layout::segment_object(name)).await? else {
+                continue;
+            };
+            kept = true;
+            let events = read_segment(name, &body).unwrap_or_default();
+            for (place, event) in (0..).zip(events) {
+                if is_about(&event, subject) {
+                    let verdicts = verdicts(commit, number, place);
+                    self.decided(commit, Some(event), verdicts);
+                }
+            }
+        }
+        if !kept {
+            self.decided(commit, None, Vec::new());
+        }
+        Ok(())
+    }
+
+    fn decided(&mut self, commit: &Commit, event: Option<Event>, verdicts: Vec<Verdict>) {
+        for verdict in &verdicts {
+            if let Verdict::Accepted { batch, .. } = verdict {
+                self.batches.entry(*batch).or_default();
+            }
+        }
+        self.fates.push(Fate { commit: commit.seq, at: commit.now, event, verdicts });
+    }
+
+    /// Follows the batches of the story, and those their members move to.
+    fn read_change(&mut self, commit: &Commit, change: &Change) {
+        let Some(batch) = batch_of(change) else { return };
+        let Some(episodes) = self.batches.get_mut(&batch) else { return };
+        episodes.push(Episode { commit: commit.seq, at: commit.now, change: change.clone() });
+        if let Change::Batch { change: BatchChange::MovedTo(to), .. } = change {
+            self.batches.entry(*to).or_default();
+        }
+    }
+}
+
+/// The batch or run a change is about.
+#[must_use]
+pub fn batch_of(change: &Change) -> Option<BatchId> {
+    match change {
+        Change::Batch { batch, .. } => Some(*batch),
+        Change::Closed(closed) => Some(closed.batch),
+        Change::Run { run, .. } | Change::Attempt { run, .. } => Some(*run),
+        Change::Created { .. }
+        | Change::Inbox(_)
+        | Change::Applied { .. }
+        | Change::Trigger { .. }
+        | Change::Stored { .. }
+        | Change::Memory(_) => None,
+    }
+}
+
+fn mentions(commit: &Commit, subject: &Subject) -> bool {
+    match subject {
+        Subject::Object(place) => commit.fresh.object(*place).is_some(),
+        Subject::Event(id) => commit.fresh.identity(*id).is_some(),
+        Subject::Batch(_) => false,
+    }
+}
+
+fn is_about(event: &Event, subject: &Subject) -> bool {
+    match (subject, &event.fact) {
+        (Subject::Object(place), Fact::Object(change)) => change.object.place() == *place,
+        (Subject::Event(id), _) => event.id() == *id,
+        (Subject::Object(_) | Subject::Batch(_), _) => false,
+    }
+}
+
+/// What a commit decided of one event.
+#[must_use]
+pub fn verdicts(commit: &Commit, segment: u32, place: u32) -> Vec<Verdict> {
+    let of = |decision: &Decision| match decision {
+        Decision::Accepted { trigger, batch, events } if events.contains(segment, place) => {
+            Some(Verdict::Accepted { trigger: trigger.clone(), batch: *batch })
+        }
+        Decision::Refused { trigger, reason, detail, events }
+            if events.contains(segment, place) =>
+        {
+            Some(Verdict::Refused {
+                trigger: trigger.clone(),
+                reason: *reason,
+                detail: detail.clone(),
+            })
+        }
+        Decision::Accepted { .. } | Decision::Refused { .. } | Decision::Answered { .. } => None,
+    };
+    commit.decisions.iter().filter_map(of).collect()
+}

@@ -1,0 +1,180 @@
+//! What the planner needs and only the outside can give.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use refit_core::error::{Error, ErrorKind};
+use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::memory::Fresh;
+use refit_core::plan::{Found, Need, Prepared};
+use refit_core::rules::Rules;
+use refit_core::state::{BatchId, PartRef, State};
+use refit_wire::pipeline::PipelineService;
+
+use crate::call::Caller;
+use crate::layout;
+use crate::port::Store;
+
+/// A revision of the rules with the services it names.
+#[derive(Clone, Debug)]
+pub struct RuleBook {
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// The services, by name.
+    pub services: BTreeMap<String, Arc<dyn PipelineService>>,
+}
+
+/// Reads a rule file; the error says what is wrong with it.
+pub type ReadRules = Arc<dyn Fn(&str) -> Result<RuleBook, String> + Send + Sync>;
+
+/// Fetches what plans need, and keeps what does not change.
+pub struct Gatherer {
+    store: Arc<dyn Store>,
+    read_rules: ReadRules,
+    books: BTreeMap<String, Result<RuleBook, String>>,
+    runs: BTreeMap<String, Arc<Fresh>>,
+}
+
+impl std::fmt::Debug for Gatherer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gatherer")
+    }
+}
+
+/// Revisions kept at the same time.
+const BOOKS_MAX: usize = 16;
+/// Runs of the memory kept at the same time.
+const RUNS_MAX: usize = 64;
+
+impl Gatherer {
+    /// A gatherer that has nothing yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, read_rules: ReadRules) -> Self {
+        Self { store, read_rules, books: BTreeMap::new(), runs: BTreeMap::new() }
+    }
+
+    /// Fetches everything in `needs` into `found`.
+    ///
+    /// # Errors
+    /// The store's, and `Data` for an object that is missing or cannot be read.
+    pub async fn satisfy(
+        &mut self,
+        state: &State,
+        needs: BTreeSet<Need>,
+        caller: &Caller<'_>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        for need in needs {
+            match need {
+                Need::Rules(revision) => {
+                    let rules = self.book(&revision).await?.map(|book| book.rules);
+                    found.rules.insert(revision, rules);
+                }
+                Need::Lines(batch) => {
+                    found.lines.insert(batch, self.lines(state, batch).await?);
+                }
+                Need::Prepared { revision, trigger } => {
+                    let prepared = self.prepare(&revision, &trigger, caller).await?;
+                    found.prepared.insert((revision, trigger), prepared);
+                }
+                Need::SeenRun(name) => {
+                    let run = self.run(&name).await?;
+                    found.runs.insert(name, run);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A revision of the rules, or why this binary cannot use it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn book(&mut self, revision: &str) -> Result<Result<RuleBook, String>, Error> {
+        if let Some(book) = self.books.get(revision) {
+            return Ok(book.clone());
+        }
+        let Some(body) = self.store.get(&layout::rules(revision)).await? else {
+            return Ok(Err(format!("no such revision of the rules: revision=`{revision}`")));
+        };
+        let text = std::str::from_utf8(&body).map_err(|_| "the rules are not text".to_owned());
+        let book = text.and_then(|text| (self.read_rules)(text));
+        if self.books.len() >= BOOKS_MAX {
+            self.books.clear();
+        }
+        self.books.insert(revision.to_owned(), book.clone());
+        Ok(book)
+    }
+
+    /// The stored lines of an open batch.
+    async fn lines(&self, state: &State, batch: BatchId) -> Result<Vec<Line>, Error> {
+        let parts = state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts);
+        let reads: Vec<_> = parts.iter().map(|part| self.part(part).boxed()).collect();
+        let lines = futures::future::try_join_all(reads).await?;
+        Ok(lines.into_iter().flatten().collect())
+    }
+
+    async fn part(&self, part: &PartRef) -> Result<Vec<Line>, Error> {
+        let body = self.object(&part.name).await?;
+        let lines = match part.batch {
+            Some(batch) => read_part(&body, batch),
+            None => {
+                read_manifest(&body).map(|members| members.into_iter().map(Line::Member).collect())
+            }
+        };
+        lines.map_err(|error| unreadable(&part.name, &error))
+    }
+
+    async fn prepare(
+        &mut self,
+        revision: &str,
+        trigger: &str,
+        caller: &Caller<'_>,
+    ) -> Result<Result<Prepared, String>, Error> {
+        let book = match self.book(revision).await? {
+            Ok(book) => book,
+            Err(message) => return Ok(Err(message)),
+        };
+        let Some(rule) = book.rules.triggers.get(trigger) else {
+            return Ok(Err(format!("no such trigger: name=`{trigger}`")));
+        };
+        let Some(service) = book.services.get(&rule.run.service) else {
+            return Ok(Err(format!("no such service: name=`{}`", rule.run.service)));
+        };
+        let prepared = caller.run(service.prepare(&rule.run.target)).await;
+        Ok(prepared.unwrap_or_else(|| Err("the service did not answer in time".to_owned())))
+    }
+
+    async fn run(&mut self, name: &str) -> Result<Arc<Fresh>, Error> {
+        if let Some(run) = self.runs.get(name) {
+            return Ok(Arc::clone(run));
+        }
+        let body = self.object(name).await?;
+        let run: Fresh =
+            serde_json::from_slice(&body).map_err(|error| unreadable(name, &error.to_string()))?;
+        let run = Arc::new(run);
+        if self.runs.len() >= RUNS_MAX {
+            self.runs.clear();
+        }
+        self.runs.insert(name.to_owned(), Arc::clone(&run));
+        Ok(run)
+    }
+
+    async fn object(&self, name: &str) -> Result<bytes::Bytes, Error> {
+        let missing = || {
+            Error::new(
+                ErrorKind::Data,
+                format!("an object of the ledger is missing: name=`{name}`"),
+            )
+        };
+        self.store.get(name).await?.ok_or_else(missing)
+    }
+}
+
+fn unreadable(name: &str, error: &str) -> Error {
+    Error::new(
+        ErrorKind::Data,
+        format!("an object of the ledger cannot be read: {error}: name=`{name}`"),
+    )
+}

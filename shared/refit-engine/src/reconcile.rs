@@ -1,0 +1,397 @@
+//! One pass: from what is stored and observed to commits, and to the calls they intend.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use refit_core::commit::{Change, Commit};
+use refit_core::error::{Error, ErrorKind};
+use refit_core::fold::fold;
+use refit_core::invariants;
+use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
+use refit_core::state::State;
+use refit_core::time::{Span, Timestamp};
+use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
+
+use crate::act::{Agenda, Scene, act};
+use crate::call::Caller;
+use crate::gather::{Gatherer, ReadRules};
+use crate::house::{self, House};
+use crate::inbox::{self, Progress};
+use crate::ledger::{Draft, Ledger, View, Written};
+use crate::nonce::Nonces;
+use crate::port::{Clock, Store, Transport};
+use crate::reread::{Suspects, reread};
+
+/// Commits one pass makes at the most.
+const COMMITS_MAX: usize = 8;
+/// How often the planner may ask for more before it is a bug.
+const NEEDS_ROUNDS_MAX: usize = 16;
+
+/// The shortest time wakes wait after a pass.
+const PACE_MIN: Span = Span::secs(1);
+
+/// What a reconciler is made of.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "ports have nothing to print")]
+pub struct Parts {
+    /// The ledger's store.
+    pub store: Arc<dyn Store>,
+    /// Where requests go.
+    pub transport: Arc<dyn Transport>,
+    /// The clock of the process.
+    pub clock: Arc<dyn Clock>,
+    /// Reads rule files.
+    pub read_rules: ReadRules,
+    /// Names no other process uses.
+    pub nonces: Nonces,
+    /// The URI of the ledger's folder, without a slash at its end.
+    pub root: String,
+    /// The lengths of time of the ledger, should it have to be founded.
+    pub timing: Timing,
+    /// Which segments below the reach of listings are looked into once a day, and by a new process.
+    pub suspects: Suspects,
+}
+
+/// Decides and acts, one pass at a time.
+pub struct Reconciler {
+    parts: Parts,
+    ledger: Ledger,
+    gatherer: Gatherer,
+    agenda: Agenda,
+    house: House,
+    progress: Progress,
+    view: Option<Cached>,
+    /// The last commit this process has seen.
+    longest: u64,
+    has_reread: bool,
+    observations: Vec<Observation>,
+    deleted: Deleted,
+}
+
+/// A state this process has, and when it was last known to be the newest.
+struct Cached {
+    view: View,
+    confirmed: Span,
+    /// Where the store's time went back: the ledger's time then, and when by the clock of the process.
+    behind: Option<(Timestamp, Span)>,
+}
+
+/// What a pass came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How long until something is due, if nothing else happens; none if nothing is.
+    pub next: Option<Span>,
+    /// Commits made.
+    pub commits: usize,
+    /// How long wakes wait after a pass, so that a burst of them is one: the shortest quiet time of any trigger,
+    /// within bounds.
+    pub pace: Span,
+}
+
+impl Passed {
+    /// How long to rest before the next pass: not at all where something is due.
+    #[must_use]
+    pub fn rest(&self) -> Span {
+        self.next.map_or(self.pace, |next| next.min(self.pace))
+    }
+}
+
+/// What came of one attempt to commit.
+enum Step {
+    /// There was nothing to write down.
+    Nothing(Option<Timestamp>),
+    /// It is written; more may be decided at once.
+    Written(Option<Timestamp>),
+    /// Someone else was first.
+    Lost(Box<Commit>),
+}
+
+impl std::fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reconciler")
+    }
+}
+
+impl Reconciler {
+    /// A reconciler that has read nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let gatherer = Gatherer::new(Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
+        Self {
+            ledger: Ledger::new(Arc::clone(&parts.store)),
+            gatherer,
+            agenda: Agenda::default(),
+            house: House::default(),
+            progress: Progress::default(),
+            view: None,
+            longest: 0,
+            has_reread: false,
+            observations: Vec::new(),
+            deleted: Deleted::default(),
+            parts,
+        }
+    }
+
+    /// Makes one pass: reads what is new, decides, and makes the calls that are due.
+    ///
+    /// # Errors
+    /// Whatever kept it from ending; nothing is lost, and the next pass goes on from what is stored.
+    pub async fn pass(&mut self) -> Result<Passed, Error> {
+        let passed = self.try_pass().await;
+        if passed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
+            // A listed segment is gone: the state was older than it should be.
+            self.view = None;
+            return self.try_pass().await;
+        }
+        passed
+    }
+
+    async fn try_pass(&mut self) -> Result<Passed, Error> {
+        let mut cached = self.refresh().await?;
+        let result = self.pass_on(&mut cached).await;
+        self.longest = self.longest.max(cached.view.state.seq);
+        self.view = Some(cached);
+        result
+    }
+
+    async fn pass_on(&mut self, cached: &mut Cached) -> Result<Passed, Error> {
+        let heard =
+            inbox::read(&self.parts.store, &*self.parts.clock, &cached.view.state, self.progress)
+                .await?;
+        let mut listing = Listing { now: self.now(cached, heard.listing.now), ..heard.listing };
+        let mut segments = self.hidden(cached, listing.now).await?;
+        segments.retain(|hidden| heard.segments.iter().all(|segment| segment.name != hidden.name));
+        segments.extend(heard.segments);
+        let mut passed = Passed::default();
+        let mut losses = 0;
+        let due = loop {
+            match self.commit(cached, listing, &segments).await? {
+                Step::Lost(winner) if losses > 0 || covers(&winner, &segments) => break None,
+                Step::Lost(winner) => {
+                    losses += 1;
+                    segments.retain(|segment| !winner.segments.contains(&segment.name));
+                    continue;
+                }
+                Step::Nothing(due) => {
+                    self.progress = heard.progress;
+                    if self.act(cached, listing.now).await? == 0 || passed.commits >= COMMITS_MAX {
+                        break due;
+                    }
+                }
+                Step::Written(due) => {
+                    self.progress = heard.progress;
+                    passed.commits += 1;
+                    listing.more = false;
+                    segments.clear();
+                    let acted = self.act(cached, listing.now).await?;
+                    let at_once = due.is_some_and(|due| due <= listing.now);
+                    if passed.commits >= COMMITS_MAX || (acted == 0 && !at_once) {
+                        break due;
+                    }
+                }
+            }
+        };
+        self.deleted = self.house.keep(&self.ledger, &cached.view.state, listing.now).await?;
+        if let Err(error) =
+            self.ledger.keep_snapshot(&mut cached.view, SNAPSHOT_COMMITS_MAX / 2).await
+        {
+            tracing::warn!(%error, "a snapshot could not be kept; it is tried again");
+        }
+        passed.next = self.wait(due, listing, heard.listing.more);
+        passed.pace = self.pace(&cached.view.state).await?;
+        Ok(passed)
+    }
+
+    /// Segments that listings do not show: looked for once a day, and by a process that has just begun where the
+    /// store's clock may have been wrong before.
+    async fn hidden(&mut self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
+        let is_new = !std::mem::replace(&mut self.has_reread, true);
+        let state = &cached.view.state;
+        if house::is_due(state, now) || (is_new && self.parts.suspects == Suspects::All) {
+            return reread(&self.parts.store, state, self.parts.suspects).await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// The newest state: the one this process has if it is young enough to be committed from, else the stored one.
+    async fn refresh(&mut self) -> Result<Cached, Error> {
+        let elapsed = self.parts.clock.elapsed();
+        if let Some(mut cached) = self.view.take() {
+            let age = Span::from_millis(elapsed.as_millis() - cached.confirmed.as_millis());
+            if age < cached.view.state.timing.state_age_max() {
+                self.ledger.follow(&mut cached.view.state).await?;
+                cached.confirmed = elapsed;
+                return Ok(cached);
+            }
+        }
+        let view = self.load().await?;
+        if view.state.seq < self.longest {
+            let message = format!(
+                "the log is shorter than it was; if the ledger was restored from a copy, say so with `refit fsck --restored`: commits=`{}`, before=`{}`",
+                view.state.seq, self.longest
+            );
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        Ok(Cached { view, confirmed: elapsed, behind: None })
+    }
+
+    async fn load(&self) -> Result<View, Error> {
+        if let Some(view) = self.ledger.load().await? {
+            return Ok(view);
+        }
+        self.ledger.found(&self.parts.nonces.next(), &self.parts.timing).await?;
+        let missing =
+            || Error::new(ErrorKind::Unavailable, "the ledger was founded and is not there yet");
+        self.ledger.load().await?.ok_or_else(missing)
+    }
+
+    /// The ledger's time: the store's, but it never goes back.
+    fn now(&self, cached: &mut Cached, store: Timestamp) -> Timestamp {
+        let last = cached.view.state.now;
+        if store >= last {
+            cached.behind = None;
+            return store;
+        }
+        let elapsed = self.parts.clock.elapsed();
+        let (from, at) = *cached.behind.get_or_insert((last, elapsed));
+        (from + Span::from_millis(elapsed.as_millis() - at.as_millis())).max(last)
+    }
+
+    /// Plans and writes one commit.
+    async fn commit(
+        &mut self,
+        cached: &mut Cached,
+        listing: Listing,
+        segments: &[Segment],
+    ) -> Result<Step, Error> {
+        let nonce = self.parts.nonces.next();
+        let planned = self.plan(cached, listing, segments, &nonce).await?;
+        let Some(commit) = planned.commit else {
+            self.observations.clear();
+            return Ok(Step::Nothing(planned.next));
+        };
+        self.check(cached, &commit).await?;
+        let objects: Vec<(String, Bytes)> =
+            planned.objects.into_iter().map(|(name, body)| (name, Bytes::from(body))).collect();
+        self.agenda.writing(&nonce, self.parts.clock.elapsed());
+        let draft = Draft { commit: &commit, objects: &objects };
+        let agenda = &self.agenda;
+        let is_ours = |nonce: &str| agenda.is_own(nonce);
+        match self.ledger.write(&mut cached.view, &draft, &*self.parts.clock, &is_ours).await? {
+            Written::Ours { commit: stored, .. } if stored.nonce == nonce => {
+                fold(&mut cached.view.state, &stored);
+                self.observations.clear();
+                self.deleted = Deleted::default();
+                Ok(Step::Written(planned.next))
+            }
+            Written::Ours { commit: stored, .. } | Written::Foreign(stored) => {
+                fold(&mut cached.view.state, &stored);
+                Ok(Step::Lost(stored))
+            }
+        }
+    }
+
+    /// Refuses a commit that breaks an invariant, so that a bug does not become history, and one made from a state
+    /// that may be too old.
+    async fn check(&mut self, cached: &Cached, commit: &Commit) -> Result<(), Error> {
+        let state = &cached.view.state;
+        let age = self.parts.clock.elapsed().as_millis() - cached.confirmed.as_millis();
+        if age >= state.timing.state_age_max().as_millis() {
+            return Err(Error::new(ErrorKind::Unavailable, "the state is too old to commit from"));
+        }
+        let applied = commit.changes.iter().rev().find_map(|change| {
+            let Change::Applied { revision, .. } = change else { return None };
+            Some(revision)
+        });
+        let book = match applied.or(state.rules.as_ref()) {
+            Some(revision) => self.gatherer.book(revision).await?.ok(),
+            None => None,
+        };
+        let violations = invariants::check(state, commit, book.as_ref().map(|book| &*book.rules));
+        violations.first().map_or(Ok(()), |first| {
+            Err(Error::new(ErrorKind::Internal, format!("a commit breaks an invariant: {first}")))
+        })
+    }
+
+    async fn plan(
+        &mut self,
+        cached: &Cached,
+        listing: Listing,
+        segments: &[Segment],
+        nonce: &str,
+    ) -> Result<Plan, Error> {
+        let state = &cached.view.state;
+        let mut found = Found::default();
+        for _ in 0..NEEDS_ROUNDS_MAX {
+            let inputs = Inputs {
+                root: &self.parts.root,
+                nonce,
+                listing,
+                segments,
+                observations: &self.observations,
+                deleted: &self.deleted,
+                found: &found,
+            };
+            let planned = plan(state, &inputs);
+            if planned.needs.is_empty() {
+                return Ok(planned);
+            }
+            let caller = Caller {
+                transport: &self.parts.transport,
+                clock: &self.parts.clock,
+                limit: state.timing.call,
+            };
+            self.gatherer.satisfy(state, planned.needs, &caller, &mut found).await?;
+            if let Some(Err(message)) =
+                state.rules.as_ref().and_then(|revision| found.rules.get(revision))
+            {
+                let message = format!("the rules in force cannot be used: {message}");
+                return Err(Error::new(ErrorKind::Data, message));
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "the planner asks for more and more"))
+    }
+
+    /// Makes the calls that are due, and says how many answers there are to be written down.
+    async fn act(&mut self, cached: &Cached, now: Timestamp) -> Result<usize, Error> {
+        let caller = Caller {
+            transport: &self.parts.transport,
+            clock: &self.parts.clock,
+            limit: cached.view.state.timing.call,
+        };
+        let scene =
+            Scene { now, state: &cached.view.state, store: &self.parts.store, caller: &caller };
+        let observed = act(scene, &mut self.agenda, &mut self.gatherer).await?;
+        self.observations.extend(observed);
+        Ok(self.observations.len())
+    }
+
+    async fn pace(&mut self, state: &State) -> Result<Span, Error> {
+        let book = match &state.rules {
+            Some(revision) => self.gatherer.book(revision).await?.ok(),
+            None => None,
+        };
+        let quiet = book
+            .iter()
+            .flat_map(|book| book.rules.triggers.values())
+            .filter_map(|rule| rule.batch.quiet);
+        let longest = Span::from_millis(state.timing.ping.as_millis() / 6).max(PACE_MIN);
+        Ok(quiet.min().unwrap_or(longest).min(longest).max(PACE_MIN))
+    }
+
+    /// How long until something is due.
+    fn wait(&self, due: Option<Timestamp>, listing: Listing, more: bool) -> Option<Span> {
+        if more || !self.observations.is_empty() {
+            return Some(Span::ZERO);
+        }
+        let elapsed = self.parts.clock.elapsed().as_millis();
+        let look = self.agenda.next().map(|at| Span::from_millis(at.as_millis() - elapsed));
+        let due = due.map(|due| due.since(listing.now));
+        due.into_iter().chain(look).min()
+    }
+}
+
+/// Whether a commit consumed everything we would have.
+fn covers(winner: &Commit, segments: &[Segment]) -> bool {
+    !segments.is_empty() && segments.iter().all(|segment| winner.segments.contains(&segment.name))
+}

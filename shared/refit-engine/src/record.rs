@@ -1,0 +1,150 @@
+//! How segments, commits and snapshots are written.
+//!
+//! What is stored is versioned. A version this binary does not know makes it stop: it may read on elsewhere, but
+//! must write nothing that depends on what it did not understand.
+
+use bytes::Bytes;
+use refit_core::commit::Commit;
+use refit_core::error::{Error, ErrorKind};
+use refit_core::event::Event;
+use refit_core::key::sha256_hex;
+use refit_core::state::{State, VERSION};
+use serde::{Deserialize, Serialize};
+
+/// Bytes a snapshot may unpack to.
+const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+/// The compression of snapshots: the fastest that is worth it.
+const SNAPSHOT_LEVEL: i32 = 1;
+/// Characters of a SHA-256 in hexadecimal.
+const DIGEST_LENGTH: usize = 64;
+
+/// A segment as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredSegment<E> {
+    v: u32,
+    events: E,
+}
+
+/// Just the version of a stored record.
+#[derive(Debug, Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// Writes a segment.
+#[must_use]
+pub fn write_segment(events: &[Event]) -> Bytes {
+    to_json(&StoredSegment { v: VERSION, events })
+}
+
+/// Reads a segment.
+///
+/// # Errors
+/// `Data` if it cannot be read, or is of a version this binary does not know.
+pub fn read_segment(name: &str, body: &[u8]) -> Result<Vec<Event>, Error> {
+    let stored: StoredSegment<Vec<Event>> = from_json(name, body)?;
+    Ok(stored.events)
+}
+
+/// Writes a commit.
+#[must_use]
+pub fn write_commit(commit: &Commit) -> Bytes {
+    to_json(commit)
+}
+
+/// Reads a commit.
+///
+/// # Errors
+/// `Data` if it cannot be read, is another commit, or is of a version this binary does not know.
+pub fn read_commit(seq: u64, body: &[u8]) -> Result<Commit, Error> {
+    let name = crate::layout::commit(seq);
+    let commit: Commit = from_json(&name, body)?;
+    if commit.seq != seq {
+        let message =
+            format!("a commit is not the one its name says: name=`{name}`, seq=`{}`", commit.seq);
+        return Err(Error::new(ErrorKind::Data, message));
+    }
+    Ok(commit)
+}
+
+/// Writes a snapshot: a digest, then the packed state.
+///
+/// # Errors
+/// `Internal` if it cannot be packed.
+pub fn write_snapshot(state: &State) -> Result<Bytes, Error> {
+    let packed = zstd::bulk::compress(&to_json(state), SNAPSHOT_LEVEL).map_err(|error| {
+        Error::new(ErrorKind::Internal, "a snapshot cannot be packed").because(error)
+    })?;
+    let mut body = sha256_hex(&packed).into_bytes();
+    body.extend(packed);
+    Ok(Bytes::from(body))
+}
+
+/// Reads a snapshot.
+///
+/// # Errors
+/// `Data` if it is damaged or of a version this binary does not know: another one, or the log, serves as well.
+pub fn read_snapshot(name: &str, body: &[u8]) -> Result<State, Error> {
+    let damaged =
+        |what: &str| Error::new(ErrorKind::Data, format!("a snapshot is {what}: name=`{name}`"));
+    let (digest, packed) =
+        body.split_at_checked(DIGEST_LENGTH).ok_or_else(|| damaged("cut short"))?;
+    if digest != sha256_hex(packed).as_bytes() {
+        return Err(damaged("damaged"));
+    }
+    let json = zstd::bulk::decompress(packed, unpacked_bytes(packed))
+        .map_err(|_| damaged("not readable"))?;
+    from_json(name, &json)
+}
+
+/// What the packed content says it unpacks to, within bounds.
+fn unpacked_bytes(packed: &[u8]) -> usize {
+    let stated = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    stated.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0).min(SNAPSHOT_BYTES_MAX)
+}
+
+fn to_json(value: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(value).expect("stored records have string keys"))
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(name: &str, body: &[u8]) -> Result<T, Error> {
+    let unreadable = |error: serde_json::Error| {
+        Error::new(ErrorKind::Data, format!("a record cannot be read: name=`{name}`"))
+            .because(error)
+    };
+    let version: Version = serde_json::from_slice(body).map_err(unreadable)?;
+    if version.v > VERSION {
+        let message = format!(
+            "a record is of a newer version than this binary writes; use a newer refit: name=`{name}`, version=`{}`, known=`{VERSION}`",
+            version.v
+        );
+        return Err(Error::new(ErrorKind::Data, message));
+    }
+    serde_json::from_slice(body).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refit_core::timing::Timing;
+
+    #[test]
+    fn a_snapshot_is_read_back_and_a_damaged_one_is_not() {
+        let state = State::new("ledger".into(), Timing::default());
+        let body = write_snapshot(&state).unwrap();
+        assert_eq!(read_snapshot("s", &body).unwrap(), state);
+        for at in [0, 63, 64, 70, body.len() - 1] {
+            let mut damaged = body.to_vec();
+            damaged[at] ^= 1;
+            assert!(read_snapshot("s", &damaged).is_err(), "byte {at}");
+        }
+        assert!(read_snapshot("s", &body[..10]).is_err());
+    }
+
+    #[test]
+    fn a_newer_version_is_said_to_be_one() {
+        let error = read_commit(1, br#"{"v":2,"anything":[]}"#).unwrap_err();
+        assert!(error.to_string().contains("newer version"), "{error}");
+        assert!(read_segment("s", b"{").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! Finding segments that a wrong clock hid from the listings.
+//!
+//! A listing looks back by the grace at the most. A segment whose name lies further back was never acknowledged by
+//! a writer that saw the store's time; but a store whose own clock was wrong for a while hides what it acknowledged
+//! then. The memory tells which segments were consumed: it holds the identity of every event that was.
+
+use std::sync::Arc;
+
+use refit_core::error::Error;
+use refit_core::memory::Memory;
+use refit_core::plan::Segment;
+use refit_core::state::State;
+use refit_core::time::Timestamp;
+use refit_core::timing::PASS_SEGMENTS_MAX;
+
+use crate::layout;
+use crate::port::{Entry, Store};
+use crate::record::read_segment;
+
+/// Names a page of a listing may have.
+const PAGE: usize = 1000;
+
+/// Which segments are looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspects {
+    /// Those stored far from the time in their name.
+    Misnamed,
+    /// All: the store's own clock may have been wrong.
+    All,
+}
+
+/// Reads the segments below the reach of listings that hold events nobody has seen, oldest first.
+///
+/// # Errors
+/// The store's.
+pub async fn reread(
+    store: &Arc<dyn Store>,
+    state: &State,
+    suspects: Suspects,
+) -> Result<Vec<Segment>, Error> {
+    let end = layout::segment_object(&(state.marks.full - state.timing.grace).compact());
+    let mut from = layout::INBOX.to_owned();
+    let mut hidden = Vec::new();
+    loop {
+        let page = store.list(layout::INBOX, &from, PAGE).await?;
+        for entry in page.entries.iter().filter(|entry| entry.name < end) {
+            if is_suspect(state, entry, suspects) {
+                hidden.extend(read_unseen(store, &state.memory, entry).await?);
+            }
+        }
+        match page.next.filter(|next| *next < end && hidden.len() < PASS_SEGMENTS_MAX) {
+            Some(next) => from = next,
+            None => return Ok(hidden),
+        }
+    }
+}
+
+fn is_suspect(state: &State, entry: &Entry, suspects: Suspects) -> bool {
+    let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name);
+    let Some(named) = layout::segment_time(name) else { return false };
+    suspects == Suspects::All || distance(named, entry.created) > state.timing.name
+}
+
+fn distance(a: Timestamp, b: Timestamp) -> refit_core::time::Span {
+    a.since(b).max(b.since(a))
+}
+
+/// The segment, if it holds an event the memory does not know; one that may be in a run of the memory counts as
+/// unknown, and is recognised when it is judged.
+async fn read_unseen(
+    store: &Arc<dyn Store>,
+    memory: &Memory,
+    entry: &Entry,
+) -> Result<Option<Segment>, Error> {
+    let Some(body) = store.get(&entry.name).await? else { return Ok(None) };
+    let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name).to_owned();
+    let Ok(events) = read_segment(&name, &body) else { return Ok(None) };
+    let is_unseen = events.iter().any(|event| memory.identity(event.id()).is_none());
+    Ok(is_unseen.then_some(Segment { name, created: entry.created, events }))
+}

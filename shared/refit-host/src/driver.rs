@@ -1,0 +1,116 @@
+//! Driving the reconciler: one pass at a time, one more queued, at a measured pace.
+
+use std::sync::Arc;
+
+use refit_core::time::Span;
+use refit_engine::port::Clock;
+use refit_engine::reconcile::Reconciler;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::waker::Waker;
+
+/// Wakes that wait for a pass: one for the pass under way, one for the next.
+const WAITING_MAX: usize = 2;
+/// How long to wait after a pass that failed.
+const PAUSE: Span = Span::secs(5);
+
+/// The way to a reconciler that runs in this process.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    asked: Arc<Notify>,
+    waiting: Arc<Semaphore>,
+    passes: watch::Receiver<Passes>,
+}
+
+/// How far the reconciler has got.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passes {
+    begun: u64,
+    ended: u64,
+    failed: bool,
+}
+
+/// What came of a wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// A pass that began after it has ended, or others wait for one.
+    Passed,
+    /// The pass failed; nothing is lost, the next one goes on.
+    Failed,
+}
+
+impl Driver {
+    /// Starts a task that drives the reconciler until `stop` says so: when it is woken, when something is due, and
+    /// every `ping` if given.
+    pub fn start(
+        mut reconciler: Reconciler,
+        clock: Arc<dyn Clock>,
+        ping: Option<Span>,
+        mut stop: watch::Receiver<bool>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let asked = Arc::new(Notify::new());
+        let (report, passes) = watch::channel(Passes::default());
+        let waiting = Arc::new(Semaphore::new(WAITING_MAX));
+        let driver = Self { asked: Arc::clone(&asked), waiting, passes };
+        let task = tokio::spawn(async move {
+            while !*stop.borrow() {
+                report.send_modify(|passes| passes.begun += 1);
+                let passed = reconciler.pass().await;
+                report.send_modify(|passes| {
+                    passes.ended = passes.begun;
+                    passes.failed = passed.is_err();
+                });
+                let (rest, wait) = match passed {
+                    Ok(passed) => (passed.rest(), passed.next),
+                    Err(error) => {
+                        tracing::error!(%error, kind = ?error.kind(), "a pass failed; the next one goes on");
+                        (PAUSE, Some(PAUSE))
+                    }
+                };
+                let ends = wait_for(&clock, &asked, rest, shorter(wait, ping));
+                tokio::select! {
+                    () = ends => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            }
+        });
+        (driver, task)
+    }
+
+    /// Asks for a pass and waits until one that began afterwards has ended; where others wait for the same, it is
+    /// left to them.
+    pub async fn wake_and_wait(&self) -> Woken {
+        let Ok(_place) = self.waiting.try_acquire() else { return Woken::Passed };
+        let mut passes = self.passes.clone();
+        let begun = passes.borrow().begun;
+        self.asked.notify_one();
+        let ended = passes.wait_for(|passes| passes.ended > begun).await;
+        match ended {
+            Ok(passes) if !passes.failed => Woken::Passed,
+            Ok(_) | Err(_) => Woken::Failed,
+        }
+    }
+}
+
+impl Waker for Driver {
+    fn wake(&self) {
+        self.asked.notify_one();
+    }
+}
+
+fn shorter(a: Option<Span>, b: Option<Span>) -> Option<Span> {
+    a.into_iter().chain(b).min()
+}
+
+/// Rests, then waits to be asked or until the time is over.
+async fn wait_for(clock: &Arc<dyn Clock>, asked: &Notify, rest: Span, wait: Option<Span>) {
+    clock.sleep(rest).await;
+    let left = wait.map(|wait| Span::from_millis(wait.as_millis() - rest.as_millis()));
+    match left {
+        Some(left) => tokio::select! {
+            () = asked.notified() => {}
+            () = clock.sleep(left) => {}
+        },
+        None => asked.notified().await,
+    }
+}

@@ -1,0 +1,242 @@
+//! A function: a set of doors behind one port.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use http::StatusCode;
+use refit_core::diagnostics::Severity;
+use refit_core::error::{Error, ErrorKind};
+use refit_core::time::Span;
+use refit_core::timing::Timing;
+use refit_engine::gather::{ReadRules, RuleBook};
+use refit_engine::intake::Intake;
+use refit_engine::nonce::Nonces;
+use refit_engine::port::{Clock, Store, Transport};
+use refit_engine::reconcile::{Parts, Reconciler};
+use refit_engine::reread::Suspects;
+use refit_platform::auth::Places;
+use refit_platform::clock::SystemClock;
+use refit_platform::transport::{HttpTransport, Options};
+use refit_platform::{env, store};
+use refit_wire::config;
+use tokio::sync::watch;
+
+use crate::driver::{Driver, Woken};
+use crate::environment::{Callers, Settings};
+use crate::intake::{BODY_BYTES_MAX, Door};
+use crate::waker::{Caller, Nobody, Waker};
+use crate::{callers, logs, server};
+
+/// How long recording may take before the sender is told to come again: well within its own limit.
+const APPEND_WITHIN: Span = Span::secs(4);
+
+/// Which doors a process opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doors {
+    /// New objects: append and wake.
+    Object,
+    /// Wakes and pings: reconcile.
+    Tick,
+    /// Every door, and the reconciler.
+    All,
+}
+
+/// What every function stands on.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "ports have nothing to print")]
+pub struct Base {
+    /// The ledger's store.
+    pub store: Arc<dyn Store>,
+    /// Where requests go.
+    pub transport: Arc<dyn Transport>,
+    /// The clock of the process.
+    pub clock: Arc<dyn Clock>,
+    /// Names no other process uses.
+    pub nonces: Nonces,
+    /// The URI of the ledger's folder.
+    pub root: String,
+    /// Which segments may be hidden by a wrong clock.
+    pub suspects: Suspects,
+}
+
+/// Runs a function until it is told to end, configured by its environment.
+#[must_use]
+pub fn main(service: &'static str, doors: Doors) -> ExitCode {
+    let run = async {
+        logs::begin(service)?;
+        let settings = Settings::from_env()?;
+        run(doors, &settings, server::told_to_end()).await
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Internal, "the runtime cannot start").because(error))
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, kind = ?error.kind(), "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a function until `shutdown` is over.
+///
+/// # Errors
+/// What keeps it from starting: a wrong setting, a ledger that cannot be opened, a port that is taken.
+pub async fn run(
+    doors: Doors,
+    settings: &Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let base = Base::open(&settings.ledger).await?;
+    let listener = server::listen(settings.address).await?;
+    let (stop, stopped) = watch::channel(false);
+    let driver = (doors != Doors::Object).then(|| {
+        Driver::start(
+            Reconciler::new(base.parts(Timing::default())),
+            Arc::clone(&base.clock),
+            None,
+            stopped,
+        )
+    });
+    let (driver, driving) = driver.unzip();
+    let router = router(doors, &base, settings, driver.as_ref())?;
+    let address =
+        listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
+    tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
+    server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
+    let _ = stop.send(true);
+    if let Some(driving) = driving {
+        let _ =
+            refit_engine::deadline::within(&*base.clock, server::SHUTDOWN_WITHIN, driving).await;
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+impl Base {
+    /// Opens the ledger and the ways out.
+    ///
+    /// # Errors
+    /// What is wrong with the location or with the roots of trust.
+    pub async fn open(ledger: &str) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = Options { places: Places::from_env(), ..Options::default() };
+        let is_local = !ledger.contains("://") || ledger.starts_with("file:");
+        Ok(Self {
+            store: store::open(ledger, &clock).await?,
+            transport: Arc::new(HttpTransport::new(Arc::clone(&clock), options)?),
+            nonces: Nonces::new(&env::nonce()[..16]),
+            root: store::root_uri(ledger)?,
+            // On a machine of its own, the store's clock is the machine's, which may have been wrong.
+            suspects: if is_local { Suspects::All } else { Suspects::Misnamed },
+            clock,
+        })
+    }
+
+    /// The way into the inbox.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Intake::new(store, clock, self.nonces.clone(), APPEND_WITHIN)
+    }
+
+    /// What a reconciler is made of; `timing` holds should the ledger have to be founded.
+    #[must_use]
+    pub fn parts(&self, timing: Timing) -> Parts {
+        Parts {
+            store: Arc::clone(&self.store),
+            transport: Arc::clone(&self.transport),
+            clock: Arc::clone(&self.clock),
+            read_rules: read_rules(),
+            nonces: self.nonces.clone(),
+            root: self.root.clone(),
+            timing,
+            suspects: self.suspects,
+        }
+    }
+
+    fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
+        Ok(match target {
+            Some(target) => Arc::new(Caller::new(Arc::clone(&self.transport), target)?),
+            None => Arc::new(Nobody),
+        })
+    }
+}
+
+/// Reads rule files as this build understands them.
+#[must_use]
+pub fn read_rules() -> ReadRules {
+    Arc::new(|text| {
+        let (read, diagnostics) = config::read(text);
+        let book = read
+            .map(|config| RuleBook { rules: Arc::new(config.rules), services: config.services });
+        book.ok_or_else(|| {
+            let first = diagnostics.iter().find(|found| found.severity == Severity::Error);
+            first.map_or_else(|| "it cannot be read".to_owned(), |found| found.message.clone())
+        })
+    })
+}
+
+fn router(
+    doors: Doors,
+    base: &Base,
+    settings: &Settings,
+    driver: Option<&Driver>,
+) -> Result<Router, Error> {
+    let waker: Arc<dyn Waker> = match driver {
+        Some(driver) => Arc::new(driver.clone()),
+        None => base.waker(settings.wake.as_deref())?,
+    };
+    let router = match doors {
+        Doors::Object => object(base, waker, &["/"]),
+        Doors::Tick => tick(driver, &["/"]),
+        Doors::All => object(base, waker, &["/", "/object"]).merge(tick(driver, &["/tick"])),
+    };
+    Ok(guarded(router, settings.callers))
+}
+
+/// Adds what every process has: health, limits, and the check of callers.
+pub fn guarded(router: Router, callers: Callers) -> Router {
+    router
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(move |request, next| {
+            callers::check(callers, request, next)
+        }))
+}
+
+/// The door of object events.
+pub fn object(base: &Base, waker: Arc<dyn Waker>, paths: &[&str]) -> Router {
+    let door = Arc::new(Door { intake: base.intake(), waker });
+    paths.iter().fold(Router::new(), |router, path| {
+        let door = Arc::clone(&door);
+        router.route(
+            path,
+            post(move |headers, body| async move { door.receive(headers, body).await }),
+        )
+    })
+}
+
+/// The door of wakes and pings. A wake stays open until a pass that began after it has ended.
+pub fn tick(driver: Option<&Driver>, paths: &[&str]) -> Router {
+    let Some(driver) = driver else { return Router::new() };
+    paths.iter().fold(Router::new(), |router, path| {
+        let driver = driver.clone();
+        let wake = move || async move {
+            match driver.wake_and_wait().await {
+                Woken::Passed => StatusCode::NO_CONTENT,
+                Woken::Failed => StatusCode::SERVICE_UNAVAILABLE,
+            }
+        };
+        router.route(path, post(wake))
+    })
+}

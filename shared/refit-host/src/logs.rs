@@ -1,0 +1,188 @@
+//! Logs as Cloud Logging reads them: one JSON object per line, with severity, message, fields and trace.
+//!
+//! Event data is quoted, never interpreted: control characters are escaped by JSON, long values are cut.
+
+use std::fmt;
+
+use refit_core::error::{Error, ErrorKind};
+use refit_platform::env;
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Characters of one value.
+const VALUE_MAX: usize = 256;
+
+/// Begins logging, for the rest of the process, under the name of the function.
+///
+/// # Errors
+/// `Invalid` if `REFIT_LOG` is not a filter.
+pub fn begin(service: &'static str) -> Result<(), Error> {
+    let text = env::var("REFIT_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = text.parse::<tracing_subscriber::EnvFilter>().map_err(|error| {
+        Error::new(ErrorKind::Invalid, format!("REFIT_LOG is not a filter: value=`{text}`"))
+            .because(error)
+    })?;
+    let format = CloudLogging { service, project: env::var("GOOGLE_CLOUD_PROJECT") };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .event_format(format)
+        .fmt_fields(Nothing)
+        .with_writer(std::io::stderr)
+        .finish();
+    // A second call, as in tests of several functions in one process, changes nothing.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(())
+}
+
+/// Fields are written by [`CloudLogging`] alone.
+struct Nothing;
+
+impl<'writer> FormatFields<'writer> for Nothing {
+    fn format_fields<R: tracing_subscriber::field::RecordFields>(
+        &self,
+        _: Writer<'writer>,
+        _: R,
+    ) -> fmt::Result {
+        Ok(())
+    }
+}
+
+struct CloudLogging {
+    service: &'static str,
+    project: Option<String>,
+}
+
+impl<S, N> FormatEvent<S, N> for CloudLogging
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let line = self.line(event.metadata().level(), fields.0);
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+impl CloudLogging {
+    fn line(&self, level: &Level, mut fields: Map<String, Value>) -> Map<String, Value> {
+        let mut line = Map::new();
+        line.insert("severity".to_owned(), json!(severity(level)));
+        line.insert("message".to_owned(), fields.remove("message").unwrap_or_default());
+        line.insert("service".to_owned(), json!(self.service));
+        if let Some(Value::String(trace)) = fields.remove("trace") {
+            let name = match &self.project {
+                Some(project) => format!("projects/{project}/traces/{trace}"),
+                None => trace,
+            };
+            line.insert("logging.googleapis.com/trace".to_owned(), json!(name));
+        }
+        line.extend(fields);
+        line
+    }
+}
+
+fn severity(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn text(&mut self, field: &Field, text: &str) {
+        let cut: String = text.chars().take(VALUE_MAX).collect();
+        self.0.insert(field.name().to_owned(), Value::String(cut));
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+}
+
+/// The id of the trace a request belongs to, from the headers of the platform.
+#[must_use]
+pub fn trace_of(headers: &http::HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let parent = text("traceparent").and_then(|value| value.split('-').nth(1));
+    let cloud = || text("x-cloud-trace-context").and_then(|value| value.split('/').next());
+    let id = parent.or_else(cloud)?;
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn a_line_is_what_cloud_logging_wants() {
+        let format = CloudLogging { service: "object", project: Some("p".to_owned()) };
+        let mut fields = Map::new();
+        fields.insert("message".to_owned(), json!("events recorded\n{\"severity\":\"ERROR\"}"));
+        fields.insert("events".to_owned(), json!(2));
+        fields.insert("trace".to_owned(), json!("ab"));
+        let line = Value::Object(format.line(&Level::WARN, fields)).to_string();
+        assert!(!line.contains('\n'), "one line, whatever an event holds: {line}");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&line["severity"], &line["service"], &line["events"]),
+            (&json!("WARNING"), &json!("object"), &json!(2))
+        );
+        assert_eq!(line["logging.googleapis.com/trace"], json!("projects/p/traces/ab"));
+    }
+
+    #[test]
+    fn the_trace_is_taken_from_either_header_and_from_nothing_else() {
+        let of = |name: &'static str, value: &'static str| {
+            trace_of(&HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(
+            of("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").as_deref(),
+            Some(id)
+        );
+        assert_eq!(
+            of("x-cloud-trace-context", "0af7651916cd43dd8448eb211c80319c/1;o=1").as_deref(),
+            Some(id)
+        );
+        assert_eq!(of("traceparent", "00-<script>-1-01"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The accept loop: a limit on everything, and an orderly end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use refit_core::error::{Error, ErrorKind};
+use refit_core::time::Span;
+use refit_engine::deadline::within;
+use refit_engine::port::Clock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt as _;
+
+/// How long a caller may take to send the head of a request.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Connections at the same time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long requests under way may take to end once the process is told to.
+pub const SHUTDOWN_WITHIN: Span = Span::secs(9);
+/// How long to wait after a connection could not be accepted.
+const PAUSE: Span = Span::from_millis(50);
+
+/// Listens at an address.
+///
+/// # Errors
+/// `Unavailable` if the address is taken or not ours.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let refused = |error| {
+        let message = format!("cannot listen, another process may: address=`{address}`");
+        Error::new(ErrorKind::Unavailable, message).because(error)
+    };
+    TcpListener::bind(address).await.map_err(refused)
+}
+
+/// Serves until `shutdown` is over, then lets requests under way end, but not for longer than [`SHUTDOWN_WITHIN`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &connections) => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, permit)) => spawn(stream, permit, &router, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                clock.sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if within(&*clock, SHUTDOWN_WITHIN, graceful.shutdown()).await.is_none() {
+        tracing::warn!("requests under way did not end in time");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}
+
+fn spawn(
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    router: &Router,
+    graceful: &GracefulShutdown,
+) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    let router = router.clone();
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let response = router.oneshot(request.map(axum::body::Body::new)).await;
+            Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        drop(permit);
+    });
+}
+
+/// Ends when the process is told to: by SIGTERM, or by ctrl-c.
+///
+/// # Panics
+/// If the system does not let the process listen for signals.
+pub async fn told_to_end() {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("a process can listen for its signals");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

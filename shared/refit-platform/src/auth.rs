@@ -1,0 +1,116 @@
+//! The credentials that requests name: fetched when needed, kept while they hold, shown to nobody.
+
+mod cache;
+mod google;
+mod metadata;
+mod secret;
+mod token;
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use refit_core::error::{Error, ErrorKind};
+use refit_engine::port::Clock;
+use refit_wire::http::{Auth, Secret};
+use url::Url;
+
+use self::cache::Cache;
+use self::google::{GoogleTokens, Kind};
+use self::secret::SecretManager;
+pub(crate) use self::token::Credential;
+use self::token::Token;
+use crate::env;
+use crate::transport::Client;
+
+/// Where credentials come from.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// A stand-in for Google's metadata server, as `host` or `host:port`; it then serves access tokens as well.
+    pub metadata: Option<String>,
+    /// Secret Manager.
+    pub secret_manager: Url,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let secret_manager = "https://secretmanager.googleapis.com/".parse().expect("a URL");
+        Self { metadata: None, secret_manager }
+    }
+}
+
+impl Places {
+    /// The usual places, and the stand-in that `GCE_METADATA_HOST` names.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self { metadata: env::var("GCE_METADATA_HOST"), ..Self::default() }
+    }
+}
+
+/// The credentials of a process.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    tokens: Arc<Cache<GoogleTokens>>,
+    secrets: Cache<SecretManager>,
+}
+
+impl Credentials {
+    /// # Errors
+    /// `Invalid` if the metadata server is not named by a host.
+    pub(crate) fn new(
+        client: Client,
+        clock: Arc<dyn Clock>,
+        places: Places,
+    ) -> Result<Self, Error> {
+        let source =
+            GoogleTokens::new(client.clone(), Arc::clone(&clock), places.metadata.as_deref())?;
+        let tokens = Arc::new(Cache::new(source, Arc::clone(&clock)));
+        let manager = SecretManager::new(client, Arc::clone(&tokens), places.secret_manager);
+        Ok(Self { tokens, secrets: Cache::new(manager, clock) })
+    }
+
+    /// The credential a request names.
+    pub(crate) async fn of(&self, auth: &Auth) -> Result<Option<Credential>, Error> {
+        let credential = match auth {
+            Auth::None => return Ok(None),
+            Auth::GoogleAccessToken { .. } => bearer(self.tokens.get(&Kind::Access).await?),
+            Auth::GoogleIdToken { audience } => {
+                bearer(self.tokens.get(&Kind::Id(audience.clone())).await?)
+            }
+            Auth::Bearer(secret) => bearer(self.secret(secret).await?),
+            Auth::Header(name, secret) => {
+                Credential::new(name.clone(), "", self.secret(secret).await?)
+            }
+        };
+        credential.map(Some)
+    }
+
+    async fn secret(&self, secret: &Secret) -> Result<Token, Error> {
+        match secret {
+            Secret::Google(name) => self.secrets.get(name).await,
+            Secret::Env(name) => env::var(name).map(|value| Token::new(&value)).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unauthorized,
+                    format!("a secret is not in the environment: variable=`{name}`"),
+                )
+            }),
+        }
+    }
+
+    /// Forgets a credential that was refused, so that the next request is sent with a fresh one.
+    pub(crate) fn forget(&self, auth: &Auth, credential: &Credential) {
+        match auth {
+            Auth::GoogleAccessToken { .. } => self.tokens.forget(&Kind::Access, credential.token()),
+            Auth::GoogleIdToken { audience } => {
+                self.tokens.forget(&Kind::Id(audience.clone()), credential.token())
+            }
+            Auth::Bearer(Secret::Google(name)) | Auth::Header(_, Secret::Google(name)) => {
+                self.secrets.forget(name, credential.token());
+            }
+            Auth::None | Auth::Bearer(Secret::Env(_)) | Auth::Header(_, Secret::Env(_)) => {}
+        }
+    }
+}
+
+fn bearer(token: Token) -> Result<Credential, Error> {
+    Credential::new(AUTHORIZATION, "Bearer ", token)
+}

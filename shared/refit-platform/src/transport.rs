@@ -1,0 +1,103 @@
+//! Requests over HTTP, each sent once.
+//!
+//! No redirects, no retries, no proxies, no cookies; limits on time and on the size of an answer. Only what certainly
+//! never reached the other side is [`Failure::NotSent`]. No error holds a body, a header or a path.
+
+mod allow;
+mod client;
+mod roots;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use refit_core::error::Error;
+use refit_core::time::Span;
+use refit_engine::deadline::within;
+use refit_engine::port::{Clock, Transport};
+use refit_wire::http::{Auth, Failure, Reply, Request};
+
+pub(crate) use self::allow::{Allowed, place};
+pub(crate) use self::client::Client;
+use crate::auth::{Credential, Credentials, Places};
+
+/// How long a request may take that does not say so itself, credentials included.
+const TIMEOUT: Span = Span::secs(20);
+/// The status of an answer to a credential that does not hold.
+const UNAUTHORIZED: u16 = 401;
+
+/// What an operator decides about requests.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Hosts, as `host` or `host:port`, that credentials may be sent to without encryption.
+    pub plain_http: Vec<String>,
+    /// Where credentials come from.
+    pub places: Places,
+}
+
+/// The transport over HTTP.
+pub struct HttpTransport {
+    clock: Arc<dyn Clock>,
+    client: Client,
+    allowed: Allowed,
+    credentials: Credentials,
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").field("allowed", &self.allowed).finish_non_exhaustive()
+    }
+}
+
+impl HttpTransport {
+    /// A transport. It fetches no credential before a request names one.
+    ///
+    /// # Errors
+    /// `Invalid` if the roots of trust that the environment names cannot be read.
+    pub fn new(clock: Arc<dyn Clock>, options: Options) -> Result<Self, Error> {
+        let client = Client::new()?;
+        let credentials = Credentials::new(client.clone(), Arc::clone(&clock), options.places)?;
+        Ok(Self { clock, client, allowed: Allowed::new(options.plain_http), credentials })
+    }
+
+    async fn send_by(&self, request: Request, end: Span) -> Reply {
+        self.allowed.check(&request.url, &request.auth).map_err(Failure::NotSent)?;
+        let auth = request.auth.clone();
+        let credential = self.credential(&auth, self.left(end)).await?;
+        // A machine that was suspended meanwhile must not send what its caller has given up.
+        let left = self.left(end);
+        if left == Span::ZERO {
+            return Err(late());
+        }
+        let reply = self.client.send(request, credential.as_ref(), left).await;
+        if let (Ok(response), Some(credential)) = (&reply, &credential)
+            && response.status == UNAUTHORIZED
+        {
+            self.credentials.forget(&auth, credential);
+        }
+        reply
+    }
+
+    async fn credential(&self, auth: &Auth, limit: Span) -> Result<Option<Credential>, Failure> {
+        let credential =
+            within(&*self.clock, limit, self.credentials.of(auth)).await.ok_or_else(late)?;
+        credential.map_err(|error| Failure::NotSent(error.to_string()))
+    }
+
+    fn left(&self, end: Span) -> Span {
+        Span::from_millis(end.as_millis() - self.clock.elapsed().as_millis())
+    }
+}
+
+fn late() -> Failure {
+    Failure::NotSent("its time was over before it could be sent".to_owned())
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request) -> Reply {
+        let limit = request.timeout.unwrap_or(TIMEOUT);
+        let end = self.clock.elapsed() + limit;
+        self.send_by(request, end).await
+    }
+}

@@ -1,0 +1,173 @@
+//! Where a request may go, by its URL and by the credential it names.
+//!
+//! This is the place for a filter of addresses too: [`Client`](super::Client) can be given a resolver of names.
+
+use refit_wire::http::Auth;
+use url::{Host, Url};
+
+/// Domains of Google that are sent access tokens, with all below them.
+const GOOGLE: [&str; 2] = ["googleapis.com", "googleusercontent.com"];
+
+/// What is allowed beyond the rules every request is held to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Allowed {
+    plain_http: Vec<String>,
+}
+
+impl Allowed {
+    pub(crate) fn new(plain_http: Vec<String>) -> Self {
+        Self { plain_http }
+    }
+
+    /// Refuses a request that may not be sent, with the reason.
+    pub(crate) fn check(&self, url: &Url, auth: &Auth) -> Result<(), String> {
+        let place = place(url);
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(format!("a URL must not hold a user or a password: host=`{place}`"));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http"
+                if *auth == Auth::None || is_loopback(url) || is_listed(url, &self.plain_http) => {}
+            "http" => {
+                return Err(format!("a credential is not sent without encryption: host=`{place}`"));
+            }
+            other => return Err(format!("only http and https can be sent: scheme=`{other}`")),
+        }
+        match auth {
+            Auth::GoogleAccessToken { hosts } if !is_google(url) && !is_listed(url, hosts) => {
+                Err(format!(
+                    "an access token of Google is sent to Google and to hosts that the rules list only: host=`{place}`"
+                ))
+            }
+            Auth::None
+            | Auth::GoogleAccessToken { .. }
+            | Auth::GoogleIdToken { .. }
+            | Auth::Bearer(_)
+            | Auth::Header(..) => Ok(()),
+        }
+    }
+}
+
+/// Host and port, the port left out where it is the usual one: how a place is listed, and all of a URL an error names.
+pub(crate) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_listed(url: &Url, list: &[String]) -> bool {
+    let place = place(url);
+    list.iter().any(|listed| listed.eq_ignore_ascii_case(&place))
+}
+
+fn is_google(url: &Url) -> bool {
+    let below = |domain: &str| {
+        let host = url.domain().and_then(|host| host.strip_suffix(domain));
+        host.is_some_and(|host| host.ends_with('.'))
+    };
+    url.scheme() == "https" && url.port().is_none() && GOOGLE.into_iter().any(below)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+    use refit_wire::http::Secret;
+
+    use super::*;
+
+    fn access(hosts: &[&str]) -> Auth {
+        Auth::GoogleAccessToken { hosts: hosts.iter().map(|&host| host.to_owned()).collect() }
+    }
+
+    fn check(url: &str, auth: &Auth) -> Result<(), String> {
+        let allowed = Allowed::new(vec!["ml-pipeline.kubeflow:8888".to_owned()]);
+        allowed.check(&url.parse().unwrap(), auth)
+    }
+
+    fn secrets() -> [Auth; 3] {
+        let secret = Secret::Env("X".to_owned());
+        let header = HeaderName::from_static("x-api-key");
+        let id = Auth::GoogleIdToken { audience: "a".to_owned() };
+        [Auth::Bearer(secret.clone()), Auth::Header(header, secret), id]
+    }
+
+    #[test]
+    fn access_tokens_go_to_google_and_to_listed_hosts_only() {
+        let listed =
+            access(&["kfp.example.com", "KFP.example.com:8443", "127.0.0.1:9000", "10.0.0.1"]);
+        for (url, may) in [
+            ("https://storage.googleapis.com/b", true),
+            ("https://europe-west4-aiplatform.googleapis.com/v1", true),
+            ("https://abc-dot-europe-west1.pipelines.googleusercontent.com/", true),
+            ("https://STORAGE.GoogleAPIs.com/", true),
+            ("https://kfp.example.com/apis", true),
+            ("https://kfp.example.com:443/apis", true),
+            ("https://kfp.example.com:8443/apis", true),
+            ("http://127.0.0.1:9000/", true),
+            ("https://10.0.0.1/", true),
+            ("https://googleapis.com/", false),
+            ("https://storage.googleapis.com:8443/", false),
+            ("https://evilgoogleapis.com/", false),
+            ("https://googleapis.com.evil.com/", false),
+            ("https://storage.googleapis.com.evil.com/", false),
+            ("https://storage.googleapis.com./", false),
+            ("https://evil.com/storage.googleapis.com", false),
+            ("https://kfp.example.com:9443/", false),
+            ("https://sub.kfp.example.com/", false),
+            ("http://storage.googleapis.com/", false),
+            ("http://kfp.example.com/", false),
+            ("http://10.0.0.1/", false),
+            ("http://127.0.0.1:9001/", false),
+            ("https://storage.googleapis.com@evil.com/", false),
+        ] {
+            assert_eq!(check(url, &listed).is_ok(), may, "{url}: {:?}", check(url, &listed));
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_sent_in_clear_except_to_this_machine_and_listed_hosts() {
+        for (url, may) in [
+            ("https://anywhere.example.com/", true),
+            ("http://localhost:5000/", true),
+            ("http://127.8.8.8/", true),
+            ("http://[::1]:80/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://ml-pipeline.kubeflow:8888/apis", true),
+            ("http://ml-pipeline.kubeflow/apis", false),
+            ("http://anywhere.example.com/", false),
+            ("http://localhost.example.com/", false),
+            ("http://127.0.0.1.example.com/", false),
+            ("http://10.0.0.1/", false),
+            ("http://0.0.0.0/", false),
+            ("ftp://anywhere.example.com/", false),
+            ("https://user@anywhere.example.com/", false),
+            ("https://:word@anywhere.example.com/", false),
+        ] {
+            for auth in secrets() {
+                assert_eq!(check(url, &auth).is_ok(), may, "{url} {auth:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_credential_the_rules_decide_where_to() {
+        assert_eq!(check("http://anywhere.example.com/", &Auth::None), Ok(()));
+        assert!(check("file:///etc/passwd", &Auth::None).is_err());
+        assert!(check("https://user:word@anywhere.example.com/", &Auth::None).is_err());
+    }
+
+    #[test]
+    fn a_refusal_names_the_host_and_nothing_else_of_the_url() {
+        let text = check("http://u:canary@host:81/canary?canary#canary", &access(&[])).unwrap_err();
+        assert!(text.contains("host=`host:81`") && !text.contains("canary"), "{text}");
+    }
+}

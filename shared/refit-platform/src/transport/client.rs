@@ -1,0 +1,126 @@
+//! The HTTP client below the transport and the sources of credentials.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
+use refit_core::error::{Error, ErrorKind};
+use refit_core::time::Span;
+use refit_wire::http::{Failure, Reply, Request, Response};
+use reqwest::redirect::Policy;
+
+use super::allow::place;
+use super::roots;
+use crate::auth::Credential;
+use crate::clock::duration;
+
+/// How long making a connection may take.
+const CONNECT_TIMEOUT: Span = Span::secs(5);
+/// Bytes of the body of an answer.
+const RESPONSE_BYTES_MAX: usize = 4 << 20;
+
+/// Sends requests once, with limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    reads: reqwest::Client,
+    /// Keeps no connection: what is sent on one the server just closed may be sent again below us.
+    writes: reqwest::Client,
+}
+
+impl Client {
+    /// # Errors
+    /// `Invalid` if the roots of trust that the environment names cannot be read.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let tls = roots::tls()?;
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .connect_timeout(duration(CONNECT_TIMEOUT))
+                .redirect(Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .no_proxy()
+                .user_agent(concat!("refit/", env!("CARGO_PKG_VERSION")))
+        };
+        let build = |builder: reqwest::ClientBuilder| {
+            let failed = |error| {
+                Error::new(ErrorKind::Internal, "no HTTP client can be made").because(error)
+            };
+            builder.build().map_err(failed)
+        };
+        Ok(Self { reads: build(builder())?, writes: build(builder().pool_max_idle_per_host(0))? })
+    }
+
+    /// Sends a request, within the limit.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        credential: Option<&Credential>,
+        limit: Span,
+    ) -> Reply {
+        let place = place(&request.url);
+        let sent = self.prepare(request, credential, limit).send().await;
+        let response = sent.map_err(|error| failure(&place, &error))?;
+        receive(response).await.map_err(|why| Failure::Unclear(format!("{why}: host=`{place}`")))
+    }
+
+    fn prepare(
+        &self,
+        request: Request,
+        credential: Option<&Credential>,
+        limit: Span,
+    ) -> reqwest::RequestBuilder {
+        let safe = [Method::GET, Method::HEAD].contains(&request.method);
+        let client = if safe { &self.reads } else { &self.writes };
+        let mut headers = request.headers;
+        if let Some((name, value)) = credential.map(Credential::header) {
+            headers.insert(name, value);
+        }
+        if request.body.is_empty()
+            && [Method::POST, Method::PUT, Method::PATCH].contains(&request.method)
+        {
+            // Google's interfaces answer 411 to one that does not say so.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let builder = client.request(request.method, request.url).headers(headers);
+        builder.body(request.body).timeout(duration(limit))
+    }
+}
+
+/// What the failure of a request means.
+fn failure(place: &str, error: &reqwest::Error) -> Failure {
+    if error.is_connect() || error.is_builder() {
+        return Failure::NotSent(format!("no connection, {}: host=`{place}`", cause(error)));
+    }
+    if error.is_timeout() {
+        return Failure::Unclear(format!("no answer in time: host=`{place}`"));
+    }
+    Failure::Unclear(format!("no answer, {}: host=`{place}`", cause(error)))
+}
+
+/// The innermost cause: the outer ones name the URL.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+async fn receive(mut response: reqwest::Response) -> Result<Response, String> {
+    let mut body = Vec::new();
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    while let Some(chunk) = response.chunk().await.map_err(|error| cut_short(&error))? {
+        if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
+            return Err(format!("the answer is larger than {RESPONSE_BYTES_MAX} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response { status, headers, body: body.into() })
+}
+
+fn cut_short(error: &reqwest::Error) -> String {
+    match error.is_timeout() {
+        true => "the answer did not end in time".to_owned(),
+        false => format!("the answer was cut short, {}", cause(error)),
+    }
+}

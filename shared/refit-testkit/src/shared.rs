@@ -1,0 +1,16 @@
+//! Data of others that tests check against, kept beside the repository and never in it.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of that name beside the repository, or below `REFIT_SHARED`; none where there is none, and the test
+/// that wants it is to be skipped by name.
+#[must_use]
+pub fn shared_data(name: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "only tests ask")]
+    let stated = std::env::var_os("REFIT_SHARED").map(PathBuf::from);
+    let root = stated.or_else(|| {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+        Some(repository.parent()?.join("shared"))
+    })?;
+    Some(root.join(name)).filter(|folder| folder.is_dir())
+}

@@ -1,0 +1,65 @@
+//! The rule file: from its text to the rules in force, or to everything that is wrong with it.
+//!
+//! [`read`] finds every mistake of a file at once. The text becomes a tree of nodes that know where they stand
+//! (`document`); the nodes become the types of the file format (`shape`, `v1`); each piece of these is converted
+//! by one function (`convert`); and what concerns several pieces is checked last (`check`).
+
+mod check;
+mod convert;
+mod document;
+mod init;
+mod likely;
+mod located;
+mod never;
+mod render;
+mod report;
+mod scalar;
+mod schema;
+mod shape;
+mod v1;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use refit_core::diagnostics::Diagnostic;
+use refit_core::key::sha256_hex;
+use refit_core::rules::Rules;
+
+use crate::pipeline::{PipelineService, ServiceConfig};
+
+pub use init::{Answers, Pipelines, example, init};
+pub use render::render;
+pub use schema::schema;
+
+use document::Document;
+use report::{Notes, Report};
+
+/// What a rule file says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder everything is recorded in, where the file names it.
+    pub ledger: Option<String>,
+    /// The rules, under the SHA-256 of the text as their revision.
+    pub rules: Rules,
+    /// The services, by name.
+    pub services: BTreeMap<String, Arc<dyn PipelineService>>,
+    /// The settings of the services, by name.
+    pub service_configs: BTreeMap<String, ServiceConfig>,
+}
+
+/// Reads a rule file: what it says, unless there is an error in it, and everything there is to say about it, in the
+/// order of the text.
+#[must_use]
+pub fn read(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let mut report = Report::new(text);
+    let Some(document) = Document::read(text, &mut report) else {
+        return (None, report.finish());
+    };
+    let mut notes = Notes::new(&document, report);
+    let config = convert::config(&mut notes, sha256_hex(text.as_bytes()));
+    let found = notes.finish();
+    (config.filter(|_| !found.iter().any(Diagnostic::is_error)), found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! What a trigger listens to.
+
+use refit_core::rules::{Glob, MessageMatch, ObjectMatch, On};
+
+use super::super::document::NodeId;
+use super::super::located::{Located, OneOrMany, given, text};
+use super::super::never;
+use super::super::report::Notes;
+use super::super::v1;
+
+/// Schemes a bucket may be written with.
+const SCHEMES: &[&str] = &["gs", "s3", "file"];
+
+/// The entries of `on` of the trigger at `at`.
+pub(super) fn entries(
+    notes: &mut Notes<'_>,
+    on: &Option<Located<OneOrMany<v1::On>>>,
+    at: NodeId,
+) -> Vec<On> {
+    let Some(on) = on else {
+        let cure = "write what it listens to, such as `on: { objects: { bucket: acme-data } }`";
+        notes.refuse_missing(at, "on", cure);
+        return Vec::new();
+    };
+    let many = on.value.as_ref().map(|OneOrMany(many)| many.as_slice());
+    if many.is_some_and(<[_]>::is_empty) {
+        notes.refuse(on.at, "the list is empty: the trigger can never fire");
+    }
+    let mut found = Vec::new();
+    for one in many.unwrap_or_default() {
+        let entry = one.value.as_ref().and_then(|entry| entry_of(notes, entry, one.at));
+        if entry.as_ref().is_some_and(|entry| found.contains(entry)) {
+            notes.warn(one.at, "this is listed before").cured_by("remove one of them");
+        }
+        found.extend(entry);
+    }
+    found
+}
+
+fn entry_of(notes: &mut Notes<'_>, on: &v1::On, at: NodeId) -> Option<On> {
+    match on {
+        v1::On::Objects(objects) => objects_of(notes, objects, at).map(On::Objects),
+        v1::On::Message(message) => Some(On::Message(MessageMatch {
+            ty: attribute(notes, &message.ty),
+            source: attribute(notes, &message.source),
+        })),
+    }
+}
+
+fn attribute(notes: &mut Notes<'_>, setting: &Option<Located<String>>) -> Option<String> {
+    let (text, at) = given(setting)?;
+    if text.is_empty() {
+        notes.refuse(at, "no message has an empty one: the trigger can never fire");
+    }
+    Some(text.clone())
+}
+
+fn objects_of(notes: &mut Notes<'_>, objects: &v1::Objects, at: NodeId) -> Option<ObjectMatch> {
+    if objects.bucket.is_none() {
+        let at = notes.document.entry(at, "objects").map_or(at, |entry| entry.value);
+        notes.refuse_missing(at, "bucket", "name it, such as `bucket: acme-data`");
+    }
+    let place = Place {
+        bucket: &objects.bucket,
+        prefix: &objects.prefix,
+        suffix: &objects.suffix,
+        glob: &objects.glob,
+    };
+    let accepts = |setting| given(setting).is_some_and(|(accept, _)| *accept == v1::Accept::Accept);
+    Some(ObjectMatch {
+        zero_bytes: accepts(&objects.zero_bytes),
+        identical: accepts(&objects.identical),
+        ..place.matching(notes)
+    })
+}
+
+/// The settings that say which objects, of an entry of `on` or of a marker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) bucket: &'a Option<Located<String>>,
+    pub(super) prefix: &'a Option<Located<String>>,
+    pub(super) suffix: &'a Option<Located<String>>,
+    pub(super) glob: &'a Option<Located<String>>,
+}
+
+impl Place<'_> {
+    pub(super) fn matching(&self, notes: &mut Notes<'_>) -> ObjectMatch {
+        check_bucket(notes, self.bucket);
+        check_prefix(notes, self.prefix);
+        let glob = given(self.glob).and_then(|(glob, at)| self.glob(notes, glob, at));
+        ObjectMatch {
+            bucket: text(self.bucket).trim_end_matches('/').to_owned(),
+            prefix: text(self.prefix).to_owned(),
+            suffix: text(self.suffix).to_owned(),
+            glob,
+            zero_bytes: false,
+            identical: false,
+        }
+    }
+
+    fn glob(&self, notes: &mut Notes<'_>, text: &str, at: NodeId) -> Option<Glob> {
+        match Glob::new(text) {
+            Ok(_) if text.is_empty() => {
+                notes.refuse(at, "an empty pattern matches no name: it can never fire");
+                None
+            }
+            Ok(glob) => {
+                self.check_glob(notes, text);
+                Some(glob)
+            }
+            Err(message) => {
+                notes.refuse(at, format!("not a pattern: {message}"));
+                None
+            }
+        }
+    }
+
+    /// Refuses a pattern no name can match that the prefix and the suffix allow.
+    fn check_glob(&self, notes: &mut Notes<'_>, glob: &str) {
+        let by_prefix = never::with_prefix(glob, text(self.prefix)).then_some(self.prefix);
+        let by_suffix = never::with_suffix(glob, text(self.suffix)).then_some(self.suffix);
+        for setting in [by_prefix, by_suffix].into_iter().flatten().flatten() {
+            let message =
+                format!("no name matches both this and `glob: {glob}`: it can never fire");
+            notes.refuse(setting.at, message).cured_by("remove one of the two");
+        }
+    }
+}
+
+fn check_bucket(notes: &mut Notes<'_>, setting: &Option<Located<String>>) {
+    let Some((written, at)) = given(setting) else {
+        return;
+    };
+    let (scheme, bucket) = match written.split_once("://") {
+        Some((scheme, bucket)) => (Some(scheme), bucket.trim_end_matches('/')),
+        None => (None, written.as_str()),
+    };
+    if let Some(scheme) = scheme.filter(|scheme| !SCHEMES.contains(scheme)) {
+        let message = format!("no events come from such a bucket: scheme=`{scheme}`");
+        notes.refuse(at, message).cured_by("write it with `gs://`, or alone");
+    }
+    if bucket.is_empty() {
+        notes.refuse(at, "a bucket is missing: the trigger can never fire");
+    } else if let Some((bucket, rest)) = bucket.split_once('/') {
+        let cure = format!("write `bucket: {bucket}` and `prefix: {rest}`");
+        notes.refuse(at, "a bucket has no folders").cured_by(cure);
+    } else if bucket.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
+        notes.refuse(at, "no bucket has such a name: the trigger can never fire");
+    }
+}
+
+fn check_prefix(notes: &mut Notes<'_>, setting: &Option<Located<String>>) {
+    if let Some((prefix, at)) = given(setting).filter(|(prefix, _)| prefix.starts_with('/')) {
+        let cure = format!("write `{}`", prefix.trim_start_matches('/'));
+        notes.warn(at, "names of objects seldom begin with `/`").cured_by(cure);
+    }
+}

@@ -1,0 +1,161 @@
+//! What answers mean: the same for every service, but for the words a service uses.
+
+use std::fmt;
+
+use refit_core::plan::Outcome;
+use refit_core::run::ExternalRun;
+use refit_core::time::Span;
+use serde_json::Value;
+
+use crate::http::{Failure, Reply, Response};
+
+/// How long a start waits that was not let in: someone has to grant something first.
+const UNAUTHORIZED_WAIT: Span = Span::mins(10);
+/// The longest wait a service may ask for.
+const THROTTLED_WAIT_MAX: Span = Span::hours(1);
+/// How much of a service's own words is repeated.
+const WORDS_CHARS_MAX: usize = 300;
+
+/// Finds a service's own words in the body of an error; none where the body is not the service's, as where a proxy
+/// answers in its place.
+pub(super) type Words = fn(&Value) -> Option<&str>;
+
+/// Why a read gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The service says there is no such thing.
+    Missing,
+    /// The service refused for good.
+    Refused { status: u16, message: String },
+    /// The credential is missing or not good enough.
+    Unauthorized(String),
+    /// Not now.
+    Throttled { after: Option<Span>, message: String },
+    /// Nothing can be told from the answer, or there is none.
+    Unavailable(String),
+}
+
+/// Reads the answer to something that may be repeated at will: the JSON object, or why there is none.
+pub(super) fn read(reply: Reply, words: Words) -> Result<Value, Fault> {
+    let response = match reply {
+        Ok(response) => response,
+        Err(failure) => return Err(Fault::Unavailable(failure.to_string())),
+    };
+    match response.json().filter(Value::is_object) {
+        Some(body) if response.is_success() => Ok(body),
+        _ => Err(fault(&response, words)),
+    }
+}
+
+fn fault(response: &Response, words: Words) -> Fault {
+    let message = describe(response, words);
+    let own = is_own(response, words);
+    match response.status {
+        // 2xx without data is most often a login page.
+        200..=399 | 401 | 403 => Fault::Unauthorized(message),
+        404 if own => Fault::Missing,
+        429 => Fault::Throttled { after: retry_after(response), message },
+        408 => Fault::Unavailable(message),
+        400..=499 if own => Fault::Refused { status: response.status, message },
+        _ => Fault::Unavailable(message),
+    }
+}
+
+/// Reads the answer to a start.
+pub(super) fn started(
+    reply: Reply,
+    words: Words,
+    run: impl FnOnce(&Value) -> Option<ExternalRun>,
+) -> Outcome {
+    let response = match reply {
+        Ok(response) => response,
+        Err(Failure::NotSent(message)) => return Outcome::NotStarted { after: None, message },
+        Err(Failure::Unclear(message)) => return Outcome::Unclear(message),
+    };
+    if response.is_success() {
+        let run = response.json().and_then(|body| run(&body));
+        let unclear = || Outcome::Unclear("a start was answered without a run".to_owned());
+        return run.map_or_else(unclear, Outcome::Started);
+    }
+    not_started(&response, words)
+}
+
+fn not_started(response: &Response, words: Words) -> Outcome {
+    let message = describe(response, words);
+    match response.status {
+        301 | 302 | 307 | 308 | 401 | 403 => {
+            Outcome::NotStarted { after: Some(UNAUTHORIZED_WAIT), message }
+        }
+        408 => Outcome::Unclear(message),
+        429 => Outcome::NotStarted { after: retry_after(response), message },
+        413 => Outcome::Rejected(message),
+        400..=499 if is_own(response, words) => Outcome::Rejected(message),
+        // Something in between refused it, which may pass.
+        400..=499 => Outcome::NotStarted { after: None, message },
+        _ => Outcome::Unclear(message),
+    }
+}
+
+impl Fault {
+    /// What a fault means to a start that was not sent yet.
+    pub(super) fn before_start(self) -> Outcome {
+        let message = self.to_string();
+        match self {
+            Self::Missing => {
+                Outcome::Rejected("the service no longer knows what is to be run".to_owned())
+            }
+            Self::Refused { .. } => Outcome::Rejected(message),
+            Self::Unauthorized(_) => {
+                Outcome::NotStarted { after: Some(UNAUTHORIZED_WAIT), message }
+            }
+            Self::Throttled { after, .. } => Outcome::NotStarted { after, message },
+            Self::Unavailable(_) => Outcome::NotStarted { after: None, message },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the service knows no such thing"),
+            Self::Refused { message, .. }
+            | Self::Unauthorized(message)
+            | Self::Throttled { message, .. }
+            | Self::Unavailable(message) => f.write_str(message),
+        }
+    }
+}
+
+/// A short text of what a service said, on one line.
+pub(super) fn clip(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn is_own(response: &Response, words: Words) -> bool {
+    response.json().is_some_and(|body| words(&body).is_some())
+}
+
+fn describe(response: &Response, words: Words) -> String {
+    let status = response.status;
+    let said = response.json().and_then(|body| words(&body).map(clip));
+    let what = match status {
+        300..=399 => "the service sends to a login, or elsewhere",
+        401 | 403 => "the service does not let us in",
+        429 => "the service asks to wait",
+        500..=599 => "the service is in trouble",
+        400..=499 if said.is_some() => "the service refused",
+        _ => "the answer is not the service's, as where a credential is missing",
+    };
+    match said {
+        Some(said) if !said.is_empty() => format!("{what}: status=`{status}`, message=`{said}`"),
+        _ => format!("{what}: status=`{status}`"),
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Span> {
+    response.retry_after().map(|wait| wait.min(THROTTLED_WAIT_MAX))
+}

@@ -1,0 +1,179 @@
+//! How a service is told who asks.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::endpoint::Endpoint;
+use crate::http;
+
+/// The credential a service is asked with. Left out, it is `google` for hosts of Google and `none` for plain `http`;
+/// for any other host it must be stated.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// No credential, as for a service in the same cluster or behind `kubectl port-forward`.
+    None,
+    /// An access token of the function's service account, fetched for every call. It opens all of the project, so
+    /// it is sent to `*.googleapis.com` and `*.googleusercontent.com` over https only.
+    Google,
+    /// The same token for these hosts as well. Whoever runs them can act as the service account.
+    GoogleFor(Vec<String>),
+    /// An ID token of the function's service account, as for a service behind Identity-Aware Proxy or on Cloud Run.
+    IdToken {
+        /// Whom the token is for: the OAuth client id of the proxy, or the URL of the service.
+        audience: String,
+    },
+    /// `Authorization: Bearer` with a secret.
+    Bearer(SecretRef),
+}
+
+/// Where a secret is kept. A rule file never holds the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// In an environment variable of the function, by name.
+    Env(String),
+    /// In Secret Manager: `projects/P/secrets/S`, or `projects/P/secrets/S/versions/V`. Without a version, the
+    /// latest.
+    Secret(String),
+}
+
+impl Auth {
+    /// The credential for an endpoint, the usual one where none is stated.
+    ///
+    /// # Errors
+    /// Says why it may not be sent there, or what is wrong with it.
+    pub fn resolve(stated: Option<&Self>, endpoint: &Endpoint) -> Result<http::Auth, String> {
+        let auth = match stated {
+            Some(auth) => auth.credential(endpoint)?,
+            None if is_of_google(endpoint) => http::Auth::GoogleAccessToken { hosts: Vec::new() },
+            None if endpoint.is_plain() => http::Auth::None,
+            None => {
+                let host = endpoint.host();
+                return Err(format!("say with `auth` what this host is asked with: host=`{host}`"));
+            }
+        };
+        if auth != http::Auth::None && endpoint.is_plain() && !endpoint.is_loopback() {
+            let host = endpoint.host();
+            return Err(format!("a credential is not sent over plain http: host=`{host}`"));
+        }
+        Ok(auth)
+    }
+
+    fn credential(&self, endpoint: &Endpoint) -> Result<http::Auth, String> {
+        match self {
+            Self::None => Ok(http::Auth::None),
+            Self::Google => google(&[], endpoint),
+            Self::GoogleFor(hosts) => google(hosts, endpoint),
+            Self::IdToken { audience } if audience.is_empty() => {
+                Err("an ID token needs an audience".to_owned())
+            }
+            Self::IdToken { audience } => {
+                Ok(http::Auth::GoogleIdToken { audience: audience.clone() })
+            }
+            Self::Bearer(secret) => secret.resolve().map(http::Auth::Bearer),
+        }
+    }
+}
+
+impl SecretRef {
+    /// Where the secret is read.
+    ///
+    /// # Errors
+    /// Says what is wrong with the name.
+    pub fn resolve(&self) -> Result<http::Secret, String> {
+        match self {
+            Self::Env(name) if is_env_name(name) => Ok(http::Secret::Env(name.clone())),
+            Self::Env(_) => Err("`env` takes the name of a variable, never its value".to_owned()),
+            Self::Secret(name) => secret_version(name).map(http::Secret::Google),
+        }
+    }
+}
+
+fn google(hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {
+    let host = endpoint.host();
+    let hosts: Vec<String> = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    if is_of_google(endpoint) || hosts.iter().any(|allowed| allowed == host) {
+        return Ok(http::Auth::GoogleAccessToken { hosts });
+    }
+    Err(format!(
+        "a Google access token goes to hosts of Google only; to send it to others, write \
+         `auth: {{ google_for: [{host}] }}`: host=`{host}`"
+    ))
+}
+
+fn is_of_google(endpoint: &Endpoint) -> bool {
+    let of_google = [".googleapis.com", ".googleusercontent.com"];
+    !endpoint.is_plain() && of_google.iter().any(|suffix| endpoint.host().ends_with(suffix))
+}
+
+fn is_env_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(legal)
+}
+
+/// The name of a secret's version; of its latest where none is named.
+fn secret_version(name: &str) -> Result<String, String> {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        _ if parts.contains(&"") => {}
+        ["projects", _, "secrets", _] => return Ok(format!("{name}/versions/latest")),
+        ["projects", _, "secrets", _, "versions", _] => return Ok(name.to_owned()),
+        _ => {}
+    }
+    Err("`secret` takes a name such as projects/P/secrets/S, never the secret".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn resolve(endpoint: &str, auth: Value) -> Result<http::Auth, String> {
+        let auth: Option<Auth> = serde_json::from_value(auth).unwrap();
+        Auth::resolve(auth.as_ref(), &Endpoint::new(endpoint).unwrap())
+    }
+
+    #[test]
+    fn the_usual_credential_follows_from_the_host() {
+        let google = http::Auth::GoogleAccessToken { hosts: Vec::new() };
+        let null = Value::Null;
+        assert_eq!(resolve("https://x.pipelines.googleusercontent.com", null.clone()), Ok(google));
+        assert_eq!(resolve("http://ml-pipeline:8888", null.clone()), Ok(http::Auth::None));
+        assert!(resolve("https://kfp.acme.example", null.clone()).is_err());
+        assert!(resolve("https://evilgoogleapis.com", null).is_err());
+    }
+
+    #[test]
+    fn a_credential_goes_where_it_may_go_only() {
+        let cases = [
+            ("https://kfp.acme.example", json!("none"), true),
+            ("https://kfp.acme.example", json!("google"), false),
+            ("https://kfp.acme.example", json!({"google_for": ["KFP.acme.example"]}), true),
+            ("https://kfp.acme.example", json!({"google_for": ["acme.example"]}), false),
+            ("https://kfp.acme.example", json!({"id_token": {"audience": "a"}}), true),
+            ("https://kfp.acme.example", json!({"id_token": {"audience": ""}}), false),
+            ("https://kfp.acme.example", json!({"bearer": {"env": "KFP_TOKEN"}}), true),
+            ("https://kfp.acme.example", json!({"bearer": {"env": "ya29.a0-x"}}), false),
+            ("https://kfp.acme.example", json!({"bearer": {"secret": "ya29.a0-x"}}), false),
+            ("http://ml-pipeline:8888", json!({"bearer": {"env": "KFP_TOKEN"}}), false),
+            ("http://ml-pipeline:8888", json!({"google_for": ["ml-pipeline"]}), false),
+            ("http://127.0.0.1:8888", json!({"bearer": {"env": "KFP_TOKEN"}}), true),
+            ("http://127.0.0.1:8888", json!("google"), false),
+        ];
+        for (endpoint, auth, good) in cases {
+            let resolved = resolve(endpoint, auth.clone());
+            assert_eq!(resolved.is_ok(), good, "{endpoint} {auth} {resolved:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_named_with_its_version() {
+        let version = |name: &str| SecretRef::Secret(name.to_owned()).resolve();
+        let latest = http::Secret::Google("projects/p/secrets/s/versions/latest".to_owned());
+        assert_eq!(version("projects/p/secrets/s"), Ok(latest));
+        assert!(version("projects/p/secrets/s/versions/3").is_ok());
+        assert!(version("projects//secrets/s").is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! Samples of deliveries: our own in `events/`, those beside the repository, and mutations of both.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mutations;
+mod own;
+mod shared;

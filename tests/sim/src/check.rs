@@ -1,0 +1,241 @@
+//! The checks after a schedule: what the world knows against what the ledger says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use refit_core::commit::{AttemptChange, Change, Commit};
+use refit_core::key::Hash128;
+use refit_core::policy::{Case, budget_is_full, judge};
+use refit_core::reason::Hold;
+use refit_core::rules::Overlap;
+use refit_core::state::{BatchId, State};
+use refit_core::time::{Span, Timestamp};
+use refit_engine::audit::{audit, fsck};
+use refit_engine::gather::{ReadRules, RuleBook};
+use refit_engine::ledger::Ledger;
+
+use crate::service::SimRun;
+use crate::store::RawStore;
+use crate::world::{Counts, World};
+
+/// What came of a schedule.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// The seed.
+    pub seed: u64,
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// What was wrong.
+    pub violations: Vec<String>,
+    /// Steps of the executor.
+    pub steps: u64,
+    /// Calls to the store.
+    pub counts: Counts,
+    /// Runs that really began.
+    pub runs: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Events acknowledged.
+    pub acknowledged: u64,
+    /// What happened, line by line, where asked for.
+    pub lines: Vec<String>,
+}
+
+type Books = BTreeMap<String, RuleBook>;
+
+fn ledger(world: &World) -> Ledger {
+    Ledger::new(Arc::new(RawStore(world.clone())))
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("the raw store answers at once")
+}
+
+/// Whether nothing is left to do in this world.
+pub fn is_at_rest(world: &World, books: &Arc<Books>) -> bool {
+    let Ok(Some(view)) = now(ledger(world).load()) else { return false };
+    let store_now = world.lock().store_now(world.time().now());
+    restless(&view.state, books, store_now).is_empty() && unread(world, &view.state) == 0
+}
+
+/// Segments within the reach of listings that no commit has consumed.
+fn unread(world: &World, state: &State) -> usize {
+    let reach = format!("inbox/{}", (state.marks.full - state.timing.grace).compact());
+    let inner = world.lock();
+    let inbox = inner.objects.range(reach..).take_while(|(name, _)| name.starts_with("inbox/"));
+    inbox.filter(|(name, _)| !state.recent.contains(&name["inbox/".len()..])).count()
+}
+
+/// What the state still has to do although nothing keeps it from it.
+fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
+    // What only time holds back for a little longer is not at rest.
+    let now = store_now.max(state.now) + Span::mins(5);
+    let mut left = Vec::new();
+    let rules =
+        state.rules.as_ref().and_then(|revision| books.get(revision)).map(|book| &book.rules);
+    for run in state.runs.values().filter(|run| run.is_active()) {
+        let rule = rules.and_then(|rules| rules.triggers.get(&run.trigger));
+        let standing = state.triggers.get(&run.trigger);
+        let full =
+            rule.zip(standing).and_then(|(rule, standing)| budget_is_full(now, rule, standing));
+        if !run.attempt().phase.is_terminal() || full.is_none() {
+            left.push(format!("run {} is {}", run.batch, run.attempt().phase.text()));
+        }
+    }
+    for (name, standing) in &state.triggers {
+        let Some(rule) = rules.and_then(|rules| rules.triggers.get(name)) else { continue };
+        for (id, batch) in &standing.open {
+            let active = state.active_runs(name).count();
+            let held = judge(&Case { now, rule, standing, batch, active });
+            let waits = held.is_some_and(|held| match held.reason {
+                Hold::Ask | Hold::Paused | Hold::TriggerRemoved | Hold::Budget => true,
+                // A run that waits for the budget keeps those behind it waiting.
+                Hold::ActiveRun | Hold::Replacing => active > 0,
+                Hold::MinCount
+                | Hold::MinBytes
+                | Hold::Quiet
+                | Hold::Marker
+                | Hold::Unprepared
+                | Hold::Cooldown
+                | Hold::PassLimit => false,
+            });
+            if !waits {
+                left.push(format!("batch {id} of {name} is open: {held:?}"));
+            }
+        }
+    }
+    left
+}
+
+/// Checks everything.
+pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>) -> Verdict {
+    let mut verdict = Verdict::default();
+    let ledger = ledger(world);
+    let read: ReadRules = {
+        let books = Arc::clone(books);
+        Arc::new(move |text| books.get(text).cloned().ok_or_else(|| "no such rules".to_owned()))
+    };
+    let commits = commits(&ledger);
+    check_reports(&ledger, &read, &mut verdict);
+    check_acknowledged(&commits, acknowledged, &mut verdict);
+    let runs = world.lock().services.runs.clone();
+    check_runs(&commits, &runs, &mut verdict);
+    if let Ok(Some(view)) = now(ledger.load()) {
+        let store_now = world.lock().store_now(world.time().now());
+        let left = restless(&view.state, books, store_now);
+        verdict.violations.extend(left.into_iter().map(|what| format!("liveness: {what}")));
+        check_overlap(&view.state, books, &commits, &runs, &mut verdict);
+    } else {
+        verdict.violations.push("the ledger cannot be read".to_owned());
+    }
+    let mut inner = world.lock();
+    verdict.hash = inner.trace.hash;
+    verdict.counts = inner.counts;
+    verdict.lines = inner.trace.lines.take().unwrap_or_default();
+    verdict.runs = runs.len() as u64;
+    verdict.commits = commits.len() as u64;
+    verdict.acknowledged = acknowledged.len() as u64;
+    verdict
+}
+
+fn commits(ledger: &Ledger) -> Vec<Commit> {
+    let mut commits = Vec::new();
+    while let Ok(Some(commit)) = now(ledger.commit(commits.len() as u64)) {
+        commits.push(commit);
+    }
+    commits
+}
+
+/// What the product's own audit and fsck find.
+fn check_reports(ledger: &Ledger, read: &ReadRules, verdict: &mut Verdict) {
+    for report in [now(audit(ledger, read, &|_| ())), now(fsck(ledger, read, &|_| ()))] {
+        match report {
+            Ok(report) => {
+                verdict.violations.extend(report.findings.iter().map(ToString::to_string));
+                if report.pending > 0 {
+                    verdict
+                        .violations
+                        .push(format!("liveness: {} segments are unread", report.pending));
+                }
+            }
+            Err(error) => verdict.violations.push(error.to_string()),
+        }
+    }
+}
+
+/// Whatever was acknowledged has a fate.
+fn check_acknowledged(commits: &[Commit], acknowledged: &BTreeSet<Hash128>, verdict: &mut Verdict) {
+    let known: BTreeSet<Hash128> = commits
+        .iter()
+        .flat_map(|commit| commit.fresh.identities.iter().map(|(id, _)| *id))
+        .collect();
+    for lost in acknowledged.difference(&known) {
+        verdict.violations.push(format!("lost: an acknowledged event has no fate: {lost}"));
+    }
+}
+
+/// Every run that really began belongs to an intent, alone, with the manifest of its batch.
+fn check_runs(commits: &[Commit], runs: &[SimRun], verdict: &mut Verdict) {
+    let mut intents: BTreeMap<String, BatchId> = BTreeMap::new();
+    let mut manifests: BTreeMap<BatchId, String> = BTreeMap::new();
+    for change in commits.iter().flat_map(|commit| &commit.changes) {
+        if let Change::Attempt { run, change: AttemptChange::Intended { key, .. }, .. } = change {
+            intents.insert(key.to_string(), *run);
+        }
+        if let Change::Closed(closed) = change {
+            manifests.insert(closed.batch, closed.manifest.clone());
+        }
+    }
+    let mut effective: BTreeMap<BatchId, u32> = BTreeMap::new();
+    let mut keys = BTreeSet::new();
+    for run in runs {
+        let Some(batch) = intents.get(&run.key) else {
+            verdict.violations.push(format!("a run without an intent: {}", run.key));
+            continue;
+        };
+        if run.shadows.is_some() || !keys.insert(run.key.clone()) {
+            verdict.violations.push(format!("two runs of one key: {}", run.key));
+        }
+        let right = manifests.get(batch).is_some_and(|manifest| run.manifest.ends_with(manifest));
+        if !right {
+            verdict.violations.push(format!("a run was given the wrong manifest: {}", run.key));
+        }
+        if run.succeeds && !run.cancelled {
+            *effective.entry(*batch).or_default() += 1;
+        }
+    }
+    for (batch, count) in effective.into_iter().filter(|(_, count)| *count > 1) {
+        verdict.violations.push(format!("{count} runs of batch {batch} succeeded"));
+    }
+}
+
+/// Where runs are to be alone, no two of a trigger were under way at the same time.
+fn check_overlap(
+    state: &State,
+    books: &Books,
+    commits: &[Commit],
+    runs: &[SimRun],
+    verdict: &mut Verdict,
+) {
+    let applied = commits.iter().flat_map(|commit| &commit.changes);
+    let revisions = applied.filter(|change| matches!(change, Change::Applied { .. })).count();
+    let Some(book) = state.rules.as_ref().and_then(|revision| books.get(revision)) else { return };
+    if revisions != 1 {
+        return;
+    }
+    for (name, rule) in &book.rules.triggers {
+        if rule.overlap == Overlap::Allow {
+            continue;
+        }
+        let mut spans: Vec<(i64, i64)> = runs
+            .iter()
+            .filter(|run| run.trigger == *name)
+            .map(|run| (run.began, run.ends))
+            .collect();
+        spans.sort_unstable();
+        if spans.windows(2).any(|pair| pair[1].0 < pair[0].1) {
+            verdict.violations.push(format!("two runs of {name} at the same time: {spans:?}"));
+        }
+    }
+}

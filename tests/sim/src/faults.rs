@@ -1,0 +1,83 @@
+//! What may go wrong, drawn for every schedule: most faults are off in most schedules, so that each is also seen
+//! alone and without the others hiding it.
+
+use crate::random::Random;
+
+/// Rates are per mille, times are milliseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// A call to the store fails before it has an effect.
+    pub error_before: u64,
+    /// A call to the store has its effect and its answer is lost.
+    pub error_after: u64,
+    /// A create takes effect after its caller was told that it failed.
+    pub late_create: u64,
+    /// How late.
+    pub late_by_max: i64,
+    /// How long a call to the store takes at the most.
+    pub delay_max: i64,
+    /// A listing is cut into pages this small; zero for none.
+    pub page: usize,
+    /// While a storm lasts, nearly every create is refused.
+    pub storms: u64,
+    /// A process is killed, per minute.
+    pub kills: u64,
+    /// A process is paused, per minute.
+    pub pauses: u64,
+    /// How long at the most.
+    pub pause_max: i64,
+    /// How far the clocks of processes are off at the most.
+    pub skew_max: i64,
+    /// How far the clock of the store is off for a while.
+    pub store_skew: i64,
+    /// A delivery is made again although it was acknowledged.
+    pub duplicates: u64,
+    /// A start call is refused before it has an effect.
+    pub start_refused: u64,
+    /// A start call has its effect and its answer is lost.
+    pub start_lost: u64,
+    /// A start call takes effect after its caller has given up.
+    pub start_late: u64,
+    /// How long a started run cannot be found at the most.
+    pub hidden_max: i64,
+    /// A call that asks fails.
+    pub asks_fail: u64,
+    /// A run fails.
+    pub runs_fail: u64,
+    /// A wake is lost.
+    pub wakes_lost: u64,
+}
+
+impl Faults {
+    /// The faults of one schedule.
+    #[must_use]
+    pub fn draw(random: &mut Random, settle: i64) -> Self {
+        let mut maybe = |rate: u64, values: &[u64]| {
+            if random.per_mille(rate) { *random.pick(values) } else { 0 }
+        };
+        let late_by_max =
+            [2_000, 20_000, 130_000][usize::try_from(maybe(1000, &[0, 1, 2])).unwrap_or(0)];
+        Self {
+            error_before: maybe(400, &[10, 50, 200]),
+            error_after: maybe(400, &[10, 50, 200]),
+            late_create: maybe(250, &[20, 100]),
+            late_by_max,
+            delay_max: maybe(1000, &[20, 200, 3000]).cast_signed(),
+            page: usize::try_from(maybe(300, &[1, 2, 5])).unwrap_or(0),
+            storms: maybe(150, &[300, 1000]),
+            kills: maybe(450, &[50, 200, 500]),
+            pauses: maybe(350, &[50, 200]),
+            pause_max: maybe(1000, &[5_000, 60_000, 400_000]).cast_signed(),
+            skew_max: maybe(400, &[60_000, 600_000, 259_200_000]).cast_signed(),
+            store_skew: maybe(80, &[600_000, 259_200_000]).cast_signed(),
+            duplicates: maybe(600, &[100, 500, 900]),
+            start_refused: maybe(250, &[100, 500]),
+            start_lost: maybe(350, &[100, 500]),
+            start_late: maybe(250, &[100, 500]),
+            hidden_max: if maybe(300, &[1]) == 1 { settle / 2 } else { 0 },
+            asks_fail: maybe(300, &[50, 300]),
+            runs_fail: maybe(400, &[100, 500]),
+            wakes_lost: maybe(500, &[200, 1000]),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Services that really start runs: twice if they are asked twice, unless they promise otherwise.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use refit_core::plan::{Outcome, Prepared};
+use refit_core::rules::{Idempotency, ServiceProfile};
+use refit_core::run::{ExternalRun, Phase};
+use refit_engine::port::Transport;
+use refit_wire::call::{Call, Step};
+use refit_wire::http::{Failure, Reply, Request, Response};
+use refit_wire::pipeline::{Launch, PipelineService};
+use serde_json::{Value, json};
+
+use crate::world::{Inner, World};
+
+/// How a class of service is addressed.
+#[derive(Clone, Copy, Debug)]
+pub struct SimService(pub Idempotency);
+
+/// The runs of every service.
+#[derive(Debug, Default)]
+pub struct Services {
+    /// Runs by id, in the order they began.
+    pub runs: Vec<SimRun>,
+    /// Starts that take effect later: when, and of what.
+    late: Vec<(i64, SimRun)>,
+    count: u64,
+}
+
+/// A run that really exists.
+#[derive(Clone, Debug)]
+pub struct SimRun {
+    /// Its id at the service.
+    pub id: String,
+    /// The key it was started under.
+    pub key: String,
+    /// The trigger.
+    pub trigger: String,
+    /// The manifest it was given.
+    pub manifest: String,
+    /// The class of the service.
+    pub class: Idempotency,
+    /// When it began.
+    pub began: i64,
+    /// When it ends.
+    pub ends: i64,
+    /// When it can be found.
+    pub visible: i64,
+    /// Whether it ends well.
+    pub succeeds: bool,
+    /// Whether it was cancelled.
+    pub cancelled: bool,
+    /// The id of a run with the same key that was there before: harm done.
+    pub shadows: Option<String>,
+}
+
+impl Services {
+    /// Lets what was late take effect.
+    pub fn settle(&mut self, now: i64) {
+        while let Some(at) = self.late.iter().position(|(at, _)| *at <= now) {
+            let (at, mut run) = self.late.remove(at);
+            let length = run.ends - run.began;
+            run.visible += at - run.began;
+            (run.began, run.ends) = (at, at + length);
+            self.begin(run);
+        }
+    }
+
+    /// Begins a run, unless the class says that it is there already.
+    fn begin(&mut self, mut run: SimRun) -> String {
+        let known =
+            self.runs.iter().find(|known| known.key == run.key).map(|known| known.id.clone());
+        match (run.class, known) {
+            (Idempotency::A, Some(id)) => return id,
+            (_, known) => run.shadows = known,
+        }
+        let id = run.id.clone();
+        self.runs.push(run);
+        id
+    }
+
+    fn visible(&self, key: &str, now: i64) -> Option<&SimRun> {
+        self.runs.iter().find(|run| run.key == key && run.visible <= now)
+    }
+}
+
+impl SimRun {
+    /// How it stands.
+    #[must_use]
+    pub fn phase(&self, now: i64) -> Phase {
+        match (now < self.ends, self.cancelled, self.succeeds) {
+            (true, ..) => Phase::Running,
+            // As with Kubeflow, a run that is ended counts as failed.
+            (false, true, _) => Phase::Failed,
+            (false, false, true) => Phase::Succeeded,
+            (false, false, false) => Phase::Failed,
+        }
+    }
+}
+
+fn request(method: Method, path: &str, body: &Value) -> Request {
+    let url =
+        format!("http://sim.invalid/{path}").parse().expect("paths of the simulation are plain");
+    Request::new(method, url).json(body)
+}
+
+fn external(value: &Value) -> Option<ExternalRun> {
+    Some(ExternalRun { id: value.get("id")?.as_str()?.to_owned(), url: None })
+}
+
+impl PipelineService for SimService {
+    fn profile(&self) -> ServiceProfile {
+        ServiceProfile { class: self.0, finds: true, cancels: true }
+    }
+
+    fn prepare(&self, target: &Value) -> Step<Result<Prepared, String>> {
+        let prepared = Prepared { target: target.clone(), parameters: None };
+        Step::Send(Call::once(request(Method::GET, "prepare", &Value::Null), |reply| match reply {
+            Ok(response) if response.is_success() => Ok(prepared),
+            Ok(response) => Err(format!("status=`{}`", response.status)),
+            Err(failure) => Err(failure.to_string()),
+        }))
+    }
+
+    fn start(&self, launch: &Launch<'_>) -> Step<Outcome> {
+        let body = json!({
+            "key": launch.key.to_string(), "trigger": launch.trigger, "class": self.0,
+            "manifest": launch.parameters["manifest"],
+        });
+        Step::Send(Call::once(request(Method::POST, "start", &body), |reply| match reply {
+            Ok(response) if response.is_success() => {
+                let found = response.json().and_then(|value| external(&value));
+                found.map_or(Outcome::Unclear("no id".to_owned()), Outcome::Started)
+            }
+            Ok(response) if response.status == 429 => {
+                Outcome::NotStarted { after: None, message: "busy".to_owned() }
+            }
+            Ok(response) => Outcome::Unclear(format!("status=`{}`", response.status)),
+            Err(Failure::NotSent(message)) => Outcome::NotStarted { after: None, message },
+            Err(Failure::Unclear(message)) => Outcome::Unclear(message),
+        }))
+    }
+
+    fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
+        let body = json!({"key": launch.key.to_string()});
+        Some(Call::once(request(Method::GET, "find", &body), |reply| {
+            let response = reply.ok()?;
+            match response.status {
+                200 => external(&response.json()?).map(Outcome::Found),
+                404 => Some(Outcome::Absent),
+                _ => None,
+            }
+        }))
+    }
+
+    fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
+        let body = json!({"id": run.id});
+        Call::once(request(Method::GET, "status", &body), |reply| {
+            let value = reply.ok().filter(Response::is_success)?.json()?;
+            let phase = serde_json::from_value(value.get("phase")?.clone()).ok()?;
+            Some(Outcome::Status { phase, message: None })
+        })
+    }
+
+    fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>> {
+        let body = json!({"id": run.id});
+        Some(Call::once(request(Method::POST, "cancel", &body), |_| Ok(())))
+    }
+}
+
+/// The way to the services, with the faults of the schedule.
+pub struct SimTransport {
+    world: World,
+    who: String,
+}
+
+impl SimTransport {
+    /// The way from the process of that name.
+    #[must_use]
+    pub fn new(world: World, who: String) -> Self {
+        Self { world, who }
+    }
+
+    async fn start(&self, body: &Value) -> Reply {
+        let now = self.world.time().now();
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let class = serde_json::from_value(body["class"].clone()).unwrap_or(Idempotency::C);
+        let (run, refused, lost, late) = {
+            let mut guard = self.world.lock();
+            let Inner { random, faults, services, .. } = &mut *guard;
+            services.count += 1;
+            let key = text("key");
+            let id = match class {
+                Idempotency::A | Idempotency::B => key.replace("rf-", "id-"),
+                Idempotency::C => format!("run-{}", services.count),
+            };
+            let late = random.per_mille(faults.start_late);
+            let hidden = random.between(0, faults.hidden_max);
+            let run = SimRun {
+                id,
+                key,
+                trigger: text("trigger"),
+                manifest: text("manifest"),
+                class,
+                began: now,
+                ends: now + random.between(5_000, 90_000),
+                visible: now + hidden,
+                succeeds: !random.per_mille(faults.runs_fail),
+                cancelled: false,
+                shadows: None,
+            };
+            let by = late.then(|| random.between(1, faults.hidden_max.max(20_000)));
+            (run, random.per_mille(faults.start_refused), random.per_mille(faults.start_lost), by)
+        };
+        let key = run.key.clone();
+        if refused {
+            return self.refuse();
+        }
+        if let Some(by) = late {
+            self.world.note(&format!("{} start (late by {by})", self.who), &key);
+            self.world.lock().services.late.push((now + by, run));
+            return Err(Failure::Unclear("no answer".to_owned()));
+        }
+        let id = self.world.lock().services.begin(run);
+        self.world.note(&format!("{} starts", self.who), &key);
+        if lost {
+            return Err(Failure::Unclear("the answer was lost".to_owned()));
+        }
+        Ok(answer(200, &json!({"id": id})))
+    }
+
+    /// Nothing was started: the connection was refused, or the service said that it is busy.
+    fn refuse(&self) -> Reply {
+        match self.world.lock().random.per_mille(500) {
+            true => Err(Failure::NotSent("refused".to_owned())),
+            false => Ok(answer(429, &Value::Null)),
+        }
+    }
+
+    fn ask(&self, path: &str, body: &Value) -> Reply {
+        let now = self.world.time().now();
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let mut guard = self.world.lock();
+        let Inner { services, trace, .. } = &mut *guard;
+        match path {
+            "/find" => Ok(match services.visible(&text("key"), now) {
+                Some(run) => answer(200, &json!({"id": run.id})),
+                None => answer(404, &Value::Null),
+            }),
+            "/status" => {
+                let id = text("id");
+                let run = services.runs.iter().find(|run| run.id == id);
+                Ok(run.map_or(answer(404, &Value::Null), |run| {
+                    answer(200, &json!({"phase": run.phase(now)}))
+                }))
+            }
+            "/cancel" => {
+                let id = text("id");
+                for run in services.runs.iter_mut().filter(|run| run.id == id && run.ends > now) {
+                    run.cancelled = true;
+                    run.ends = now + 1_000;
+                    trace.note(now, "cancels", &run.key);
+                }
+                Ok(answer(200, &Value::Null))
+            }
+            _ => Ok(answer(200, &Value::Null)),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for SimTransport {
+    async fn send(&self, request: Request) -> Reply {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let (before, after, fails) = {
+            let mut guard = self.world.lock();
+            let Inner { random, faults, .. } = &mut *guard;
+            let fails = request.url.path() != "/start" && random.per_mille(faults.asks_fail);
+            (random.between(1, 300), random.between(1, 300), fails)
+        };
+        self.world.time().after(before).await;
+        if fails {
+            return Err(Failure::Unclear("no answer".to_owned()));
+        }
+        let reply = match request.url.path() {
+            "/start" => self.start(&body).await,
+            path => self.ask(path, &body),
+        };
+        self.world.time().after(after).await;
+        reply
+    }
+}
+
+fn answer(status: u16, body: &Value) -> Response {
+    Response { status, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) }
+}
+
+/// Every service of the simulation, by name.
+#[must_use]
+pub fn services() -> BTreeMap<String, SimService> {
+    let all = [("a", Idempotency::A), ("b", Idempotency::B), ("c", Idempotency::C)];
+    all.into_iter().map(|(name, class)| (name.to_owned(), SimService(class))).collect()
+}

@@ -1,0 +1,162 @@
+//! The world outside the engine: one store, the services, and what happened.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use refit_core::time::Timestamp;
+
+use crate::executor::Time;
+use crate::faults::Faults;
+use crate::random::Random;
+use crate::service::Services;
+
+/// When the world begins, by the store's right time.
+const BEGIN: i64 = 1_800_000_000_000;
+
+/// The world.
+#[derive(Clone)]
+pub struct World {
+    time: Time,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// Everything in it.
+pub struct Inner {
+    /// The randomness of the schedule.
+    pub random: Random,
+    /// What may go wrong, while it may.
+    pub faults: Faults,
+    /// What the store holds.
+    pub objects: BTreeMap<String, Stored>,
+    /// Creates that take effect later: when, what.
+    pub late: Vec<(i64, String, Bytes)>,
+    /// Until when the store refuses nearly every create.
+    pub storm_until: i64,
+    /// How far the store's clock is off, from that time on.
+    pub store_skew: Vec<(i64, i64)>,
+    /// The services.
+    pub services: Services,
+    /// Calls to the store.
+    pub counts: Counts,
+    /// What happened.
+    pub trace: Trace,
+}
+
+/// An object in the store.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// When it was created, by the store's clock.
+    pub created: Timestamp,
+    /// Its content.
+    pub body: Bytes,
+}
+
+/// Calls to the store, by what is paid for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Creates in the inbox.
+    pub segments: u64,
+    /// Creates in the log.
+    pub commits: u64,
+    /// Creates elsewhere.
+    pub others: u64,
+    /// Listings.
+    pub lists: u64,
+    /// Reads.
+    pub gets: u64,
+    /// Faults injected.
+    pub faults: u64,
+}
+
+/// What happened, as a hash and, where asked for, as lines.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// Lines for a person to read; none unless asked for.
+    pub lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    /// Notes what happened.
+    pub fn note(&mut self, at: i64, what: &str, which: &str) {
+        let mut hash = self.hash ^ at.cast_unsigned();
+        for byte in what.bytes().chain(which.bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.hash = hash.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:>9.3} {what} {which}", at as f64 / 1000.0));
+        }
+    }
+}
+
+impl World {
+    /// A world that has just begun.
+    #[must_use]
+    pub fn new(time: Time, random: Random, faults: Faults, services: Services) -> Self {
+        let inner = Inner {
+            random,
+            faults,
+            objects: BTreeMap::new(),
+            late: Vec::new(),
+            storm_until: 0,
+            store_skew: vec![(0, 0)],
+            services,
+            counts: Counts::default(),
+            trace: Trace::default(),
+        };
+        Self { time, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Its time.
+    #[must_use]
+    pub fn time(&self) -> &Time {
+        &self.time
+    }
+
+    /// What is in it, with late effects that are due by now.
+    #[must_use]
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.settle(self.time.now());
+        inner
+    }
+
+    /// Notes what happened.
+    pub fn note(&self, what: &str, which: &str) {
+        let now = self.time.now();
+        self.lock().trace.note(now, what, which);
+    }
+}
+
+impl Inner {
+    /// The store's time.
+    #[must_use]
+    pub fn store_now(&self, now: i64) -> Timestamp {
+        let skew = self
+            .store_skew
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= now)
+            .map_or(0, |(_, skew)| *skew);
+        Timestamp::from_millis(BEGIN + now + skew)
+    }
+
+    /// Lets what was late take effect.
+    fn settle(&mut self, now: i64) {
+        while let Some(at) = self.late.iter().position(|(at, ..)| *at <= now) {
+            let (at, name, body) = self.late.remove(at);
+            let created = self.store_now(at);
+            self.objects.entry(name).or_insert(Stored { created, body });
+        }
+        self.services.settle(now);
+    }
+}
+
+/// The wall clock of a process that is off by so much.
+#[must_use]
+pub fn wall(now: i64, skew: i64) -> Timestamp {
+    Timestamp::from_millis(BEGIN + now + skew)
+}
