@@ -2,7 +2,7 @@
 //!
 //! The evaluator has no budget of its own, so everything that could be expensive is refused when the rule file
 //! is read: long sources, deep nesting, functions whose results outgrow their arguments, patterns made from
-//! data, and expressions whose worst case costs too much ([`cost`]).
+//! data, and expressions whose worst case costs too much.
 
 mod cost;
 

@@ -10,6 +10,7 @@ use crate::commit::{
     AttemptChange, BatchChange, Change, Closed, Commit, InboxChange, MemoryChange, RunChange,
     TriggerChange,
 };
+use crate::mutant::{self, Mutant};
 use crate::run::{Attempt, Cancel, Phase, Run};
 use crate::state::{Batch, BatchId, PartRef, Seal, Standing, State};
 use crate::time::Timestamp;
@@ -275,6 +276,9 @@ fn intend(state: &mut State, id: BatchId, attempt: Attempt, stamp: Stamp<'_>) {
     run.attempts.last_mut().into_iter().for_each(|attempt| take(attempt, stamp));
     if let Some(standing) = state.triggers.get_mut(&run.trigger) {
         standing.launches.push(stamp.now);
+        if mutant::is(Mutant::BudgetCountsTwice) {
+            standing.launches.push(stamp.now);
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod invariants;
 pub mod key;
 pub mod member;
 pub mod memory;
+pub mod mutant;
 pub mod plan;
 pub mod policy;
 pub mod reason;

@@ -26,6 +26,7 @@ use crate::fold::{Stamp, apply};
 use crate::key::Hash128;
 use crate::member::Line;
 use crate::memory::{Fresh, Memory, Sighting};
+use crate::mutant::{self, Mutant};
 use crate::rules::Rules;
 use crate::run::{ExternalRun, Phase};
 use crate::state::{BatchId, State, VERSION};
@@ -228,6 +229,11 @@ pub fn plan(state: &State, inputs: &Inputs<'_>) -> Plan {
     desk.finish()
 }
 
+/// Whether an identity goes into the commit.
+fn remembers(_: &(Hash128, bool)) -> bool {
+    !mutant::is(Mutant::IdentitiesNotInCommit)
+}
+
 /// Everything under way while one commit is planned.
 struct Desk<'a> {
     inputs: &'a Inputs<'a>,
@@ -350,7 +356,7 @@ impl<'a> Desk<'a> {
             changes: self.changes.into_iter().chain(self.holdings).collect(),
             decisions: self.decisions,
             fresh: Fresh {
-                identities: self.fresh.into_iter().collect(),
+                identities: self.fresh.into_iter().filter(remembers).collect(),
                 objects: self.sightings.into_values().collect(),
             },
             uses,

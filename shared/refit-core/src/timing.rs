@@ -26,8 +26,16 @@ pub struct Timing {
     pub ping: Span,
     /// How long identities are remembered, and how old an event may be.
     pub window: Span,
+    /// How much younger than the window an event must be.
+    pub slack: Span,
     /// How long a run that was started is left alone between two looks at it.
     pub poll: Span,
+    /// How long an abandoned key is looked up.
+    pub watch: Span,
+    /// How often housekeeping is done.
+    pub keep: Span,
+    /// How long an object that no commit names is kept.
+    pub garbage: Span,
 }
 
 impl Default for Timing {
@@ -42,7 +50,11 @@ impl Default for Timing {
             settle: Span::mins(10),
             ping: Span::secs(60),
             window: Span::days(35),
+            slack: Span::days(1),
             poll: Span::secs(15),
+            watch: Span::days(1),
+            keep: Span::days(1),
+            garbage: Span::days(7),
         }
     }
 }
@@ -68,22 +80,10 @@ impl Timing {
         self.grace
     }
 
-    /// How long an abandoned key is looked up.
-    #[must_use]
-    pub fn watch(&self) -> Span {
-        Span::days(1)
-    }
-
-    /// How long an object that no commit names is kept.
-    #[must_use]
-    pub fn garbage(&self) -> Span {
-        Span::days(7)
-    }
-
-    /// How old an event may be: the window less a day.
+    /// How old an event may be.
     #[must_use]
     pub fn age_max(&self) -> Span {
-        Span::from_millis(self.window.as_millis() - Span::days(1).as_millis())
+        Span::from_millis(self.window.as_millis() - self.slack.as_millis())
     }
 
     /// The wait before the n-th repetition of something that is merely unavailable: doubling from a second.

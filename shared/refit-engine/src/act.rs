@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _};
 use refit_core::effect::{Effect, EffectKind, effects};
 use refit_core::error::Error;
+use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Observation, Outcome};
 use refit_core::rules::Idempotency;
 use refit_core::run::{Attempt, Run};
@@ -189,7 +190,12 @@ impl Agenda {
         if effect.kind != EffectKind::Launch || self.called.contains(&slot) {
             return None;
         }
+        if mutant::is(Mutant::AnyoneCalls) {
+            self.called.insert(slot);
+            return Some(now + state.timing.lease);
+        }
         let end = *self.own.get(&attempt.owner)? + state.timing.lease;
+        let end = if mutant::is(Mutant::CallAfterLease) { end + Span::hours(1) } else { end };
         if now + state.timing.call > end {
             return None;
         }
@@ -202,6 +208,11 @@ impl Task<'_> {
     async fn perform(self, scene: Scene<'_>) -> Option<Observation> {
         let caller = scene.caller;
         let outcome = match self.effect.kind {
+            EffectKind::Launch
+                if mutant::is(Mutant::RelaunchWithoutLookUp) && self.start_until.is_none() =>
+            {
+                self.lease_is_over(scene).await.then_some(Outcome::Absent)
+            }
             EffectKind::Launch => match self.start_until {
                 Some(end) => caller.run_until(self.service.start(&self.launch()), Some(end)).await,
                 None => self.take_over(scene).await,
@@ -248,6 +259,9 @@ impl Task<'_> {
     /// should the store's clock have gone back meanwhile, by the time this process has known of it.
     async fn lease_is_over(&self, scene: Scene<'_>) -> bool {
         let wait = scene.state.timing.lease + scene.state.timing.margin;
+        if mutant::is(Mutant::LeaseByOwnClock) {
+            return scene.caller.clock.now() >= self.attempt.intended_at + wait;
+        }
         if self.known_for >= wait {
             return true;
         }

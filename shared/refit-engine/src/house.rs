@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use refit_core::error::Error;
+use refit_core::mutant::{self, Mutant};
 use refit_core::plan::Deleted;
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
@@ -16,13 +17,11 @@ use crate::ledger::{Ledger, SNAPSHOTS_KEPT};
 const DELETES_MAX: usize = 500;
 /// Commits one round looks for garbage of at the most.
 const COMMITS_MAX: usize = 200;
-/// How often it is done.
-const EVERY: Span = Span::hours(24);
 
 /// Whether the day's work is due.
 #[must_use]
 pub fn is_due(state: &State, now: Timestamp) -> bool {
-    state.marks.kept != Timestamp::EPOCH && now >= state.marks.kept + EVERY
+    state.marks.kept != Timestamp::EPOCH && now >= state.marks.kept + state.timing.keep
 }
 
 /// How far this process has got with the day's work.
@@ -46,7 +45,7 @@ impl House {
             return Ok(Deleted::default());
         }
         let (segments, marks_before) = self.segments(ledger, state, now).await?;
-        let snapshots = self.snapshots(ledger).await?;
+        let snapshots = self.snapshots(ledger, state).await?;
         let retired = self.retired(ledger, state, now).await?;
         let swept = self.garbage(ledger, state, now).await?;
         let is_done = segments + snapshots + retired.len() < DELETES_MAX;
@@ -65,7 +64,8 @@ impl House {
         now: Timestamp,
     ) -> Result<(usize, Option<Timestamp>), Error> {
         let old = state.marks.delete.iter().filter(|(set, _)| *set + state.timing.window <= now);
-        let Some((set, mark)) = old.max_by_key(|(_, mark)| *mark).copied() else {
+        let unread = mutant::is(Mutant::SegmentsDeletedUnread).then_some((now, now));
+        let Some((set, mark)) = old.max_by_key(|(_, mark)| *mark).copied().or(unread) else {
             return Ok((0, None));
         };
         let end = layout::segment_object(&mark.compact());
@@ -79,7 +79,12 @@ impl House {
         Ok((names.len(), done.then(|| set + Span::from_millis(1))))
     }
 
-    async fn snapshots(&self, ledger: &Ledger) -> Result<usize, Error> {
+    async fn snapshots(&self, ledger: &Ledger, state: &State) -> Result<usize, Error> {
+        if mutant::is(Mutant::LogDeleted) {
+            for seq in 1..state.seq.saturating_sub(1) {
+                ledger.store().delete(&layout::commit(seq)).await?;
+            }
+        }
         let page = ledger.store().list(layout::SNAPSHOT, layout::SNAPSHOT, DELETES_MAX).await?;
         let old = page.entries.iter().skip(SNAPSHOTS_KEPT);
         for entry in old.clone() {
@@ -95,6 +100,11 @@ impl House {
         state: &State,
         now: Timestamp,
     ) -> Result<Vec<String>, Error> {
+        if mutant::is(Mutant::PartsDeletedWhileHeld) {
+            for name in state.parts_in_use() {
+                ledger.store().delete(name).await?;
+            }
+        }
         let old = state.retired.iter().filter(|(_, since)| **since + state.timing.window < now);
         let names: Vec<String> = old.map(|(name, _)| name.clone()).take(DELETES_MAX).collect();
         for name in &names {
@@ -114,7 +124,7 @@ impl House {
         let before = self.swept.unwrap_or(state.marks.swept);
         let first = layout::commit(before + 1);
         let page = ledger.store().list(layout::LOG, &first, COMMITS_MAX).await?;
-        let is_old = |created| created + state.timing.garbage() <= now.min(page.now);
+        let is_old = |created| created + state.timing.garbage <= now.min(page.now);
         let old = page.entries.iter().take_while(|entry| is_old(entry.created));
         let seqs: Vec<u64> = old.filter_map(|entry| layout::commit_seq(&entry.name)).collect();
         let Some(last) = seqs.last().copied() else { return Ok(Some(before)) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::{Event, Fact, Identity, Invalid};
+use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Listing, Segment};
 use refit_core::state::{State, VERSION};
 use refit_core::time::{Span, Timestamp};
@@ -65,7 +66,11 @@ pub async fn read(
         .is_none_or(|at| started.as_millis() - at.as_millis() >= timing.ping.as_millis());
     let fast = progress.fast.max(state.marks.fast);
     let full = progress.full.max(state.marks.full);
-    let from = if is_full { full - timing.grace } else { fast - timing.margin };
+    let from = match is_full {
+        true if mutant::is(Mutant::WatermarkWithoutMargin) => full,
+        true => full - timing.grace,
+        false => fast - timing.margin,
+    };
     let mut listed = list(store, state, from).await?;
     // A store whose clock was ahead and is right again names new segments below the marks.
     let behind = listed.now < fast.max(full);
@@ -78,7 +83,10 @@ pub async fn read(
     let left = listed.unread.get(segments.len()).and_then(|entry| name_time(&entry.name));
     let cut =
         listed.cut.then(|| listed.unread.last().and_then(|entry| name_time(&entry.name))).flatten();
+    let newest = listed.unread.last().and_then(|entry| name_time(&entry.name));
+    let left = left.filter(|_| !mutant::is(Mutant::WatermarkPastUnread));
     let mark = left.or(cut).map_or(listed.now, |oldest| oldest.min(listed.now));
+    let mark = newest.filter(|_| mutant::is(Mutant::WatermarkNewestName)).unwrap_or(mark);
     let full = if is_full { mark } else { full.min(mark) };
     let listing = Listing {
         now: listed.now,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use refit_core::commit::{Change, Commit};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
+use refit_core::mutant::{self, Mutant};
 use refit_core::state::{State, VERSION};
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
@@ -109,6 +110,10 @@ impl Ledger {
         for entry in page.entries {
             let Some(body) = self.store.get(&entry.name).await? else { continue };
             match record::read_snapshot(&entry.name, &body) {
+                Ok(state) if mutant::is(Mutant::SnapshotTrustedBlindly) => {
+                    let seq = layout::snapshot_seq(&entry.name).unwrap_or(state.seq);
+                    return Ok(Some(State { seq, ..state }));
+                }
                 Ok(state) => return Ok(Some(state)),
                 Err(error) => {
                     tracing::warn!(name = entry.name, %error, "a snapshot is passed over")
@@ -183,6 +188,14 @@ impl Ledger {
                     None
                 }
             };
+            let taken_for_own = match at {
+                Some(_) => mutant::is(Mutant::LostMeansOurs),
+                None => mutant::is(Mutant::NoAnswerMeansWon),
+            };
+            if taken_for_own {
+                let commit = Box::new(draft.commit.clone());
+                return Ok(Written::Ours { commit, at: at.unwrap_or(draft.commit.now) });
+            }
             if let Some(winner) = self.commit(seq).await? {
                 return Ok(match is_ours(&winner.nonce) {
                     true => {

@@ -7,6 +7,7 @@ use refit_core::commit::{Change, Commit};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
 use refit_core::invariants;
+use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
@@ -274,6 +275,9 @@ impl Reconciler {
         let objects: Vec<(String, Bytes)> =
             planned.objects.into_iter().map(|(name, body)| (name, Bytes::from(body))).collect();
         self.agenda.writing(&nonce, self.parts.clock.elapsed());
+        if mutant::is(Mutant::CallWithoutIntent) {
+            self.act_on(cached, &commit, listing.now).await?;
+        }
         let draft = Draft { commit: &commit, objects: &objects };
         let agenda = &self.agenda;
         let is_ours = |nonce: &str| agenda.is_own(nonce);
@@ -284,7 +288,14 @@ impl Reconciler {
                 self.deleted = Deleted::default();
                 Ok(Step::Written(planned.next))
             }
+            Written::Foreign(stored) if mutant::is(Mutant::ForeignNotFolded) => {
+                cached.view.state.seq = stored.seq;
+                Ok(Step::Lost(stored))
+            }
             Written::Ours { commit: stored, .. } | Written::Foreign(stored) => {
+                if mutant::is(Mutant::LoserActs) {
+                    self.act_on(cached, &commit, listing.now).await?;
+                }
                 fold(&mut cached.view.state, &stored);
                 Ok(Step::Lost(stored))
             }
@@ -296,7 +307,8 @@ impl Reconciler {
     async fn check(&mut self, cached: &Cached, commit: &Commit) -> Result<(), Error> {
         let state = &cached.view.state;
         let age = self.parts.clock.elapsed().as_millis() - cached.confirmed.as_millis();
-        if age >= state.timing.state_age_max().as_millis() {
+        let is_blind = mutant::is(Mutant::LogDeleted);
+        if age >= state.timing.state_age_max().as_millis() && !is_blind {
             return Err(Error::new(ErrorKind::Unavailable, "the state is too old to commit from"));
         }
         let applied = commit.changes.iter().rev().find_map(|change| {
@@ -350,6 +362,21 @@ impl Reconciler {
             }
         }
         Err(Error::new(ErrorKind::Internal, "the planner asks for more and more"))
+    }
+
+    /// Makes the calls a commit would allow if it were in the log: what only mutants do.
+    async fn act_on(
+        &mut self,
+        cached: &Cached,
+        commit: &Commit,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut state = cached.view.state.clone();
+        fold(&mut state, commit);
+        let view = View { state, snapshot: None };
+        let ghost = Cached { view, confirmed: cached.confirmed, behind: None };
+        self.act(&ghost, now).await?;
+        Ok(())
     }
 
     /// Makes the calls that are due, and says how many answers there are to be written down.

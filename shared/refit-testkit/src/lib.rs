@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod fake;
 pub mod fault;
 pub mod shared;
 pub mod spec;

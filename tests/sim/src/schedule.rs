@@ -33,7 +33,7 @@ use crate::store::{RawStore, SimStore};
 use crate::world::{World, wall};
 
 /// How long faults last, in milliseconds.
-const FAULTY: i64 = 240_000;
+const FAULTY: i64 = 150_000;
 /// How often it is drawn whether a process is killed or paused.
 const DRAW_EVERY: i64 = 5_000;
 /// How long the world has to come to rest.
@@ -104,8 +104,8 @@ pub fn timing() -> Timing {
         margin: Span::secs(5),
         call: Span::secs(5),
         settle: Span::secs(60),
-        ping: Span::secs(20),
-        poll: Span::secs(5),
+        ping: Span::secs(30),
+        poll: Span::secs(10),
         ..Timing::default()
     }
 }
@@ -484,9 +484,11 @@ impl Outside {
         acknowledged
     }
 
+    /// A wake reaches one instance, whichever it is.
     fn wake(&self) {
-        for wake in self.wakes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = wake.unbounded_send(());
+        let wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakes.is_empty() {
+            let _ = self.world.lock().random.pick(&wakes).unbounded_send(());
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use crate::commit::{AttemptChange, BatchChange, Change, RunChange, TriggerChange};
 use crate::event::{Command, Held, PauseMode};
+use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::rules::{Rules, Trigger};
 use crate::run::{Cancel, ExternalRun, Phase, Run};
@@ -71,7 +72,7 @@ impl Desk<'_> {
             .map(|(name, _)| name.clone())
             .collect();
         self.record(Change::Applied { revision: new.revision.clone(), added, removed, pauses });
-        if start {
+        if start || mutant::is(Mutant::ApplyStartsRuns) {
             return summary;
         }
         let due_now: BTreeSet<BatchId> =
@@ -228,7 +229,7 @@ impl Desk<'_> {
                 Ok(format!("settled as started: run=`{batch}`, id=`{id}`"))
             }
             None => {
-                let watch_until = self.now + self.state.timing.watch();
+                let watch_until = self.now + self.state.timing.watch;
                 self.change_attempt(batch, number, AttemptChange::Abandoned(watch_until));
                 Ok(format!("settled as not started: run=`{batch}`"))
             }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Desk, Observation, Outcome};
 use crate::commit::{AttemptChange, BatchChange, RunChange};
 use crate::key::RunKey;
+use crate::mutant::{self, Mutant};
 use crate::policy::budget_is_full;
 use crate::rules::{Idempotency, OnUnknown, Rules, Trigger};
 use crate::run::{Attempt, Cancel, ExternalRun, Finished, Phase, Run};
@@ -109,17 +110,16 @@ impl Desk<'_> {
     /// A look-up after the lease found nothing.
     fn absent(&mut self, rules: &Rules, id: BatchId, attempt: &Attempt) {
         let Some(run) = self.state.runs.get(&id) else { return };
-        if run.profile.class == Idempotency::A && run.cancel.is_none() {
+        let again = run.profile.class == Idempotency::A || mutant::is(Mutant::SameKeyAgain);
+        if again && run.cancel.is_none() {
             return self.retake(id, attempt.number);
         }
         let on_unknown = rules.triggers.get(&run.trigger).map(|rule| rule.on_unknown);
         let change = match attempt.empty_since {
-            None => AttemptChange::LookedUp,
+            None if !mutant::is(Mutant::AbandonAtFirstLookUp) => AttemptChange::LookedUp,
             Some(since) if self.now < since + self.state.timing.settle => return,
-            Some(_) => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
-                OnUnknown::Relaunch => {
-                    AttemptChange::Abandoned(self.now + self.state.timing.watch())
-                }
+            Some(_) | None => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
+                OnUnknown::Relaunch => AttemptChange::Abandoned(self.now + self.state.timing.watch),
                 OnUnknown::Ask => AttemptChange::Uncertain("two look-ups found nothing".to_owned()),
             },
         };
@@ -249,7 +249,8 @@ impl Desk<'_> {
             return self.wake(due);
         }
         let number = attempt.number + 1;
-        let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), number);
+        let counted = if mutant::is(Mutant::RetryReusesKey) { 1 } else { number };
+        let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), counted);
         let parameters = with_key(&attempt.parameters, attempt.key, key);
         self.intend(run.batch, number, key, parameters);
     }
@@ -265,7 +266,8 @@ impl Desk<'_> {
             false => ended + rule.retry.wait(tried + 1),
         };
         let standing = self.state.triggers.get(&run.trigger)?;
-        let free = budget_is_full(self.now, rule, standing);
+        let free = budget_is_full(self.now, rule, standing)
+            .filter(|_| !mutant::is(Mutant::BudgetIgnoresRetries));
         Some(free.map_or(waited, |free| free.max(waited)))
     }
 
@@ -277,7 +279,8 @@ impl Desk<'_> {
         let Some(Cancel::ReplacedBy(to)) = run.cancel else {
             return;
         };
-        if phase != Phase::Succeeded && self.state.open_batch(to).is_some() {
+        let forgets = mutant::is(Mutant::MembersMovedNowhere);
+        if phase != Phase::Succeeded && self.state.open_batch(to).is_some() && !forgets {
             self.change_batch(batch, BatchChange::MovedTo(to));
         }
     }

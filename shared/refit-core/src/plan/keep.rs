@@ -7,9 +7,10 @@ use crate::commit::{BatchChange, Change, InboxChange, MemoryChange, TriggerChang
 use crate::key::sha256_hex;
 use crate::member::{Line, PartLine, part};
 use crate::memory::SeenRun;
+use crate::mutant::{self, Mutant};
 use crate::rules::Rules;
 use crate::state::{BatchId, PartRef};
-use crate::time::{Span, Timestamp};
+use crate::time::{Day, Timestamp};
 use crate::timing::{BATCH_PARTS_MAX, MEMORY_LIVE_MAX};
 
 impl Desk<'_> {
@@ -104,7 +105,10 @@ impl Desk<'_> {
         let window = self.state.timing.window;
         let before = (self.now - window).day();
         let last_day = self.state.now.day();
-        if !self.changes.is_empty() && self.now.day() != last_day {
+        if mutant::is(Mutant::IdentitiesForgottenEarly) {
+            let tomorrow = Day(self.now.day().0 + 1);
+            self.record(Change::Memory(MemoryChange::Forgotten(tomorrow)));
+        } else if !self.changes.is_empty() && self.now.day() != last_day {
             self.record(Change::Memory(MemoryChange::Forgotten(before)));
         }
         if self.memory.len() > MEMORY_LIVE_MAX
@@ -125,7 +129,8 @@ impl Desk<'_> {
         let marks = &self.state.marks;
         let moved =
             listing.fast > marks.fast || listing.full > marks.full || listing.fast < marks.fast;
-        let daily = marks.delete.last().is_none_or(|(set, _)| self.now >= *set + Span::days(1));
+        let daily =
+            marks.delete.last().is_none_or(|(set, _)| self.now >= *set + self.state.timing.keep);
         let mark = listing.full - self.state.timing.grace;
         let worth = !self.changes.is_empty() || !self.inputs.segments.is_empty() || listing.long;
         if moved && worth {

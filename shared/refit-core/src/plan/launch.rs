@@ -8,6 +8,7 @@ use super::{Desk, Need, Parameter, ParameterKind, Prepared};
 use crate::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
 use crate::key::{Hash128, RunKey, hash128, sha256_hex};
 use crate::member::{Line, Member, Settled, common_prefix, manifest, settle};
+use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::reason::Hold;
 use crate::rules::{Overlap, Rules, ServiceProfile, Trigger};
@@ -40,9 +41,17 @@ impl Desk<'_> {
         let Some(batch) = standing.open.get(&id) else {
             return;
         };
-        let active = self.state.active_runs(name).count();
+        let early = mutant::is(Mutant::SuccessorStartsEarly);
+        let active =
+            self.state.active_runs(name).filter(|run| !early || run.cancel.is_none()).count();
         let held = judge(&Case { now: self.now, rule, standing, batch, active });
         match held {
+            Some(held)
+                if held.reason == Hold::ActiveRun && mutant::is(Mutant::ForbidDropsMembers) =>
+            {
+                self.joining.remove(&id);
+                self.change_batch(id, BatchChange::Discarded);
+            }
             Some(held) => {
                 self.act_on_overlap(name, rule, id, held.reason);
                 self.hold(name, id, held);
@@ -122,7 +131,9 @@ impl Desk<'_> {
     /// The members a batch would close with; `None` where its stored lines must be read first.
     fn members_of(&mut self, name: &str, id: BatchId) -> Option<Settled> {
         let mut lines = self.stored_lines(name, id)?;
-        lines.extend(self.joining.get(&id).into_iter().flatten().cloned());
+        if !mutant::is(Mutant::MembersByTimeWindow) {
+            lines.extend(self.joining.get(&id).into_iter().flatten().cloned());
+        }
         Some(settle(lines))
     }
 
@@ -149,7 +160,9 @@ impl Desk<'_> {
         let standing = self.state.triggers.get(name).ok_or("the trigger is gone")?;
         let batch = standing.open.get(&due.id).ok_or("the batch is gone")?;
         let content = manifest(&settled.members);
-        let digest = sha256_hex(&content);
+        let named =
+            if mutant::is(Mutant::ManifestNamedByBatch) { name.as_bytes() } else { &content };
+        let digest = sha256_hex(named);
         let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
         let facts = facts_of(batch, settled);
         let key = RunKey::new(&self.state.ledger, name, &due.id.to_string(), 1);

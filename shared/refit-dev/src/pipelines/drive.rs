@@ -101,6 +101,7 @@ impl Pipelines {
         self.end(&mut child, &process, &fate).await;
         tokio::select! {
             _ = &mut follow => {}
+            () = self.config.clock.sleep(DRAIN) => follow.abort(),
         }
         verdict(fate, step, entry)
     }

@@ -143,6 +143,8 @@ fn is_over(state: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
     use super::*;
 
     fn waiting(command: &[&str]) -> Waiting {
@@ -169,6 +171,16 @@ mod tests {
         assert_eq!(child.wait().await.unwrap().code(), Some(1));
         let (mut child, _output) = waiting(&["sh", "-c", "exit 7"]).begin().await.unwrap();
         assert_eq!(child.wait().await.unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn a_process_of_which_only_the_status_is_left_is_gone() {
+        let mut child = StdCommand::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), ended).unwrap();
+        assert_eq!(started(pid.as_raw_nonzero().get()), None);
+        child.wait().unwrap();
     }
 
     #[tokio::test]

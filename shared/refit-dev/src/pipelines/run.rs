@@ -221,3 +221,65 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn history(changes: &[Change]) -> History {
+        let accepted = json!({
+            "id": "rf-00000000000000000000000000000001",
+            "request": {"id": "rf-1", "pipeline": "churn"},
+            "pipeline": {"folder": "/", "definition": {
+                "name": "churn",
+                "steps": [{"name": "a", "command": ["a"]}, {"name": "b", "command": ["b"]}],
+            }},
+            "created_at": "2026-11-21T09:00:00Z",
+        });
+        let mut history = History::new(&from_value(accepted).unwrap());
+        for (at, change) in (1..).zip(changes) {
+            history.apply(&Record { at: Timestamp::from_millis(at), change: change.clone() });
+        }
+        history
+    }
+
+    fn started(step: &str) -> Change {
+        let process = json!({"pid": 1, "started": "x"});
+        Change::StepStarted { step: step.to_owned(), process: from_value(process).unwrap() }
+    }
+
+    fn ended(step: &str, state: State) -> Change {
+        Change::StepEnded { step: step.to_owned(), state, message: None, artifacts: Vec::new() }
+    }
+
+    #[test]
+    fn a_run_ends_with_the_step_that_decides_it_and_then_stays_as_it_is() {
+        let good = [started("a"), ended("a", State::Succeeded)];
+        let check = |changes: &[Change], expected: State, next: Option<usize>| {
+            let changes = [&good, changes].concat();
+            let found = history(&changes);
+            assert_eq!((found.run.state, found.run.next_step()), (expected, next), "{changes:?}");
+            let late =
+                [Change::CancelAsked, Change::Cancelled, started("b"), ended("b", State::Failed)];
+            if expected.is_terminal() {
+                assert_eq!(history(&[changes.as_slice(), &late].concat()), found);
+            }
+        };
+        check(&[], State::Running, Some(1));
+        check(&[started("b")], State::Running, Some(1));
+        check(&[Change::CancelAsked], State::Running, Some(1));
+        check(&[Change::Cancelled], State::Cancelled, None);
+        for state in [State::Succeeded, State::Failed, State::Cancelled] {
+            check(&[started("b"), ended("b", state)], state, None);
+        }
+    }
+
+    #[test]
+    fn a_process_is_remembered_until_its_step_has_ended() {
+        assert!(history(&[started("a")]).process.is_some());
+        assert!(history(&[started("a"), Change::CancelAsked]).process.is_some());
+        assert!(history(&[started("a"), ended("a", State::Succeeded)]).process.is_none());
+    }
+}

@@ -250,6 +250,7 @@ impl<'d> Deserializer<'d> for Reader<'d, '_> {
             Kind::Text(text) if name == AUTH && !variants.contains(&text.as_str()) => {
                 Err(self.literal_secret())
             }
+            Kind::Number(_) | Kind::List(_) if name == AUTH => Err(self.literal_secret()),
             Kind::Text(_) => {
                 self.variant(name, variants, self.at)?;
                 visitor.visit_enum(Choice { reader: self, name: self.at, value: None })
@@ -283,9 +284,9 @@ impl Reader<'_, '_> {
         };
         let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         entries.iter().all(|entry| {
-            let place = self.document.text_of(entry.value).unwrap_or_default();
-            let named = place.chars().all(upper) || place.starts_with("projects/");
-            named && variants.contains(&self.name(entry))
+            let place = self.document.text_of(entry.value);
+            let named = |place: &str| place.chars().all(upper) || place.starts_with("projects/");
+            place.is_some_and(named) && variants.contains(&self.name(entry))
         })
     }
 
@@ -502,6 +503,10 @@ impl de::Error for Misfit {
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::invalid_type(unexpected, expected)
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        Self::Because(format!("unknown setting {}, known here: {}", quoted(field), listed(known)))
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -1,0 +1,95 @@
+//! Deliberate breakages of the protocol, so that its checks can be checked.
+//!
+//! The feature `mutants` compiles them in; nothing that is shipped turns it on, and even then none is active until
+//! a test says so. A check that no mutant can fail is not a check.
+
+/// Declares the mutants with what each does wrong.
+macro_rules! mutants {
+    ($($variant:ident => $text:literal,)*) => {
+        /// A deliberate breakage.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant {
+            $(#[doc = $text] $variant,)*
+        }
+
+        impl Mutant {
+            /// Every mutant.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// What it does wrong.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    AcknowledgeBeforeDurable => "acknowledges an event although its segment may not be stored",
+    AcknowledgeByOwnClock => "acknowledges a segment named by a clock that is wrong",
+    WatermarkNewestName => "takes the newest name seen for the watermark",
+    WatermarkPastUnread => "moves the watermark past segments it left unread",
+    WatermarkWithoutMargin => "lists from the watermark itself",
+    ManifestNamedByBatch => "names a manifest by its batch, not by its content",
+    MembersByTimeWindow => "closes a batch with what had arrived before, not with what joined",
+    MembersMovedNowhere => "forgets the members of a run that is replaced",
+    IdentitiesNotInCommit => "keeps the identities of a commit in the process only",
+    IdentitiesForgottenEarly => "forgets identities after a minute",
+    SnapshotTrustedBlindly => "takes a snapshot for what its name says",
+    LostMeansOurs => "takes a commit that exists for its own",
+    NoAnswerMeansWon => "takes a commit without an answer for written",
+    LoserActs => "makes the calls of a commit that lost",
+    ForeignNotFolded => "goes on after a foreign commit without folding it",
+    CallWithoutIntent => "makes the calls of a commit before it is written",
+    AnyoneCalls => "makes the call of an intent that another process wrote",
+    CallAfterLease => "sends a start call although its lease is over",
+    RelaunchWithoutLookUp => "takes a run for absent without looking it up",
+    LeaseByOwnClock => "takes a lease for over by its own clock",
+    AbandonAtFirstLookUp => "gives a key up after one look-up that found nothing",
+    SameKeyAgain => "starts again under the same key where that does harm",
+    RetryReusesKey => "retries a run under the key of the attempt that failed",
+    LogDeleted => "deletes names in the log, and commits from a state of any age",
+    ForbidDropsMembers => "drops a batch that is held by an active run",
+    BudgetCountsTwice => "counts every launch twice",
+    BudgetIgnoresRetries => "starts retries without looking at the budget",
+    CooldownIgnored => "launches without looking at the cooldown",
+    SuccessorStartsEarly => "starts a replacing run once the old one was asked to end",
+    ApplyStartsRuns => "starts what becomes due because rules were applied",
+    SegmentsDeletedUnread => "deletes segments by their age, read or not",
+    PartsDeletedWhileHeld => "deletes parts of batches that are still open",
+}
+
+#[cfg(feature = "mutants")]
+mod active {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Makes a mutant active on this thread, or none.
+    pub fn activate(mutant: Option<Mutant>) {
+        ACTIVE.set(mutant);
+    }
+
+    /// Whether this mutant is active on this thread.
+    #[must_use]
+    pub fn is(mutant: Mutant) -> bool {
+        ACTIVE.get() == Some(mutant)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use active::{activate, is};
+
+/// No mutant is ever active in what is shipped.
+#[cfg(not(feature = "mutants"))]
+#[must_use]
+pub const fn is(_: Mutant) -> bool {
+    false
+}
