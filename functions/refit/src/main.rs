@@ -1,2 +1,26 @@
-//! .
-fn main() {}
+//! The command line of refit: checks rules, puts them in force, and tells what became of events and runs.
+//!
+//! It reads the ledger, and writes nothing to it but rules, commands and replayed events: only a reconciler decides.
+
+mod args;
+mod cmd;
+mod context;
+mod exit;
+mod fate;
+mod inbox;
+mod output;
+mod preview;
+mod progress;
+mod proof;
+mod rule_changes;
+mod rule_file;
+mod run_row;
+mod sentence;
+mod submit;
+mod words;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    args::run()
+}

@@ -12,7 +12,7 @@ use crate::fold::fold;
 use crate::policy::budget_is_full;
 use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Phase, Run};
-use crate::state::{Batch, BatchId, State};
+use crate::state::{Batch, BatchId, Standing, State};
 use crate::time::Span;
 
 /// A broken invariant.
@@ -58,6 +58,7 @@ const ALL: &[(&str, Invariant)] = &[
     ("overlap holds", overlap_holds),
     ("cooldown holds", cooldown_holds),
     ("the budget holds", budget_holds),
+    ("a launch is counted once", launches_once),
 ];
 
 /// The names of all invariants.
@@ -283,4 +284,24 @@ fn budget_holds(step: &Step<'_>) -> Option<String> {
         budget_is_full(step.commit.now, rule, &without_last).is_some()
     };
     launched.into_iter().find(over).map(|name| format!("trigger=`{name}`"))
+}
+
+/// Every attempt counts once in the budget, whatever is forgotten of older ones.
+fn launches_once(step: &Step<'_>) -> Option<String> {
+    let now = step.commit.now;
+    let intended = |name: &str| {
+        let attempts = step.commit.changes.iter().filter(|change| {
+            let Change::Attempt { run, change: AttemptChange::Intended { .. }, .. } = change else {
+                return false;
+            };
+            step.after.runs.get(run).is_some_and(|run| run.trigger == name)
+        });
+        attempts.count()
+    };
+    let counted = |standing: &Standing| standing.launches.iter().filter(|at| **at == now).count();
+    let wrong = |(name, after): &(&String, &Standing)| {
+        let before = step.before.triggers.get(*name).map_or(0, counted);
+        counted(after) != before + intended(name)
+    };
+    step.after.triggers.iter().find(wrong).map(|(name, _)| format!("trigger=`{name}`"))
 }

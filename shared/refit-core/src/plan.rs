@@ -165,6 +165,8 @@ pub struct Observation {
     pub batch: BatchId,
     /// The attempt.
     pub attempt: u32,
+    /// The commit whose intent the call was made for. What a call did not do says nothing of a later one.
+    pub intent: u64,
     /// The answer.
     pub outcome: Outcome,
 }

@@ -1,7 +1,20 @@
 //! The local pipeline service: runs the steps of a pipeline as processes of this machine.
 //!
-//! A pipeline is a folder with a `pipeline.yaml`. Its steps run one after another, each in a process group of its own,
-//! and are told where things are by their environment:
+//! A pipeline is a folder with a `pipeline.yaml`:
+//!
+//! ```yaml
+//! name: churn                      # default: the name of the folder
+//! parameters:                      # string, integer, double, boolean, list or struct; default: any parameters
+//!   manifest: { type: string }
+//!   rate: { type: double, default: 0.1 }
+//! steps:
+//!   - name: train
+//!     command: [python3, train.py] # `{refit}` stands for the program that runs the service
+//!     timeout: 5m                  # default: 1h
+//! ```
+//!
+//! Its steps run one after another, each in a process group of its own, and are told where things are by their
+//! environment:
 //!
 //! | variable | |
 //! |---|---|

@@ -18,7 +18,7 @@ use refit_wire::pipeline::{Launch, PipelineService};
 use crate::call::Caller;
 use crate::gather::Gatherer;
 use crate::layout;
-use crate::port::Store;
+use crate::port::{Store, StoreClock};
 
 /// Calls made at the same time.
 const CALLS: usize = 16;
@@ -32,8 +32,17 @@ pub struct Agenda {
     called: BTreeSet<(BatchId, u32, u64)>,
     /// When each attempt is to be looked at again.
     next: BTreeMap<(BatchId, u32), Span>,
-    /// When this process first saw each intent that is not settled: run, attempt and commit.
-    seen: BTreeMap<(BatchId, u32, u64), Span>,
+    /// Since when this process knows each intent that is not settled: run, attempt and commit.
+    known: BTreeMap<(BatchId, u32, u64), Known>,
+}
+
+/// Since when a process knows of an intent, by its own clock.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Since it first saw the intent.
+    since: Span,
+    /// Since it first saw that a look-up had found nothing.
+    empty_since: Option<Span>,
 }
 
 /// One call to be made.
@@ -47,6 +56,8 @@ struct Task<'a> {
     start_until: Option<Span>,
     /// How long this process has known of the intent.
     known_for: Span,
+    /// How long it has known that a look-up had found nothing.
+    empty_for: Span,
 }
 
 impl Agenda {
@@ -73,7 +84,7 @@ impl Agenda {
             wanted.iter().map(|effect| (effect.batch, effect.attempt)).collect();
         self.next.retain(|slot, _| wanted.contains(slot));
         self.called.retain(|(batch, attempt, _)| wanted.contains(&(*batch, *attempt)));
-        self.seen.retain(|(batch, attempt, _), _| wanted.contains(&(*batch, *attempt)));
+        self.known.retain(|(batch, attempt, _), _| wanted.contains(&(*batch, *attempt)));
         let owners: BTreeSet<&str> = state
             .runs
             .values()
@@ -97,6 +108,8 @@ pub struct Scene<'a> {
     pub state: &'a State,
     /// The ledger's store.
     pub store: &'a Arc<dyn Store>,
+    /// Whose clock its times are taken from.
+    pub store_clock: StoreClock,
     /// How calls are made.
     pub caller: &'a Caller<'a>,
 }
@@ -125,14 +138,25 @@ pub async fn act(
         let Some((run, attempt)) = find(state, effect) else { continue };
         let Some(service) = service_of(state, run, gatherer).await? else { continue };
         let start_until = agenda.claim(state, attempt, effect, now);
-        let seen = *agenda.seen.entry((run.batch, attempt.number, attempt.intent)).or_insert(now);
-        let known_for = Span::from_millis(now.as_millis() - seen.as_millis());
+        let known = agenda.know(effect, attempt, now);
+        let since = |at: Span| Span::from_millis(now.as_millis() - at.as_millis());
+        let (known_for, empty_for) =
+            (since(known.since), known.empty_since.map_or(Span::ZERO, since));
         if start_until.is_none() && !agenda.is_due(effect, now) {
             continue;
         }
         agenda.next.insert((effect.batch, effect.attempt), now + pause(state, effect.kind));
         let batch = run.batch.to_string();
-        tasks.push(Task { effect, run, attempt, batch, service, start_until, known_for });
+        tasks.push(Task {
+            effect,
+            run,
+            attempt,
+            batch,
+            service,
+            start_until,
+            known_for,
+            empty_for,
+        });
     }
     let calls: Vec<_> = tasks.into_iter().map(|task| task.perform(scene).boxed()).collect();
     let outcomes: Vec<Option<Observation>> =
@@ -174,6 +198,16 @@ fn pause(state: &State, kind: EffectKind) -> Span {
 }
 
 impl Agenda {
+    /// Since when this process knows of an intent.
+    fn know(&mut self, effect: Effect, attempt: &Attempt, now: Span) -> Known {
+        let slot = (effect.batch, effect.attempt, attempt.intent);
+        let known = self.known.entry(slot).or_insert(Known { since: now, empty_since: None });
+        if attempt.empty_since.is_some() {
+            known.empty_since.get_or_insert(now);
+        }
+        *known
+    }
+
     fn is_due(&self, effect: Effect, now: Span) -> bool {
         self.next.get(&(effect.batch, effect.attempt)).is_none_or(|at| *at <= now)
     }
@@ -227,7 +261,8 @@ impl Task<'_> {
             }
         };
         let outcome = outcome?;
-        Some(Observation { batch: self.run.batch, attempt: self.attempt.number, outcome })
+        let Attempt { number: attempt, intent, .. } = *self.attempt;
+        Some(Observation { batch: self.run.batch, attempt, intent, outcome })
     }
 
     fn launch(&self) -> Launch<'_> {
@@ -251,12 +286,20 @@ impl Task<'_> {
             false if self.run.profile.class == Idempotency::A => Outcome::Absent,
             false => Outcome::NoLookUp,
         };
-        let counts = is_over || matches!(found, Outcome::Found(_));
+        let counts = (is_over && self.is_apart(scene)) || matches!(found, Outcome::Found(_));
         counts.then_some(found)
     }
 
-    /// Whether the writer of the intent can no longer call: by the store's time since the commit was created, or,
-    /// should the store's clock have gone back meanwhile, by the time this process has known of it.
+    /// Whether a second empty look-up may count: the planner asks for a time between them by the store's clock, and
+    /// where that may jump, this process must have known of the first for as long.
+    fn is_apart(&self, scene: Scene<'_>) -> bool {
+        scene.store_clock == StoreClock::Service
+            || self.attempt.empty_since.is_none()
+            || self.empty_for >= scene.state.timing.settle
+    }
+
+    /// Whether the writer of the intent can no longer call: by the time this process has known of it, or, where the
+    /// store's clock is right, by the store's time since the commit was created.
     async fn lease_is_over(&self, scene: Scene<'_>) -> bool {
         let wait = scene.state.timing.lease + scene.state.timing.margin;
         if mutant::is(Mutant::LeaseByOwnClock) {
@@ -265,7 +308,8 @@ impl Task<'_> {
         if self.known_for >= wait {
             return true;
         }
-        if scene.now < self.attempt.intended_at + wait {
+        let is_early = scene.now < self.attempt.intended_at + wait;
+        if is_early || scene.store_clock == StoreClock::Machine {
             return false;
         }
         let name = layout::commit(self.attempt.intent);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use refit_core::commit::{BatchChange, Change, Closed, Commit};
+use refit_core::commit::{BatchChange, Change, Closed, Commit, Decision};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::fold::fold;
@@ -280,6 +280,12 @@ impl Books {
             if let Change::Batch { batch, change: BatchChange::MovedTo(to) } = change {
                 self.move_members(*batch, *to);
             }
+            if let Change::Batch { batch, change: BatchChange::Discarded } = change
+                && !commit.decisions.iter().any(is_obeyed)
+            {
+                let message = format!("commit=`{}`, batch=`{batch}`", commit.seq);
+                self.report.find("a batch is dropped by a person only", message);
+            }
             if let Change::Closed(closed) = change {
                 self.report.runs += 1;
                 self.read_run(ledger, closed).await?;
@@ -347,6 +353,11 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// Whether a person's command was obeyed.
+fn is_obeyed(decision: &Decision) -> bool {
+    matches!(decision, Decision::Answered { ok: true, .. })
 }
 
 fn joined_batch(change: &Change) -> Option<BatchId> {

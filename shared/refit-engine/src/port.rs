@@ -41,6 +41,15 @@ pub enum Created {
     },
 }
 
+/// Whose clock a store's times are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreClock {
+    /// A service's, which is right.
+    Service,
+    /// The machine's, which may be wrong for a while, and jump.
+    Machine,
+}
+
 /// One page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {

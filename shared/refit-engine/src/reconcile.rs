@@ -20,8 +20,8 @@ use crate::house::{self, House};
 use crate::inbox::{self, Progress};
 use crate::ledger::{Draft, Ledger, View, Written};
 use crate::nonce::Nonces;
-use crate::port::{Clock, Store, Transport};
-use crate::reread::{Suspects, reread};
+use crate::port::{Clock, Store, StoreClock, Transport};
+use crate::reread::reread;
 
 /// Commits one pass makes at the most.
 const COMMITS_MAX: usize = 8;
@@ -49,8 +49,8 @@ pub struct Parts {
     pub root: String,
     /// The lengths of time of the ledger, should it have to be founded.
     pub timing: Timing,
-    /// Which segments below the reach of listings are looked into once a day, and by a new process.
-    pub suspects: Suspects,
+    /// Whose clock the store's times are taken from.
+    pub store_clock: StoreClock,
 }
 
 /// Decides and acts, one pass at a time.
@@ -208,8 +208,8 @@ impl Reconciler {
     async fn hidden(&mut self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
         let is_new = !std::mem::replace(&mut self.has_reread, true);
         let state = &cached.view.state;
-        if house::is_due(state, now) || (is_new && self.parts.suspects == Suspects::All) {
-            return reread(&self.parts.store, state, self.parts.suspects).await;
+        if house::is_due(state, now) || (is_new && self.parts.store_clock == StoreClock::Machine) {
+            return reread(&self.parts.store, state, self.parts.store_clock).await;
         }
         Ok(Vec::new())
     }
@@ -386,8 +386,13 @@ impl Reconciler {
             clock: &self.parts.clock,
             limit: cached.view.state.timing.call,
         };
-        let scene =
-            Scene { now, state: &cached.view.state, store: &self.parts.store, caller: &caller };
+        let scene = Scene {
+            now,
+            state: &cached.view.state,
+            store: &self.parts.store,
+            store_clock: self.parts.store_clock,
+            caller: &caller,
+        };
         let observed = act(scene, &mut self.agenda, &mut self.gatherer).await?;
         self.observations.extend(observed);
         Ok(self.observations.len())

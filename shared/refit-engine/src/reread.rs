@@ -14,29 +14,21 @@ use refit_core::time::Timestamp;
 use refit_core::timing::PASS_SEGMENTS_MAX;
 
 use crate::layout;
-use crate::port::{Entry, Store};
+use crate::port::{Entry, Store, StoreClock};
 use crate::record::read_segment;
 
 /// Names a page of a listing may have.
 const PAGE: usize = 1000;
 
-/// Which segments are looked into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suspects {
-    /// Those stored far from the time in their name.
-    Misnamed,
-    /// All: the store's own clock may have been wrong.
-    All,
-}
-
-/// Reads the segments below the reach of listings that hold events nobody has seen, oldest first.
+/// Reads the segments below the reach of listings that hold events nobody has seen, oldest first. Where the store's
+/// clock is right, only those stored far from the time in their name can have been missed.
 ///
 /// # Errors
 /// The store's.
 pub async fn reread(
     store: &Arc<dyn Store>,
     state: &State,
-    suspects: Suspects,
+    clock: StoreClock,
 ) -> Result<Vec<Segment>, Error> {
     let end = layout::segment_object(&(state.marks.full - state.timing.grace).compact());
     let mut from = layout::INBOX.to_owned();
@@ -44,7 +36,7 @@ pub async fn reread(
     loop {
         let page = store.list(layout::INBOX, &from, PAGE).await?;
         for entry in page.entries.iter().filter(|entry| entry.name < end) {
-            if is_suspect(state, entry, suspects) {
+            if is_suspect(state, entry, clock) {
                 hidden.extend(read_unseen(store, &state.memory, entry).await?);
             }
         }
@@ -55,10 +47,10 @@ pub async fn reread(
     }
 }
 
-fn is_suspect(state: &State, entry: &Entry, suspects: Suspects) -> bool {
+fn is_suspect(state: &State, entry: &Entry, clock: StoreClock) -> bool {
     let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name);
     let Some(named) = layout::segment_time(name) else { return false };
-    suspects == Suspects::All || distance(named, entry.created) > state.timing.name
+    clock == StoreClock::Machine || distance(named, entry.created) > state.timing.name
 }
 
 fn distance(a: Timestamp, b: Timestamp) -> refit_core::time::Span {

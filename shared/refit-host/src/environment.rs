@@ -17,6 +17,9 @@ pub struct Variable {
     pub default: &'static str,
 }
 
+/// The variable that says where the ledger lies.
+const LEDGER: &str = "REFIT_LEDGER";
+
 /// Every environment variable a function reads.
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "PORT", meaning: "the port to listen on", default: "8080" },
@@ -102,6 +105,17 @@ impl Settings {
         Self::read(&env::var)
     }
 
+    /// Reads the environment, but for where the ledger lies.
+    ///
+    /// # Errors
+    /// `Invalid` names the variable, what is wrong with it, and what it may be.
+    pub fn from_env_with(ledger: &str) -> Result<Self, Error> {
+        Self::read(&|name| match name {
+            LEDGER => Some(ledger.to_owned()),
+            _ => env::var(name),
+        })
+    }
+
     fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let port = match var("PORT") {
             Some(text) => text.parse().map_err(|_| wrong("PORT", &text, "a number up to 65535"))?,
@@ -119,7 +133,7 @@ impl Settings {
         };
         Ok(Self {
             address: SocketAddr::new(ip, port),
-            ledger: var("REFIT_LEDGER").ok_or_else(missing)?,
+            ledger: var(LEDGER).ok_or_else(missing)?,
             wake: var("REFIT_WAKE"),
             callers,
         })

@@ -14,9 +14,8 @@ use refit_core::timing::Timing;
 use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::intake::Intake;
 use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock, Store, Transport};
+use refit_engine::port::{Clock, Store, StoreClock, Transport};
 use refit_engine::reconcile::{Parts, Reconciler};
-use refit_engine::reread::Suspects;
 use refit_platform::auth::Places;
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options};
@@ -58,8 +57,8 @@ pub struct Base {
     pub nonces: Nonces,
     /// The URI of the ledger's folder.
     pub root: String,
-    /// Which segments may be hidden by a wrong clock.
-    pub suspects: Suspects,
+    /// Whose clock the store's times are taken from.
+    pub store_clock: StoreClock,
 }
 
 /// Runs a function until it is told to end, configured by its environment.
@@ -135,8 +134,7 @@ impl Base {
             transport: Arc::new(HttpTransport::new(Arc::clone(&clock), options)?),
             nonces: Nonces::new(&env::nonce()[..16]),
             root: store::root_uri(ledger)?,
-            // On a machine of its own, the store's clock is the machine's, which may have been wrong.
-            suspects: if is_local { Suspects::All } else { Suspects::Misnamed },
+            store_clock: if is_local { StoreClock::Machine } else { StoreClock::Service },
             clock,
         })
     }
@@ -159,7 +157,7 @@ impl Base {
             nonces: self.nonces.clone(),
             root: self.root.clone(),
             timing,
-            suspects: self.suspects,
+            store_clock: self.store_clock,
         }
     }
 

@@ -66,6 +66,22 @@ impl Caller {
             Request { timeout: Some(LIMIT), ..Request::new(Method::POST, url).auth(auth) };
         Ok(Self { transport, request, state: Arc::new(AtomicU8::new(IDLE)) })
     }
+
+    /// Calls once, and waits for the end of the pass.
+    ///
+    /// # Errors
+    /// Says why nobody may have been woken.
+    pub async fn call(&self) -> Result<(), String> {
+        call(&self.transport, &self.request).await
+    }
+}
+
+async fn call(transport: &Arc<dyn Transport>, request: &Request) -> Result<(), String> {
+    match transport.send(request.clone()).await {
+        Ok(response) if response.is_success() => Ok(()),
+        Ok(response) => Err(format!("it was refused: status=`{}`", response.status)),
+        Err(failure) => Err(failure.to_string()),
+    }
 }
 
 impl Waker for Caller {
@@ -80,14 +96,8 @@ impl Waker for Caller {
             (Arc::clone(&self.transport), self.request.clone(), Arc::clone(&self.state));
         tokio::spawn(async move {
             loop {
-                match transport.send(request.clone()).await {
-                    Ok(response) if response.is_success() => {}
-                    Ok(response) => {
-                        tracing::warn!(status_code = response.status, "a wake was refused")
-                    }
-                    Err(failure) => {
-                        tracing::warn!(%failure, "a wake failed; the next ping finds what was recorded")
-                    }
+                if let Err(failure) = call(&transport, &request).await {
+                    tracing::warn!(failure, "a wake failed; the next ping finds what was recorded");
                 }
                 if state
                     .compare_exchange(CALLING, IDLE, Ordering::AcqRel, Ordering::Acquire)

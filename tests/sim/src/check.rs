@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use refit_core::commit::{AttemptChange, Change, Commit};
+use refit_core::commit::{AttemptChange, BatchChange, Change, Commit, Decision};
+use refit_core::fold::fold;
 use refit_core::key::Hash128;
 use refit_core::policy::{Case, budget_is_full, judge};
 use refit_core::reason::Hold;
-use refit_core::rules::Overlap;
+use refit_core::rules::{Overlap, Rules};
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
 use refit_engine::audit::{audit, fsck};
@@ -118,9 +119,13 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
     };
     let commits = commits(&ledger);
     check_reports(&ledger, &read, &mut verdict);
+    if world.lock().snapshots_damaged {
+        verdict.violations.retain(|text| !text.starts_with("a snapshot is what the log leads to"));
+    }
     check_acknowledged(&commits, acknowledged, &mut verdict);
     let runs = world.lock().services.runs.clone();
     check_runs(&commits, &runs, &mut verdict);
+    check_applies(&commits, books, &mut verdict);
     if let Ok(Some(view)) = now(ledger.load()) {
         let store_now = world.lock().store_now(world.time().now());
         let left = restless(&view.state, books, store_now);
@@ -208,6 +213,52 @@ fn check_runs(commits: &[Commit], runs: &[SimRun], verdict: &mut Verdict) {
     for (batch, count) in effective.into_iter().filter(|(_, count)| *count > 1) {
         verdict.violations.push(format!("{count} runs of batch {batch} succeeded"));
     }
+}
+
+/// Applying rules starts nothing that would not have started without, unless asked to.
+fn check_applies(commits: &[Commit], books: &Books, verdict: &mut Verdict) {
+    let Some(genesis) = commits.first() else { return };
+    let mut state = refit_engine::ledger::begin(genesis);
+    for commit in &commits[1..] {
+        let old =
+            state.rules.as_ref().and_then(|revision| books.get(revision)).map(|book| &book.rules);
+        let applied = commit.changes.iter().any(|change| matches!(change, Change::Applied { .. }));
+        // Another command may have asked for what starts here.
+        let obeyed = commit.decisions.iter().filter_map(|decision| match decision {
+            Decision::Answered { ok: true, message, .. } => Some(message),
+            Decision::Answered { .. } | Decision::Accepted { .. } | Decision::Refused { .. } => {
+                None
+            }
+        });
+        let obeyed: Vec<&String> = obeyed.collect();
+        let asked = obeyed.len() > 1 || obeyed.iter().any(|message| message.contains("may start"));
+        if applied
+            && !asked
+            && let Some(old) = old
+        {
+            for change in &commit.changes {
+                let Change::Closed(closed) = change else { continue };
+                let grew = commit.changes.iter().any(|change| {
+                    matches!(change, Change::Batch { batch, change } if *batch == closed.batch
+                        && matches!(change, BatchChange::Joined { .. } | BatchChange::Sealed(_)))
+                });
+                if !grew && !was_due(&state, old, closed.batch, commit.now) {
+                    verdict.violations.push(format!("applying rules started {}", closed.batch));
+                }
+            }
+        }
+        fold(&mut state, commit);
+    }
+}
+
+/// Whether a batch would have started under these rules.
+fn was_due(state: &State, rules: &Rules, id: BatchId, now: Timestamp) -> bool {
+    let Some((name, batch)) = state.open_batch(id) else { return true };
+    let (Some(rule), Some(standing)) = (rules.triggers.get(name), state.triggers.get(name)) else {
+        return false;
+    };
+    // A run may have ended in the same commit.
+    judge(&Case { now, rule, standing, batch, active: 0 }).is_none()
 }
 
 /// Where runs are to be alone, no two of a trigger were under way at the same time.

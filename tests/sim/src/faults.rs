@@ -46,6 +46,10 @@ pub struct Faults {
     pub runs_fail: u64,
     /// A wake is lost.
     pub wakes_lost: u64,
+    /// A snapshot is stored with the content of the one before it.
+    pub stale_snapshots: u64,
+    /// Whether housekeeping is done all the time, on a ledger with a short memory.
+    pub short_memory: bool,
 }
 
 impl Faults {
@@ -78,6 +82,8 @@ impl Faults {
             asks_fail: maybe(300, &[50, 300]),
             runs_fail: maybe(400, &[100, 500]),
             wakes_lost: maybe(500, &[200, 1000]),
+            stale_snapshots: maybe(150, &[500]),
+            short_memory: maybe(120, &[1]) == 1,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod executor;
 pub mod faults;
+pub mod many;
 pub mod random;
 pub mod rules;
 pub mod schedule;

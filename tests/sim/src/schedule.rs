@@ -19,9 +19,8 @@ use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::intake::Intake;
 use refit_engine::layout;
 use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock, Store};
+use refit_engine::port::{Clock, Store, StoreClock};
 use refit_engine::reconcile::{Parts, Reconciler};
-use refit_engine::reread::Suspects;
 
 use crate::check::{self, Verdict};
 use crate::executor::{Executor, ProcessId, Time};
@@ -93,6 +92,7 @@ struct Stage {
     books: Arc<BTreeMap<String, RuleBook>>,
     errors: Arc<Mutex<Vec<String>>>,
     store_jumps: bool,
+    short_memory: bool,
     steps: u64,
 }
 
@@ -107,6 +107,19 @@ pub fn timing() -> Timing {
         ping: Span::secs(30),
         poll: Span::secs(10),
         ..Timing::default()
+    }
+}
+
+/// The same with a memory of minutes and housekeeping all the time.
+#[must_use]
+pub fn short_timing() -> Timing {
+    Timing {
+        window: Span::mins(12),
+        slack: Span::mins(1),
+        keep: Span::secs(40),
+        garbage: Span::secs(30),
+        watch: Span::mins(5),
+        ..timing()
     }
 }
 
@@ -125,6 +138,7 @@ impl Stage {
         let mut random = Random::new(plan.seed);
         let faults = Faults::draw(&mut random, timing().settle.as_millis());
         let store_jumps = faults.store_skew > 0;
+        let short_memory = faults.short_memory;
         let executor = Executor::default();
         let world_random = Random::new(random.next());
         let world = World::new(executor.time().clone(), world_random, faults, Services::default());
@@ -153,6 +167,7 @@ impl Stage {
             books: Arc::new(books),
             errors: Arc::default(),
             store_jumps,
+            short_memory,
             steps: 0,
         }
     }
@@ -274,8 +289,8 @@ impl Stage {
             read_rules,
             nonces,
             root: "sim://ledger".to_owned(),
-            timing: timing(),
-            suspects: if self.store_jumps { Suspects::All } else { Suspects::Misnamed },
+            timing: if self.short_memory { short_timing() } else { timing() },
+            store_clock: if self.store_jumps { StoreClock::Machine } else { StoreClock::Service },
         });
         let tick = Tick {
             who,
@@ -383,7 +398,9 @@ impl Stage {
             self.play_until(self.world.time().now() + 60_000);
             let outstanding =
                 *self.outside.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
-            if outstanding == 0 && check::is_at_rest(&self.world, &self.books) {
+            // What a short memory deletes is deleted after its window only.
+            let is_over = !self.short_memory || self.world.time().now() > now + 1_200_000;
+            if outstanding == 0 && is_over && check::is_at_rest(&self.world, &self.books) {
                 return;
             }
         }

@@ -156,8 +156,22 @@ fn create(world: &World, name: &str, body: Bytes) -> Created {
     if inner.objects.contains_key(name) {
         return Created::Lost { at };
     }
+    let body = stale(&mut inner, folder, body);
     inner.objects.insert(name.to_owned(), Stored { created: at, body });
     Created::Won { at }
+}
+
+/// What is stored for a snapshot: now and then what the one before it held.
+fn stale(inner: &mut Inner, folder: &str, body: Bytes) -> Bytes {
+    let rate = inner.faults.stale_snapshots;
+    if folder != "snapshot" || !inner.random.per_mille(rate) {
+        return body;
+    }
+    let mut snapshots = inner.objects.range("snapshot/".to_owned()..);
+    let newest = snapshots.next().filter(|(name, _)| name.starts_with("snapshot/"));
+    let Some(before) = newest.map(|(_, stored)| stored.body.clone()) else { return body };
+    inner.snapshots_damaged = true;
+    before
 }
 
 fn list(world: &World, prefix: &str, from: &str, limit: usize) -> Page {

@@ -37,6 +37,8 @@ pub struct Inner {
     pub store_skew: Vec<(i64, i64)>,
     /// The services.
     pub services: Services,
+    /// Whether a snapshot was stored with the wrong content.
+    pub snapshots_damaged: bool,
     /// Calls to the store.
     pub counts: Counts,
     /// What happened.
@@ -104,6 +106,7 @@ impl World {
             storm_until: 0,
             store_skew: vec![(0, 0)],
             services,
+            snapshots_damaged: false,
             counts: Counts::default(),
             trace: Trace::default(),
         };

@@ -8,7 +8,7 @@ use crate::commit::{AttemptChange, BatchChange, Change, RunChange, TriggerChange
 use crate::event::{Command, Held, PauseMode};
 use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
-use crate::rules::{Rules, Trigger};
+use crate::rules::Rules;
 use crate::run::{Cancel, ExternalRun, Phase, Run};
 use crate::state::{Batch, BatchId, Seal, Standing};
 
@@ -57,7 +57,7 @@ impl Desk<'_> {
             new.triggers.keys().filter(|name| !known.contains(name)).cloned().collect();
         let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
         let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
-        let due_before = self.launchable(old);
+        let due_before = self.due(old);
         let summary = format!(
             "applied: triggers=`{}`, added=`{}`, removed=`{}`",
             new.triggers.len(),
@@ -72,11 +72,13 @@ impl Desk<'_> {
             .map(|(name, _)| name.clone())
             .collect();
         self.record(Change::Applied { revision: new.revision.clone(), added, removed, pauses });
-        if start || mutant::is(Mutant::ApplyStartsRuns) {
+        if start {
+            return format!("{summary}; what is due may start");
+        }
+        if mutant::is(Mutant::ApplyStartsRuns) {
             return summary;
         }
-        let due_now: BTreeSet<BatchId> =
-            self.launchable(new).difference(&due_before).copied().collect();
+        let due_now: BTreeSet<BatchId> = self.due(new).difference(&due_before).copied().collect();
         let held = unpaused.iter().flat_map(|name| self.open_of(name));
         let ask: BTreeSet<BatchId> = due_now.into_iter().chain(returning).chain(held).collect();
         let waiting = ask.len();
@@ -99,22 +101,19 @@ impl Desk<'_> {
         standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// The open batches these rules would start at once.
-    fn launchable(&self, rules: &Rules) -> BTreeSet<BatchId> {
+    /// The open batches these rules would start, now or as soon as no run is active.
+    fn due(&self, rules: &Rules) -> BTreeSet<BatchId> {
         let ruled = self.state.triggers.iter().filter_map(|(name, standing)| {
             let rule = rules.triggers.get(name)?;
-            Some((name, standing, rule))
+            Some((standing, rule))
         });
-        let due = ruled.flat_map(|(name, standing, rule)| {
-            let active = self.state.active_runs(name).count();
-            let due = move |batch: &Batch| self.is_due(rule, standing, batch, active);
-            standing.open.iter().filter(move |(_, batch)| due(batch)).map(|(id, _)| *id)
+        let due = ruled.flat_map(|(standing, rule)| {
+            let is_due = move |batch: &Batch| {
+                judge(&Case { now: self.now, rule, standing, batch, active: 0 }).is_none()
+            };
+            standing.open.iter().filter(move |(_, batch)| is_due(batch)).map(|(id, _)| *id)
         });
         due.collect()
-    }
-
-    fn is_due(&self, rule: &Trigger, standing: &Standing, batch: &Batch, active: usize) -> bool {
-        judge(&Case { now: self.now, rule, standing, batch, active }).is_none()
     }
 
     fn pause(&mut self, trigger: &str, mode: PauseMode) -> Result<String, String> {

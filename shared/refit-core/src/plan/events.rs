@@ -87,6 +87,9 @@ impl Desk<'_> {
         let id = item.event.id();
         if let Some(reason) = self.old_news(item) {
             self.refuse(None, Refused::new(reason), item);
+            if reason == Refusal::Late {
+                self.fresh.insert(id, false);
+            }
             return;
         }
         let accepted = match &item.event.fact {

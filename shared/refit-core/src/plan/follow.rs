@@ -27,7 +27,7 @@ impl Desk<'_> {
     }
 
     fn observe(&mut self, rules: &Rules, observation: &Observation) {
-        let Observation { batch, attempt: number, outcome } = observation;
+        let Observation { batch, attempt: number, intent, outcome } = observation;
         let Some(run) = self.state.runs.get(batch) else { return };
         let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
         match outcome {
@@ -42,7 +42,8 @@ impl Desk<'_> {
             | Outcome::Unclear(_)
             | Outcome::Absent
             | Outcome::NoLookUp => {
-                if attempt.phase == Phase::Launching {
+                let is_its = attempt.intent == *intent || mutant::is(Mutant::OldAnswerBelieved);
+                if attempt.phase == Phase::Launching && is_its {
                     self.not_started(rules, *batch, &attempt, outcome);
                 }
             }

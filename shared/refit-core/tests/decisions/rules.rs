@@ -44,7 +44,7 @@ fn apply_with_start_starts_what_is_due() {
             00:00 ok: applied: triggers=`1`, added=`t`, removed=``
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 11:00
-            10:10 ok: applied: triggers=`1`, added=``, removed=``
+            10:10 ok: applied: triggers=`1`, added=``, removed=``; what is due may start
             10:10 b2 closed: a#1
             10:10 b2/1 intended
         "#]],

@@ -185,7 +185,8 @@ impl World {
             "cancelled" => status(Phase::Cancelled),
             other => panic!("unknown action: {other}"),
         };
-        Observation { batch, attempt, outcome }
+        let intent = self.state.runs[&batch].attempt_numbered(attempt).unwrap().intent;
+        Observation { batch, attempt, intent, outcome }
     }
 
     fn pass(&mut self, time: &str, events: Vec<Event>, observations: &[Observation]) {

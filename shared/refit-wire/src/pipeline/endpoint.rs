@@ -80,6 +80,13 @@ impl Endpoint {
         self.0.port_or_known_default()
     }
 
+    /// Host and port, the port left out where it is the usual one: how the places of credentials are listed.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let host = self.host();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Whether what is sent there can be read on the way.
     #[must_use]
     pub fn is_plain(&self) -> bool {

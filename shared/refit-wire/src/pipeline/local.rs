@@ -69,11 +69,11 @@ impl Settings for Config {
     type Target = Target;
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
-        let host = self.endpoint.host().to_owned();
         if !self.endpoint.is_loopback() {
+            let host = self.endpoint.host();
             return Err(format!("`local` runs pipelines on this machine: host=`{host}`"));
         }
-        let auth = Auth::GoogleAccessToken { hosts: vec![host] };
+        let auth = Auth::GoogleAccessToken { hosts: vec![self.endpoint.place()] };
         Ok(Box::new(Local { endpoint: self.endpoint.clone(), auth }))
     }
 

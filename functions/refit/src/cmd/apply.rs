@@ -1,0 +1,181 @@
+//! `refit apply`: puts a rule file in force.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use refit_core::event::Command;
+use refit_core::rules::Rules;
+use refit_core::state::State;
+use refit_engine::layout;
+use serde::Serialize;
+
+use crate::context::{Context, Opened};
+use crate::exit::{Exit, Failure};
+use crate::preview::{Due, preview};
+use crate::rule_changes::RuleChanges;
+use crate::rule_file::{DEFAULT, RuleFile};
+use crate::submit::{Submitted, Wait};
+
+/// Put a rule file in force, after showing what it changes and what becomes due by it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Nothing that lies in a bucket already fires because rules are applied. A batch that becomes due by the new
+rules waits for a decision (`refit resume`), unless --start is given.
+
+Examples:
+  refit apply --dry-run
+  refit apply rules/prod.yaml --yes
+  refit apply --start"
+)]
+pub(crate) struct Args {
+    /// The rule file
+    #[arg(default_value = DEFAULT)]
+    file: PathBuf,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Let batches that become due by the new rules start runs
+    #[arg(long)]
+    start: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// What is to be applied.
+#[derive(Debug, Serialize)]
+struct Proposal {
+    file: String,
+    revision: String,
+    /// The revision it replaces.
+    replaces: Option<String>,
+    changes: RuleChanges,
+    due: Vec<Due>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Applied {
+    proposal: Proposal,
+    /// Whether the revision was in force already.
+    in_force: bool,
+    submitted: Option<Submitted>,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let output = context.output;
+    let file = RuleFile::read(&args.file)?;
+    let Some(rules) = file.config.as_ref().map(|config| Arc::new(config.rules.clone())) else {
+        output.show(&file.checked(output))?;
+        return Ok(Exit::Invalid);
+    };
+    let opened = open(context, &file, args.dry_run).await?;
+    let state = match &opened {
+        Some(opened) => opened.state().await?,
+        None => None,
+    };
+    let proposal = propose(opened.as_ref().zip(state.as_ref()), &file, &rules, args.start).await?;
+    let in_force = proposal.replaces.as_ref() == Some(&rules.revision);
+    let Some(opened) = opened.filter(|_| !in_force && !args.dry_run) else {
+        output.show(&Applied { proposal, in_force, submitted: None })?;
+        return Ok(Exit::Ok);
+    };
+    if !output.is_json() {
+        output.show(&proposal)?;
+    }
+    if state.is_none() {
+        output.note("no reconciler has founded this ledger yet: the first one does, and applies these rules");
+    }
+    if !args.yes && !output.confirm("Apply?").await? {
+        return Err(Failure::new(Exit::Refused, "nothing was applied"));
+    }
+    let submitted = submit(context, &opened, &file, &proposal, &args).await?;
+    match output.is_json() {
+        true => output.show(&Applied { proposal, in_force, submitted: Some(submitted) })?,
+        false => output.show(&submitted)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Opens the ledger; a dry run makes none.
+async fn open(
+    context: &Context,
+    file: &RuleFile,
+    dry_run: bool,
+) -> Result<Option<Opened>, Failure> {
+    let location = context.location(Some(file))?;
+    match dry_run {
+        false => context.open_at(location).await.map(Some),
+        true => match context.open_existing_at(location).await {
+            Err(failure) if failure.exit == Exit::NotFound => Ok(None),
+            opened => opened.map(Some),
+        },
+    }
+}
+
+async fn propose(
+    ledger: Option<(&Opened, &State)>,
+    file: &RuleFile,
+    rules: &Arc<Rules>,
+    start: bool,
+) -> Result<Proposal, Failure> {
+    let (before, due) = match ledger {
+        None => (None, Vec::new()),
+        Some((opened, state)) => {
+            let now = opened.now(state).await?;
+            let due = preview(opened, state, now, rules, start).await?;
+            (opened.rules_text(state).await?, due)
+        }
+    };
+    // Rules that cannot be read are shown as if there were none.
+    let before = before.and_then(Result::ok).unwrap_or_default();
+    Ok(Proposal {
+        file: file.path.display().to_string(),
+        revision: rules.revision.clone(),
+        replaces: ledger.and_then(|(_, state)| state.rules.clone()),
+        changes: RuleChanges::between(&before, &file.text),
+        due,
+    })
+}
+
+async fn submit(
+    context: &Context,
+    opened: &Opened,
+    file: &RuleFile,
+    proposal: &Proposal,
+    args: &Args,
+) -> Result<Submitted, Failure> {
+    let Proposal { revision, replaces, .. } = proposal;
+    let body = Bytes::from(file.text.clone());
+    // Named by its content: one that is there already is the same.
+    opened.base.store.create(&layout::rules(revision), body).await?;
+    let from = opened.state().await?.map_or(0, |state| state.seq);
+    let (revision, replaces) = (revision.clone(), replaces.clone());
+    let command = Command::Apply { revision, replaces, start: args.start };
+    opened.submit(context.output, command, &args.wait, from).await
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replaces = self.replaces.as_deref().unwrap_or("none");
+        writeln!(f, "{}: revision {} replaces {replaces}", self.file, self.revision)?;
+        write!(f, "{}", self.changes)?;
+        match self.due.is_empty() {
+            true => write!(f, "no batch becomes due"),
+            false => self.due.iter().try_for_each(|due| writeln!(f, "{due}")),
+        }
+    }
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.in_force {
+            true => write!(f, "these rules are in force: revision={}", self.proposal.revision),
+            false => write!(f, "{}", self.proposal),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `refit init`: a first rule file.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use refit_core::diagnostics::Diagnostic;
+use refit_wire::config::{self, Answers, Pipelines};
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::rule_file::DEFAULT;
+
+/// Write a first rule file, ./refit.yaml, from three answers: the bucket, the service, and what it runs
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  refit init
+  refit init --bucket gs://acme-data/churn/ --service local --pipeline churn
+  refit init --bucket acme-data --service kubeflow --endpoint http://ml-pipeline.kubeflow.svc:8888 --pipeline churn")]
+pub(crate) struct Args {
+    /// The bucket data arrives in; a folder may follow
+    #[arg(long, value_name = "BUCKET[/FOLDER]")]
+    bucket: Option<String>,
+    /// Where pipelines run
+    #[arg(long)]
+    service: Option<Service>,
+    /// Where Kubeflow Pipelines answers
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The pipeline to run, by name [default with --yes: train]
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Overwrite a rule file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// Where pipelines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Service {
+    /// On this machine, by `refit dev`
+    Local,
+    /// On a server of Kubeflow Pipelines
+    Kubeflow,
+}
+
+/// Whom to ask for what the options do not say.
+#[derive(Clone, Copy)]
+struct Questions {
+    output: Output,
+    silent: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let path = Path::new(DEFAULT);
+    if path.exists() && !args.force {
+        return Err(there_already(path));
+    }
+    let force = args.force;
+    let questions = Questions { output: context.output, silent: args.yes };
+    let answers = questions.answers(context.global.ledger.clone(), args).await?;
+    let text = config::init(&answers);
+    let (_, diagnostics) = config::read(&text);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        let rendered = config::render(DEFAULT, &text, &diagnostics, false);
+        let message = format!("an answer is wrong, nothing was written:\n{}", rendered.trim_end());
+        return Err(Failure::new(Exit::Invalid, message));
+    }
+    write(path, &text, force)?;
+    context.output.show_text("file", DEFAULT)?;
+    context.output.note("next: read it, then `refit check` and `refit apply`");
+    Ok(Exit::Ok)
+}
+
+fn there_already(path: &Path) -> Failure {
+    let message =
+        format!("there is one already: add --force to overwrite it: file=`{}`", path.display());
+    Failure::new(Exit::Refused, message)
+}
+
+fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).truncate(force).create(force).create_new(!force);
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => there_already(path),
+        _ => {
+            let message = format!("it cannot be written: {error}: file=`{}`", path.display());
+            Failure::new(Exit::Internal, message)
+        }
+    })
+}
+
+impl Questions {
+    async fn answers(self, ledger: Option<String>, args: Args) -> Result<Answers, Failure> {
+        let bucket = self.answer(
+            args.bucket,
+            "--bucket",
+            "Which bucket does data arrive in, such as gs://acme-data/churn/?",
+            None,
+        );
+        let bucket = bucket.await?;
+        let service = match args.service {
+            Some(service) => service,
+            None => self.service().await?,
+        };
+        let pipelines = match service {
+            Service::Local => Pipelines::Local { pipeline: self.pipeline(args.pipeline).await? },
+            Service::Kubeflow => Pipelines::Kubeflow {
+                endpoint: self
+                    .answer(args.endpoint, "--endpoint", "At which URL does it answer?", None)
+                    .await?,
+                pipeline: self.pipeline(args.pipeline).await?,
+            },
+        };
+        let (bucket, prefix) = split_bucket(&bucket);
+        Ok(Answers { ledger, bucket, prefix, pipelines })
+    }
+
+    async fn service(self) -> Result<Service, Failure> {
+        let question = "Where do pipelines run, local or kubeflow?";
+        let answer = self.answer(None, "--service", question, Some("local")).await?;
+        <Service as clap::ValueEnum>::from_str(&answer, true).map_err(|_| {
+            Failure::new(Exit::Usage, format!("neither local nor kubeflow: answer=`{answer}`"))
+        })
+    }
+
+    async fn pipeline(self, given: Option<String>) -> Result<String, Failure> {
+        self.answer(given, "--pipeline", "Which pipeline is to run?", Some("train")).await
+    }
+
+    /// What was given, else what is answered, else the default.
+    async fn answer(
+        self,
+        given: Option<String>,
+        option: &str,
+        question: &str,
+        default: Option<&str>,
+    ) -> Result<String, Failure> {
+        if let Some(given) = given {
+            return Ok(given);
+        }
+        let missing = || {
+            let cure = default.map(|default| format!(", and --yes takes `{default}`"));
+            let cure = cure.unwrap_or_default();
+            Failure::new(Exit::Usage, format!("nobody can be asked: {option} says it{cure}"))
+        };
+        let answer = match (self.silent, self.output.can_ask()) {
+            (true, _) => String::new(),
+            (false, true) => {
+                let hint = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+                self.output.ask(&format!("{question}{hint}")).await?
+            }
+            (false, false) => return Err(missing()),
+        };
+        match answer.is_empty() {
+            true => default.map(str::to_owned).ok_or_else(missing),
+            false => Ok(answer),
+        }
+    }
+}
+
+/// A bucket as it may be written, and the folder behind it.
+fn split_bucket(text: &str) -> (String, String) {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    (format!("{scheme}{bucket}"), prefix.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_may_be_written_with_its_scheme_and_a_folder() {
+        let of = |text| split_bucket(text);
+        assert_eq!(of("acme"), ("acme".to_owned(), String::new()));
+        assert_eq!(of("gs://acme/in/x/"), ("gs://acme".to_owned(), "in/x/".to_owned()));
+        assert_eq!(of("acme/"), ("acme".to_owned(), String::new()));
+    }
+}

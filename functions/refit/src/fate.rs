@@ -1,0 +1,190 @@
+//! What became of events, batches and runs, in words.
+
+use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange};
+use refit_core::event::DataRef;
+use refit_core::rules::{ObjectMatch, On, Rules};
+use refit_core::run::{Cancel, ExternalRun};
+use refit_core::state::{Held, Seal};
+use refit_engine::explain::Verdict;
+
+use crate::words::count;
+
+/// What a change did to its batch or run; nothing where only the keeping of it changed.
+pub(crate) fn episode(change: &Change) -> Option<String> {
+    match change {
+        Change::Batch { change, .. } => batch(change),
+        Change::Closed(closed) => Some(self::closed(closed)),
+        Change::Run { change, .. } => run(change),
+        Change::Attempt { attempt, change, .. } => {
+            Some(format!("attempt {attempt} {}", self::attempt(change)?))
+        }
+        Change::Created { .. }
+        | Change::Inbox(_)
+        | Change::Applied { .. }
+        | Change::Trigger { .. }
+        | Change::Stored { .. }
+        | Change::Memory(_) => None,
+    }
+}
+
+/// What a verdict says.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Accepted { trigger, batch } => format!("{trigger}: accepted into batch {batch}"),
+        Verdict::Refused { trigger, reason, detail } => {
+            let trigger = trigger.as_deref().unwrap_or("every trigger");
+            let detail = detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            format!("{trigger}: refused because {}{detail}", reason.text())
+        }
+    }
+}
+
+/// Why a batch waits, and until when.
+pub(crate) fn held(held: Held) -> String {
+    let until = held.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    format!("held{until} because {}", held.reason.text())
+}
+
+fn batch(change: &BatchChange) -> Option<String> {
+    Some(match change {
+        BatchChange::Joined { count: number, .. } => {
+            format!("{} joined", count(*number, "member", "members"))
+        }
+        BatchChange::Merged(_) => return None,
+        BatchChange::Sealed(seal) => format!("takes no more members: {}", sealed(*seal)),
+        BatchChange::Asked => "waits for a decision: resume its trigger or discard it".to_owned(),
+        BatchChange::Answered => "was decided to go on".to_owned(),
+        BatchChange::Holding(why) => held(*why),
+        BatchChange::Discarded => "was discarded".to_owned(),
+        BatchChange::Emptied => "ended, for nothing was left in it".to_owned(),
+        BatchChange::MovedTo(to) => format!("handed its members over to {to}"),
+    })
+}
+
+fn sealed(seal: Seal) -> &'static str {
+    match seal {
+        Seal::Full => "it has as many as it may",
+        Seal::Marker => "its marker arrived",
+        Seal::Each => "every event is a batch of its own",
+        Seal::Queued => "it waits in line",
+        Seal::Asked => "it waits for a decision",
+    }
+}
+
+fn closed(closed: &Closed) -> String {
+    let facts = &closed.facts;
+    let left_out = [(facts.superseded, "superseded"), (facts.gone, "gone")];
+    let left_out = left_out.into_iter().filter(|(number, _)| *number > 0);
+    let left_out: String = left_out.map(|(number, why)| format!(", {number} {why}")).collect();
+    let members = count(facts.count, "member", "members");
+    format!("became a run on {} with {members}{left_out}: {}", closed.service, closed.manifest)
+}
+
+fn run(change: &RunChange) -> Option<String> {
+    match change {
+        RunChange::CancelAsked(Cancel::Asked) => {
+            Some("is to be cancelled: somebody asked".to_owned())
+        }
+        RunChange::CancelAsked(Cancel::TimedOut) => {
+            Some("is to be cancelled: it takes too long".to_owned())
+        }
+        RunChange::CancelAsked(Cancel::ReplacedBy(by)) => {
+            Some(format!("is to be cancelled: {by} replaces it"))
+        }
+        RunChange::Finished(finished) => Some(format!("is over: {}", finished.phase.text())),
+        RunChange::Archived => None,
+    }
+}
+
+fn attempt(change: &AttemptChange) -> Option<String> {
+    let word = |message: &Option<String>| {
+        message.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
+    };
+    Some(match change {
+        AttemptChange::Intended { key, .. } => format!("is to be started as {key}"),
+        AttemptChange::Retaken => "is to be started again under the same key".to_owned(),
+        AttemptChange::Postponed { until, message } => {
+            format!("was not started, and is tried again at {until}: {message}")
+        }
+        AttemptChange::Unclear(message) => format!("may have been started: {message}"),
+        AttemptChange::Started { external, created: true } => {
+            format!("was started: {}", named(external))
+        }
+        AttemptChange::Started { external, created: false } => {
+            format!("was found to be started: {}", named(external))
+        }
+        AttemptChange::LookedUp => "was looked up and not found".to_owned(),
+        AttemptChange::Abandoned(until) => format!("was given up; it is looked up until {until}"),
+        AttemptChange::Uncertain(message) => {
+            format!("may or may not have been started, `refit settle` decides: {message}")
+        }
+        AttemptChange::Progressed { phase, message } => {
+            format!("is {}{}", phase.text(), word(message))
+        }
+        AttemptChange::Ended { phase, message } => format!("{}{}", phase.text(), word(message)),
+        AttemptChange::LateTwin(external) => {
+            format!("appeared after it was given up, and is cancelled: {}", named(external))
+        }
+        AttemptChange::Unwatched => return None,
+    })
+}
+
+fn named(external: &ExternalRun) -> String {
+    let url = external.url.as_ref().map(|url| format!(", {url}")).unwrap_or_default();
+    format!("{}{url}", external.id)
+}
+
+/// The trigger that comes nearest to watching an object, and the condition that fails; none where one watches it,
+/// or none watches objects.
+pub(crate) fn nearest(rules: &Rules, object: &DataRef) -> Option<(String, String)> {
+    let matches = rules.triggers.iter().flat_map(|(name, rule)| {
+        rule.on.iter().filter_map(move |on| match on {
+            On::Objects(matching) => Some((name, matching)),
+            On::Message(_) => None,
+        })
+    });
+    let faults: Option<Vec<_>> = matches
+        .map(|(name, matching)| {
+            matching.fault(object).map(|fault| (passed(matching, object), name.clone(), fault))
+        })
+        .collect();
+    let best =
+        faults?.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
+    best.map(|(_, name, fault)| (name, fault))
+}
+
+/// How many conditions an object meets before the first it fails.
+fn passed(matching: &ObjectMatch, object: &DataRef) -> usize {
+    let bucket = ObjectMatch { bucket: matching.bucket.clone(), ..ObjectMatch::default() };
+    let prefix = ObjectMatch { prefix: matching.prefix.clone(), ..bucket.clone() };
+    let suffix = ObjectMatch { suffix: matching.suffix.clone(), ..prefix.clone() };
+    [bucket, prefix, suffix].iter().take_while(|part| part.matches(object)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_trigger_is_the_one_that_fails_last() {
+        let text = "services: { local: { local: {} } }\ntriggers:\n".to_owned()
+            + &["a: { bucket: other }", "b: { bucket: b, prefix: in/ }", "c: { bucket: b, prefix: in/, suffix: .csv }"]
+                .map(|on| {
+                    let (name, objects) = on.split_once(": ").unwrap();
+                    format!("  {name}:\n    on: {{ objects: {objects} }}\n    run: {{ service: local, pipeline: p }}\n")
+                })
+                .concat();
+        let rules = refit_wire::config::read(&text).0.unwrap().rules;
+        let of = |name: &str| {
+            let object = DataRef {
+                scheme: "gs".into(),
+                bucket: "b".into(),
+                name: name.into(),
+                ..DataRef::default()
+            };
+            nearest(&rules, &object).map(|(trigger, fault)| format!("{trigger}: {fault}"))
+        };
+        assert_eq!(of("out/x.csv").unwrap(), "b: the name does not begin with `in/`");
+        assert_eq!(of("in/x.txt"), None, "one watches it");
+    }
+}

@@ -1,0 +1,92 @@
+//! Proofs over a whole ledger, and how their findings are reported.
+
+use std::fmt;
+
+use refit_core::error::{Error, ErrorKind};
+use refit_engine::audit::{self, Finding, Report};
+use refit_host::function::read_rules;
+use serde::Serialize;
+
+use crate::context::{Context, no_ledger};
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::words::count;
+
+/// What is to be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// That every event has exactly one fate.
+    Audit,
+    /// That what is stored is whole.
+    Fsck,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Proved {
+    report: Report,
+    #[serde(skip)]
+    proof: Proof,
+}
+
+/// Proves it, or finds what is wrong.
+pub(crate) async fn prove(context: &Context, proof: Proof) -> Result<Exit, Failure> {
+    let opened = context.open_existing().await?;
+    let ledger = &opened.ledger;
+    if matches!(ledger.commit(0).await, Ok(None)) {
+        return Err(no_ledger(&opened.location));
+    }
+    let progress = Progress::new(context.output, "commits read");
+    let tell = |count| progress.count(count);
+    let report = match proof {
+        Proof::Audit => audit::audit(ledger, &read_rules(), &tell).await,
+        Proof::Fsck => audit::fsck(ledger, &read_rules(), &tell).await,
+    };
+    drop(progress);
+    let report = report.or_else(unreadable)?;
+    let exit = if report.is_clean() { Exit::Ok } else { Exit::Findings };
+    context.output.show(&Proved { report, proof })?;
+    Ok(exit)
+}
+
+/// A record that cannot be read is what was looked for.
+fn unreadable(error: Error) -> Result<Report, Error> {
+    if error.kind() != ErrorKind::Data {
+        return Err(error);
+    }
+    let what = "every record can be read; what comes after is not looked at".to_owned();
+    let finding = Finding { what, message: error.to_string() };
+    Ok(Report { findings: vec![finding], ..Report::default() })
+}
+
+impl fmt::Display for Proved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { findings, more_findings, .. } = &self.report;
+        findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
+        if *more_findings > 0 {
+            writeln!(f, "{} left out", count(*more_findings, "finding is", "findings are"))?;
+        }
+        let found = match findings.len() as u64 + more_findings {
+            0 => "nothing is wrong".to_owned(),
+            number => count(number, "finding", "findings"),
+        };
+        write!(f, "{found}: {}", self.looked_at())
+    }
+}
+
+impl Proved {
+    fn looked_at(&self) -> String {
+        let Report { commits, segments, events, accepted, refused, pending, orphans, runs, .. } =
+            self.report;
+        let commits = count(commits, "commit", "commits");
+        match self.proof {
+            Proof::Fsck => commits,
+            Proof::Audit => format!(
+                "{commits}, {}, {}, {accepted} accepted, {refused} refused, {}, {pending} pending, {orphans} orphans",
+                count(segments, "segment", "segments"),
+                count(events, "event", "events"),
+                count(runs, "run", "runs"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A rule file on this machine, with everything there is to say about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use refit_core::diagnostics::Diagnostic;
+use refit_wire::config::{self, Config};
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::sentence::sentence;
+use crate::words::count;
+
+/// The rule file where none is named.
+pub(crate) const DEFAULT: &str = "refit.yaml";
+
+/// A rule file that was read.
+pub(crate) struct RuleFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// What it says, unless there is an error in it.
+    pub(crate) config: Option<Config>,
+    /// Everything there is to say about it.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// What a check of a rule file found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Checked {
+    file: String,
+    /// The revision it is known by once it is applied.
+    revision: Option<String>,
+    errors: usize,
+    warnings: usize,
+    diagnostics: Vec<Diagnostic>,
+    triggers: Vec<Described>,
+    #[serde(skip)]
+    rendered: String,
+}
+
+/// What a trigger will do.
+#[derive(Debug, Serialize)]
+struct Described {
+    trigger: String,
+    does: String,
+}
+
+impl RuleFile {
+    /// Reads a rule file, right or wrong.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let (config, diagnostics) = config::read(&text);
+        Ok(Self { path: path.to_owned(), text, config, diagnostics })
+    }
+
+    /// The ledger it names. A file that is wrong may name one nobody can make out.
+    pub(crate) fn ledger(&self) -> Result<Option<String>, Failure> {
+        let Some(config) = &self.config else {
+            let message = format!(
+                "the rule file is wrong, and may name the ledger: see `refit check`, or say --ledger: file=`{}`",
+                self.path.display()
+            );
+            return Err(Failure::new(Exit::Invalid, message));
+        };
+        Ok(config.ledger.clone())
+    }
+
+    /// What there is to say about it, as people read it.
+    pub(crate) fn checked(&self, output: Output) -> Checked {
+        let file = self.path.display().to_string();
+        let errors = self.diagnostics.iter().filter(|found| found.is_error()).count();
+        let triggers = self.config.iter().flat_map(|config| &config.rules.triggers);
+        let described =
+            |(name, rule): (&String, _)| Described { trigger: name.clone(), does: sentence(rule) };
+        Checked {
+            revision: self.config.as_ref().map(|config| config.rules.revision.clone()),
+            errors,
+            warnings: self.diagnostics.len() - errors,
+            triggers: triggers.map(described).collect(),
+            rendered: config::render(&file, &self.text, &self.diagnostics, output.has_colours()),
+            diagnostics: self.diagnostics.clone(),
+            file,
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let (exit, cure) = match error.kind() {
+        std::io::ErrorKind::NotFound => (Exit::NotFound, "; `refit init` writes a first one"),
+        std::io::ErrorKind::InvalidData => (Exit::Invalid, ""),
+        _ => (Exit::Internal, ""),
+    };
+    let message = format!("the rule file cannot be read: {error}{cure}: file=`{}`", path.display());
+    Failure::new(exit, message)
+}
+
+impl Checked {
+    /// Whether the file cannot be used.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Whether something in the file is probably not meant.
+    pub(crate) fn has_warnings(&self) -> bool {
+        self.warnings > 0
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered)?;
+        for Described { trigger, does } in &self.triggers {
+            writeln!(f, "{trigger}: {does}\n")?;
+        }
+        let counted = |number: usize, one, many| count(number as u64, one, many);
+        write!(
+            f,
+            "{}: {}, {}, {}",
+            self.file,
+            counted(self.errors, "error", "errors"),
+            counted(self.warnings, "warning", "warnings"),
+            counted(self.triggers.len(), "trigger", "triggers"),
+        )
+    }
+}

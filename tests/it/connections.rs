@@ -1,0 +1,119 @@
+//! Callers that are not meant, that say nothing sensible, that say nothing at all, and very many of them.
+
+use futures::StreamExt as _;
+use refit_testkit::fake::client::{call, exchange};
+use refit_testkit::fake::kfp::Options;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::world::{Api, World, upload};
+
+const GENERATION: u64 = 1_767_614_397_000_000;
+const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
+/// More than a process serves at a time.
+const MANY: usize = 2000;
+
+/// Lets this process, and those it starts, have that many connections; false where the system does not.
+fn can_have_many(test: &str) -> bool {
+    let wanted = MANY as u64 * 2;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return true;
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    if raised.is_err() {
+        crate::world::skipped(test, "this process may not have so many connections");
+    }
+    raised.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_host_cannot_reach_a_function() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let body = upload("churn/a", GENERATION, "m1").to_string();
+    let tick = &world.tick.as_ref().unwrap().place;
+    for place in [&world.object.place, tick] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: rebound.example\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(place, request.as_bytes()).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 403 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(world.settle().await.events, 1, "only the rules are stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_answered_with_an_error_and_disturbs_nobody() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(2_000_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000));
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"hello\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        long.as_bytes(),
+        many.as_bytes(),
+    ] {
+        // A connection may also be closed before all was read, which is an error to whoever still writes.
+        let answer = exchange(&world.object.place, garbage).await.unwrap_or_default();
+        let shown = String::from_utf8_lossy(&garbage[..garbage.len().min(30)]).into_owned();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{shown}: {text}");
+    }
+    let reply = world.deliver(&upload("churn/a", GENERATION, "m1")).await;
+    assert_eq!(reply.status, 204);
+    world.settle().await;
+    assert_eq!(world.runs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out() {
+    let test = "whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out";
+    if !can_have_many(test) {
+        return;
+    }
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let mut slow = Vec::new();
+    for number in 0..MANY {
+        let mut stream = TcpStream::connect(&world.object.place).await.unwrap();
+        let said: &[u8] = match number % 3 {
+            0 => b"",
+            1 => b"POST / HTTP/1.1\r\nhost: ",
+            _ => b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{",
+        };
+        stream.write_all(said).await.unwrap();
+        slow.push(stream);
+    }
+    let reply = world.deliver(&upload("churn/a", GENERATION, "m1")).await;
+    assert_eq!(reply.status, 204);
+    for mut stream in slow {
+        let mut rest = Vec::new();
+        // Closed, or reset: either way the place is free again.
+        let _ = stream.read_to_end(&mut rest).await;
+        let text = String::from_utf8_lossy(&rest);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_connections_at_once_are_all_answered() {
+    if !can_have_many("two_thousand_connections_at_once_are_all_answered") {
+        return;
+    }
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let bodies: Vec<String> = (0..MANY)
+        .map(|n| upload(&format!("churn/{n}"), GENERATION, &n.to_string()).to_string())
+        .collect();
+    let sends = futures::stream::iter(&bodies)
+        .map(|body| call(&world.object.place, "POST /", "", body.as_bytes()));
+    let replies: Vec<_> = sends.buffer_unordered(MANY).collect().await;
+    let accepted = replies.iter().filter(|reply| matches!(reply, Ok(reply) if reply.status == 204));
+    assert_eq!(accepted.count(), MANY, "{:?}", replies.iter().find(|reply| reply.is_err()));
+    let report = world.settle().await;
+    assert_eq!(report.accepted, MANY as u64, "everything acknowledged is there");
+}

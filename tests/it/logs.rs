@@ -1,0 +1,77 @@
+//! What is logged, and what never is.
+
+use std::path::Path;
+
+use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
+use refit_testkit::fake::metadata::Metadata;
+use serde_json::Value;
+
+use crate::world::{Api, SECRET, World, upload};
+
+const GENERATION: u64 = 1_767_614_397_000_000;
+const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
+const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARNING", "ERROR"];
+
+/// Every line is one JSON object that says how severe it is and what happened.
+fn check_lines(lines: &[String]) {
+    for line in lines {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        let severity = parsed["severity"].as_str().unwrap_or_default();
+        assert!(SEVERITIES.contains(&severity), "{line}");
+        assert!(parsed["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
+        assert!(matches!(parsed["service"].as_str(), Some("object" | "tick")), "{line}");
+    }
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => vec![std::fs::read(&path).unwrap()],
+    };
+    entries.flat_map(read).collect()
+}
+
+fn is_secret(text: &str) -> bool {
+    text.contains("canary")
+}
+
+async fn play(service: &str, metadata: Metadata, options: Options) {
+    let mut world = World::with_metadata(Kfp::start(options), metadata).await;
+    let answer = world.apply(&world.rules(Api::V2beta1, service, RULE)).await;
+    assert!(answer.ok, "{}", answer.message);
+    world.kfp.trouble(Ask::Catalog, Trouble::Unavailable);
+    world.kfp.trouble(Ask::Start, Trouble::AnswerLost);
+    world.kfp.trouble(Ask::Run, Trouble::FailedAfter);
+    let headers = "authorization: Bearer canary-of-the-caller\r\ncookie: canary=1\r\n";
+    for body in [upload("churn/a\n{\"severity\":\"EMERGENCY\"}", GENERATION, "m\r\n1").to_string(), "{".to_owned()] {
+        assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
+    }
+    world.settle().await;
+    assert_eq!(world.runs().len(), 1);
+    let state = format!("{:?}", world.state().await);
+    assert!(!is_secret(&state));
+    for file in files(&world.ledger_folder()) {
+        assert!(!is_secret(&String::from_utf8_lossy(&file)));
+    }
+    world.kill_tick().await;
+    let lines = world.lines();
+    assert!(lines.len() > 10, "{lines:#?}");
+    check_lines(&lines);
+    assert!(!lines.iter().any(|line| is_secret(line)), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_are_json_and_hold_no_secret_of_the_environment() {
+    let judge = std::sync::Arc::new(|token: &str| token == SECRET);
+    let options = Options { judge: Some(judge), ..Options::default() };
+    play(", auth: { bearer: { env: KFP_TOKEN } }", Metadata::start(), options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_are_json_and_hold_no_token_of_the_service_account() {
+    let metadata = Metadata::start();
+    let options = Options { judge: Some(metadata.judge()), ..Options::default() };
+    play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+}

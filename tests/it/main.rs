@@ -1,0 +1,19 @@
+//! The functions as processes: over real HTTP, on a ledger in a directory, with a pipeline service that really starts
+//! runs.
+//!
+//! Nothing waits for time to pass: a test asks `tick` for a pass, which answers once it has made one, until what it
+//! waits for is so. The programs are built by the first test that needs them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod alone;
+mod bad;
+mod connections;
+mod deliveries;
+mod disk;
+mod logs;
+mod process;
+mod rules;
+mod services;
+mod shutdown;
+mod uploads;
+mod world;
