@@ -17,12 +17,13 @@ use refit_host::waker::Caller;
 use refit_platform::clock::SystemClock;
 use refit_platform::store::MemoryStore;
 use refit_platform::transport::{HttpTransport, Options};
-use refit_testkit::fake::client::call;
 use refit_testkit::fake::server::{Answer, Reacting, Reaction, Request as Asked, Server, Site};
 use refit_testkit::fault::{Call, Fault, FaultyStore};
 use refit_wire::http::{Failure, Reply, Request};
 use refit_wire::sample::{Sample, read_sample};
 use tokio::sync::watch;
+
+use crate::patience::{call, soon};
 
 /// A stand-in for `tick` that counts how often it is woken.
 struct Tick(watch::Sender<usize>);
@@ -90,8 +91,7 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
     tick.open(Arc::new(Tick(wakes)));
     let clock = Arc::new(SystemClock);
     let store = MemoryStore::new(Arc::<SystemClock>::clone(&clock));
-    let inner =
-        HttpTransport::new(Arc::<SystemClock>::clone(&clock), Options::default()).unwrap();
+    let inner = HttpTransport::new(Arc::<SystemClock>::clone(&clock), Options::default()).unwrap();
     let way = OnlyTo { place: tick.place(), inner, refused: Arc::clone(&refused) };
     let base = Base {
         store: inbox_only(&store, &refused),
@@ -121,7 +121,7 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
         let after = store.list("inbox/", "", 1000).await.unwrap().entries.len();
         assert!(after <= before + 1, "{}: one segment at the most", path.display());
     }
-    woken.wait_for(|wakes| *wakes > 0).await.unwrap();
+    soon("tick is woken", woken.wait_for(|wakes| *wakes > 0)).await.unwrap();
     let stored = store.list("", "", 1000).await.unwrap().entries;
     assert!(stored.iter().all(|entry| entry.name.starts_with("inbox/")), "{stored:?}");
     assert!(stored.len() >= 15, "{}", stored.len());

@@ -6,10 +6,10 @@ use refit_core::reason::Refusal;
 use refit_engine::explain::Verdict;
 use refit_engine::layout::INBOX;
 use refit_engine::record::read_segment;
-use refit_testkit::fake::client::call;
 use refit_testkit::fake::kfp::Options;
 use serde_json::{Value, json};
 
+use crate::patience::{call, soon};
 use crate::world::{Api, World, upload};
 
 const GENERATION: u64 = 1_767_614_397_000_000;
@@ -149,7 +149,7 @@ async fn refused_body(place: &str, head: &str, size: usize) -> String {
         to
     });
     let mut answer = [0; 12];
-    from.read_exact(&mut answer).await.unwrap();
+    soon("an answer", from.read_exact(&mut answer)).await.unwrap();
     sending.abort();
     format!("{} ", String::from_utf8_lossy(&answer))
 }

@@ -1,12 +1,12 @@
 //! Callers that are not meant, that say nothing sensible, that say nothing at all, and very many of them.
 
 use futures::StreamExt as _;
-use refit_testkit::fake::client::{call, exchange};
 use refit_testkit::fake::kfp::Options;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::patience::{call, exchange, soon};
 use crate::world::{Api, World, upload};
 
 const GENERATION: u64 = 1_767_614_397_000_000;
@@ -71,6 +71,33 @@ async fn garbage_is_answered_with_an_error_and_disturbs_nobody() {
     assert_eq!(world.runs().len(), 1);
 }
 
+/// Requests whose end two readers may see in two places, each with another request hidden behind that end.
+fn smuggling(place: &str) -> [String; 5] {
+    let body = upload("churn/hidden", GENERATION, "hidden").to_string();
+    let hidden =
+        format!("POST / HTTP/1.1\r\nhost: {place}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let head = format!("POST / HTTP/1.1\r\nhost: {place}\r\n");
+    [
+        format!("{head}content-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{head}content-length: 0\r\ncontent-length: 5\r\n\r\n{hidden}"),
+        format!("{head}transfer-encoding: identity, chunked, x\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{head}transfer-encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{head}content-length: +0\r\n\r\n{hidden}"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_hidden_in_another_is_not_obeyed() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    for request in smuggling(&world.object.place) {
+        let answer = exchange(&world.object.place, request.as_bytes()).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.matches("HTTP/1.1 ").count() <= 1, "two answers to {request}: {text}");
+    }
+    let report = world.settle().await;
+    assert_eq!((report.accepted, world.runs().len()), (0, 0), "what was hidden is not there");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out() {
     let test = "whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out";
@@ -94,7 +121,7 @@ async fn whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out() {
     for mut stream in slow {
         let mut rest = Vec::new();
         // Closed, or reset: either way the place is free again.
-        let _ = stream.read_to_end(&mut rest).await;
+        let _ = soon("it is cut off", stream.read_to_end(&mut rest)).await;
         let text = String::from_utf8_lossy(&rest);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }

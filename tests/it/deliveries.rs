@@ -9,10 +9,10 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt as _;
-use refit_testkit::fake::client::call;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use serde_json::{Value, json};
 
+use crate::patience::{call, soon};
 use crate::world::{Api, World, upload};
 
 /// One way events are delivered.
@@ -60,7 +60,12 @@ impl Row {
 
     /// What is written in place of `batch`.
     fn rule(&self) -> String {
-        let count = self.deliveries.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len();
+        let count = self
+            .deliveries
+            .iter()
+            .map(|(name, _)| name)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len();
         format!("batch: {{ quiet: 1s, max_wait: 5m, min_count: {count} }}")
     }
 }
@@ -94,7 +99,7 @@ async fn starts(kfp: &Kfp, place: &str, given_up: &mut usize) -> bool {
         reply = call(place, "POST /apis/v2beta1/runs", "", body.as_bytes()) => {
             reply.is_ok_and(|reply| reply.status == 200)
         }
-        () = kfp.held(*given_up + 1) => {
+        () = soon("the start hangs", kfp.held(*given_up + 1)) => {
             *given_up += 1;
             false
         }
@@ -129,7 +134,9 @@ async fn with_refit(row: &Row, api: Api) -> usize {
             world.members(run).await.into_iter().filter_map(|member| member.uri).collect();
         let mut wanted: Vec<_> =
             row.deliveries.iter().map(|(name, _)| format!("gs://acme-data/{name}")).collect();
-        (names.sort(), wanted.sort(), wanted.dedup());
+        names.sort();
+        wanted.sort();
+        wanted.dedup();
         assert_eq!(names, wanted, "the manifest holds what was delivered");
     }
     runs.len()
@@ -152,16 +159,13 @@ async fn hangs(world: &World) {
     };
     tokio::select! {
         () = passes => {}
-        () = world.kfp.held(1) => {}
+        () = soon("a start hangs", world.kfp.held(1)) => {}
     }
 }
 
 async fn play(row: Row) {
-    let (today, newer, older) = futures::join!(
-        today(&row),
-        with_refit(&row, Api::V2beta1),
-        with_refit(&row, Api::V1beta1)
-    );
+    let (today, newer, older) =
+        futures::join!(today(&row), with_refit(&row, Api::V2beta1), with_refit(&row, Api::V1beta1));
     let (number, case) = (row.number, row.case);
     assert_eq!(today, row.today, "{case}: today");
     assert_eq!((newer, older), (1, 1), "{case}: with refit, by v2beta1 and by v1beta1");

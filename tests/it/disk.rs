@@ -6,10 +6,10 @@ use std::process::Stdio;
 
 use refit_engine::layout::INBOX;
 use refit_engine::record::read_segment;
-use refit_testkit::fake::client::call;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::patience::call;
 use crate::process::{Process, program};
 use crate::world::{skipped, upload};
 
@@ -60,8 +60,7 @@ async fn a_full_disk_takes_nothing_loses_nothing_and_is_used_again_once_there_is
     }
     let command = on_small_disk(folder.path(), program("object"));
     let ledger = folder.path().join("ledger");
-    let variables =
-        [("PATH", PATHS), ("PORT", "0"), ("REFIT_LEDGER", ledger.to_str().unwrap())];
+    let variables = [("PATH", PATHS), ("PORT", "0"), ("REFIT_LEDGER", ledger.to_str().unwrap())];
     let mut object = Process::spawn(command, &variables);
     let place = object.listening().await;
     let seen_from_here = format!("/proc/{}/root{}", object.id(), folder.path().display());

@@ -15,7 +15,8 @@ const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARNING", "ERROR"];
 /// Every line is one JSON object that says how severe it is and what happened.
 fn check_lines(lines: &[String]) {
     for line in lines {
-        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        let parsed: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         let severity = parsed["severity"].as_str().unwrap_or_default();
         assert!(SEVERITIES.contains(&severity), "{line}");
         assert!(parsed["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
@@ -45,7 +46,10 @@ async fn play(service: &str, metadata: Metadata, options: Options) {
     world.kfp.trouble(Ask::Start, Trouble::AnswerLost);
     world.kfp.trouble(Ask::Run, Trouble::FailedAfter);
     let headers = "authorization: Bearer canary-of-the-caller\r\ncookie: canary=1\r\n";
-    for body in [upload("churn/a\n{\"severity\":\"EMERGENCY\"}", GENERATION, "m\r\n1").to_string(), "{".to_owned()] {
+    for body in [
+        upload("churn/a\n{\"severity\":\"EMERGENCY\"}", GENERATION, "m\r\n1").to_string(),
+        "{".to_owned(),
+    ] {
         assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
     }
     world.settle().await;

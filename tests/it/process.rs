@@ -14,6 +14,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::patience::soon;
+
 /// The programs that are run.
 const PROGRAMS: [&str; 2] = ["object", "tick"];
 
@@ -64,7 +66,8 @@ impl Process {
 
     /// Waits until it says where it listens.
     pub(crate) async fn listening(&mut self) -> String {
-        let logged = self.lines.wait_for(|logged| place(logged).is_some() || logged.is_over).await;
+        let is_clear = |logged: &Logged| place(logged).is_some() || logged.is_over;
+        let logged = soon("it listens or ends", self.lines.wait_for(is_clear)).await;
         let logged = logged.unwrap().clone();
         place(&logged).unwrap_or_else(|| panic!("it never listened: {:#?}", logged.lines))
     }
@@ -91,8 +94,8 @@ impl Process {
     }
 
     pub(crate) async fn ended(mut self) -> Ended {
-        let status = self.child.wait().await.unwrap();
-        self.reading.await.unwrap();
+        let status = soon("the process ends", self.child.wait()).await.unwrap();
+        soon("its log ends", self.reading).await.unwrap();
         let lines = self.lines.borrow().lines.clone();
         Ended { status, lines }
     }
@@ -114,29 +117,51 @@ fn place(logged: &Logged) -> Option<String> {
 
 /// Where a program of the workspace lies, once it is built.
 pub(crate) fn program(name: &str) -> &'static Path {
-    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    BUILT.get_or_init(build).get(name).expect("the program was built")
+    static BUILT: OnceLock<BTreeMap<&str, PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(programs).get(name).expect("the program was built")
 }
 
-/// Builds the programs as this test was built, and learns from cargo where they lie.
+/// The programs beside this test; built anew if one is not there, or older than its sources.
 ///
-/// Cargo gives the tests of a package the programs of that package only.
-fn build() -> BTreeMap<String, PathBuf> {
+/// Cargo builds the programs of a test's own package for it, and of no other.
+fn programs() -> BTreeMap<&'static str, PathBuf> {
+    let found = PROGRAMS.map(|name| (name, folder().join(name)));
+    if !found.iter().all(|(_, path)| is_current(path)) {
+        build();
+    }
+    found.into()
+}
+
+/// The folder of a target directory and a profile that this test was built into.
+pub(crate) fn folder() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).expect("a test lies in `deps`").to_owned()
+}
+
+/// Whether a program is no older than what cargo noted it was built from.
+fn is_current(program: &Path) -> bool {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    let Ok(noted) = std::fs::read_to_string(program.with_extension("d")) else { return false };
+    let Some((built, (_, sources))) = changed(program).zip(noted.split_once(": ")) else {
+        return false;
+    };
+    let mut sources = sources.split_whitespace().map(Path::new);
+    sources.all(|path| changed(path).is_some_and(|changed| changed <= built))
+}
+
+/// Builds the programs as this test was built: into the same folder.
+fn build() {
     let mut cargo = Build::new(variable("CARGO").unwrap_or_else(|| "cargo".to_owned()));
-    cargo.args(["build", "--message-format=json-render-diagnostics", "--profile", profile()]);
+    cargo.args(["build", "--profile", &profile(), "--target-dir"]);
+    cargo.arg(folder().parent().expect("a profile has a folder in a target directory"));
     cargo.args(PROGRAMS.iter().flat_map(|name| ["--package", name]));
     // What cargo says of this package would make build scripts run anew.
     std::env::vars_os().map(|(name, _)| name).filter(|name| is_of_package(name)).for_each(|name| {
         cargo.env_remove(name);
     });
-    let output = cargo
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo can be run");
-    assert!(output.status.success(), "the programs cannot be built");
-    let messages = String::from_utf8(output.stdout).unwrap();
-    messages.lines().filter_map(|line| built(&serde_json::from_str(line).ok()?)).collect()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let status = cargo.current_dir(root).status().expect("cargo can be run");
+    assert!(status.success(), "the programs cannot be built");
 }
 
 fn is_of_package(variable: &OsStr) -> bool {
@@ -144,20 +169,11 @@ fn is_of_package(variable: &OsStr) -> bool {
     variable.to_str().is_some_and(|name| of_package.iter().any(|start| name.starts_with(start)))
 }
 
-fn built(message: &Value) -> Option<(String, PathBuf)> {
-    let path = PathBuf::from(message["executable"].as_str()?);
-    Some((message["target"]["name"].as_str()?.to_owned(), path))
-}
-
 /// The profile this test was built with, which names the folder it lies in.
-fn profile() -> &'static str {
-    static FOLDER: OnceLock<String> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).and_then(Path::file_name).unwrap();
-        folder.to_string_lossy().into_owned()
-    });
-    if folder == "debug" { "dev" } else { folder }
+fn profile() -> String {
+    let folder = folder();
+    let name = folder.file_name().expect("it has a name").to_string_lossy();
+    if name == "debug" { "dev".to_owned() } else { name.into_owned() }
 }
 
 fn variable(name: &str) -> Option<String> {

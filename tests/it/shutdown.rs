@@ -3,11 +3,11 @@
 use refit_core::time::Span;
 use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
-use refit_testkit::fake::client::call;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::patience::{call, soon};
 use crate::process::Process;
 use crate::world::{Api, World, timing, upload};
 
@@ -15,17 +15,15 @@ const GENERATION: u64 = 1_767_614_397_000_000;
 const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
 /// After that long the platform ends a process that was told to end.
 const WELCOME: Span = Span::secs(10);
-const TRIES_MAX: usize = 1_000_000;
 
 /// Waits until nobody listens at a place any more.
 async fn closed(place: &str) {
-    for _ in 0..TRIES_MAX {
-        if TcpStream::connect(place).await.is_err() {
-            return;
+    let tries = async {
+        while TcpStream::connect(place).await.is_ok() {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
-    panic!("it goes on listening");
+    };
+    soon("it stops listening", tries).await;
 }
 
 /// Waits until a process that was told to end has, and says how long that took.
@@ -48,7 +46,7 @@ async fn a_delivery_under_way_is_accepted_before_object_ends() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut go_on = [0; 25];
-    stream.read_exact(&mut go_on).await.unwrap();
+    soon("the body is asked for", stream.read_exact(&mut go_on)).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
 
     let told = SystemClock.elapsed();
@@ -56,7 +54,7 @@ async fn a_delivery_under_way_is_accepted_before_object_ends() {
     closed(&place).await;
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    soon("an answer", stream.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 204 "), "{}", String::from_utf8_lossy(&answer));
     let World { object, .. } = world;
     assert!(ended(object, told).await < WELCOME);
@@ -65,7 +63,8 @@ async fn a_delivery_under_way_is_accepted_before_object_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_under_way_ends_before_tick_does() {
-    for (call_within, trouble) in [(Span::secs(2), Trouble::Hang), (Span::secs(30), Trouble::Hang)] {
+    for (call_within, trouble) in [(Span::secs(2), Trouble::Hang), (Span::secs(30), Trouble::Hang)]
+    {
         let mut timing = timing();
         (timing.call, timing.lease) = (call_within, Span::secs(60));
         let kfp = Kfp::start(Options::default());
@@ -81,7 +80,7 @@ async fn a_pass_under_way_ends_before_tick_does() {
         };
         tokio::select! {
             () = passes => {}
-            () = world.kfp.held(1) => {}
+            () = soon("a start hangs", world.kfp.held(1)) => {}
         }
         let tick = world.tick.take().unwrap();
         let told = SystemClock.elapsed();
@@ -113,7 +112,7 @@ async fn a_wake_under_way_is_answered_before_tick_ends() {
             }
         }
     };
-    assert_eq!(wakes.await.unwrap().status, 204);
+    assert_eq!(soon("a start hangs", wakes).await.unwrap().status, 204);
     assert_eq!(tick.ended().await.status.code(), Some(0));
 }
 
@@ -136,6 +135,7 @@ async fn a_setting_that_cannot_be_is_named() {
     for (variables, words) in [
         (&[][..], "REFIT_LEDGER is not set"),
         (&[("REFIT_LEDGER", "gs://b/f"), ("PORT", "0")], "not in this build"),
+        (&[("REFIT_LEDGER", "/dev/null/ledger"), ("PORT", "0")], "ledger"),
         (&[("REFIT_LEDGER", "memory:"), ("PORT", "http")], "PORT is not a number"),
         (&[("REFIT_LEDGER", "memory:"), ("PORT", "0"), ("REFIT_WAKE", "tick")], "REFIT_WAKE"),
     ] {

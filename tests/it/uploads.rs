@@ -24,9 +24,9 @@ use refit_platform::clock::SystemClock;
 use refit_platform::store::MemoryStore;
 use refit_platform::transport::{HttpTransport, Options as Ways};
 use refit_testkit::clock::ManualClock;
-use refit_testkit::fake::client::call;
 use refit_testkit::fake::kfp::{Kfp, Options};
 
+use crate::patience::call;
 use crate::world::{Api, World, upload};
 
 const UPLOADS: usize = 500;
@@ -101,7 +101,8 @@ async fn a_rule_of_four_lines_makes_one_run_of_five_hundred_uploads() {
     let kfp = Kfp::start(Options::default());
     kfp.add_pipeline("churn", &[("manifest", "STRING")]);
     let mut still = Still::new().await;
-    let services = format!("services: {{ kfp: {{ kubeflow: {{ endpoint: \"{}\" }} }} }}", kfp.url());
+    let services =
+        format!("services: {{ kfp: {{ kubeflow: {{ endpoint: \"{}\" }} }} }}", kfp.url());
     still.apply(&format!("{services}{FOUR_LINES}")).await;
     for number in 0..UPLOADS {
         let body = upload(&format!("churn/part-{number}"), GENERATION, &number.to_string());

@@ -21,16 +21,15 @@ use refit_host::function::read_rules;
 use refit_platform::clock::SystemClock;
 use refit_platform::env;
 use refit_platform::store::LocalStore;
-use refit_testkit::fake::client::{Reply, call};
+use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Kfp, Options, Run};
 use refit_testkit::fake::metadata::Metadata;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::patience::{PATIENCE, call};
 use crate::process::Process;
 
-/// Passes that are asked for before a test gives up.
-const PASSES_MAX: usize = 150;
 /// The pipeline that is run.
 const PIPELINE: &str = "churn";
 const JSON: &str = "content-type: application/json\r\n";
@@ -97,8 +96,7 @@ impl World {
         ledger.found("it", &timing).await.unwrap();
         let clock = Arc::new(SystemClock);
         let nonces = Nonces::new(&env::nonce()[..16]);
-        let intake =
-            Intake::new(Arc::<LocalStore>::clone(&store), clock, nonces, Span::secs(30));
+        let intake = Intake::new(Arc::<LocalStore>::clone(&store), clock, nonces, Span::secs(30));
         let tick = tick(&folder, &metadata).await;
         let object = object(&folder, &metadata, &tick.place).await;
         let logged = Vec::new();
@@ -170,7 +168,8 @@ impl World {
 
     /// Has passes made until the state is as wanted.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) -> State {
-        for _ in 0..PASSES_MAX {
+        let began = SystemClock.elapsed();
+        while SystemClock.elapsed() < began + PATIENCE {
             let state = self.state().await;
             if is_so(&state) {
                 return state;
@@ -182,7 +181,8 @@ impl World {
 
     /// Has passes made until everything accepted is consumed and every run is over, and proves the ledger whole.
     pub(crate) async fn settle(&self) -> Report {
-        for _ in 0..PASSES_MAX {
+        let began = SystemClock.elapsed();
+        while SystemClock.elapsed() < began + PATIENCE {
             let state = self.until("every run is over", is_settled).await;
             let report = self.audit().await;
             if report.pending == 0 && is_settled(&self.state().await) {

@@ -1,10 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod data;
+pub mod metrics;
 pub mod model;
+pub mod sample;
 
 mod evaluate;
-mod metrics;
 mod picture;
 mod predict;
 mod preprocess;

@@ -2,31 +2,31 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::predict::Prediction;
 
 /// Hits and misses, and what follows from them; malignant is what is looked for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Metrics {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
     /// Rows judged.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Malignant, and called so.
-    pub(crate) true_positives: usize,
+    pub true_positives: usize,
     /// Malignant, but called benign.
-    pub(crate) false_negatives: usize,
+    pub false_negatives: usize,
     /// Benign, but called malignant.
-    pub(crate) false_positives: usize,
+    pub false_positives: usize,
     /// Benign, and called so.
-    pub(crate) true_negatives: usize,
+    pub true_negatives: usize,
     /// The share of rows called rightly.
-    pub(crate) accuracy: f64,
+    pub accuracy: f64,
     /// The share of malignant rows called so.
-    pub(crate) recall: f64,
+    pub recall: f64,
     /// The share of rows called malignant that are.
-    pub(crate) precision: f64,
+    pub precision: f64,
     /// How often a malignant row is scored above a benign one.
-    pub(crate) roc_auc: f64,
+    pub roc_auc: f64,
 }
 
 impl Metrics {

@@ -5,6 +5,8 @@ pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod demo_step;
+pub(crate) mod dev;
 pub(crate) mod env;
 pub(crate) mod fsck;
 pub(crate) mod init;
@@ -48,6 +50,7 @@ macro_rules! commands {
 
 commands! {
     Init: init,
+    Dev: dev,
     Check: check,
     Apply: apply,
     Status: status,
@@ -67,11 +70,12 @@ commands! {
     Env: env,
     Schema: schema,
     Completions: completions,
+    DemoStep: demo_step,
 }
 
 impl Command {
     /// Whether it runs until it is told to end, and sees to that itself.
     pub(crate) fn keeps_running(&self) -> bool {
-        matches!(self, Self::Serve(_))
+        matches!(self, Self::Dev(_) | Self::Serve(_))
     }
 }

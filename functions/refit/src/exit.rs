@@ -48,7 +48,7 @@ exits! {
     Invalid = 3, "invalid", "the rule file or the input is wrong";
     Refused = 4, "refused", "the answer is no: a conflict, or a command the reconciler refused";
     Unavailable = 5, "unavailable", "the store, a service or a reconciler did not answer in time";
-    NotFound = 6, "not_found", "there is no such file, ledger, event, batch or run";
+    NotFound = 6, "not_found", "there is no such file, ledger, trigger, event, batch or run";
     Findings = 7, "findings", "audit or fsck found something wrong, or check --strict has a warning";
     Interrupted = 130, "interrupted", "ended by ctrl-c";
 }

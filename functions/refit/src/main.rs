@@ -12,6 +12,8 @@ mod output;
 mod preview;
 mod progress;
 mod proof;
+#[cfg(test)]
+mod reference;
 mod rule_changes;
 mod rule_file;
 mod run_row;

@@ -5,7 +5,8 @@ use std::fmt;
 use refit_core::error::{Error, ErrorKind};
 use refit_engine::audit::{self, Finding, Report};
 use refit_host::function::read_rules;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 use crate::context::{Context, no_ledger};
 use crate::exit::{Exit, Failure};
@@ -21,11 +22,8 @@ pub(crate) enum Proof {
     Fsck,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
 struct Proved {
     report: Report,
-    #[serde(skip)]
     proof: Proof,
 }
 
@@ -57,6 +55,22 @@ fn unreadable(error: Error) -> Result<Report, Error> {
     let what = "every record can be read; what comes after is not looked at".to_owned();
     let finding = Finding { what, message: error.to_string() };
     Ok(Report { findings: vec![finding], ..Report::default() })
+}
+
+impl Serialize for Proved {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Report { commits, findings, more_findings, .. } = &self.report;
+        match self.proof {
+            Proof::Audit => self.report.serialize(serializer),
+            Proof::Fsck => {
+                let mut fields = serializer.serialize_struct("Report", 3)?;
+                fields.serialize_field("commits", commits)?;
+                fields.serialize_field("findings", findings)?;
+                fields.serialize_field("more_findings", more_findings)?;
+                fields.end()
+            }
+        }
+    }
 }
 
 impl fmt::Display for Proved {

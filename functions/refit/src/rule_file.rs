@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use refit_core::diagnostics::Diagnostic;
 use refit_wire::config::{self, Config};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -56,16 +57,24 @@ impl RuleFile {
         Ok(Self { path: path.to_owned(), text, config, diagnostics })
     }
 
-    /// The ledger it names. A file that is wrong may name one nobody can make out.
+    /// The ledger it names, also where something else in it is wrong. A file that is no YAML may name one nobody can
+    /// make out.
     pub(crate) fn ledger(&self) -> Result<Option<String>, Failure> {
-        let Some(config) = &self.config else {
-            let message = format!(
-                "the rule file is wrong, and may name the ledger: see `refit check`, or say --ledger: file=`{}`",
-                self.path.display()
-            );
-            return Err(Failure::new(Exit::Invalid, message));
-        };
-        Ok(config.ledger.clone())
+        if let Some(config) = &self.config {
+            return Ok(config.ledger.clone());
+        }
+        let document: Option<Value> = serde_saphyr::from_str(&self.text).ok();
+        match document.as_ref().map(|document| document.get("ledger")) {
+            Some(None) => Ok(None),
+            Some(Some(Value::String(location))) => Ok(Some(location.clone())),
+            Some(Some(_)) | None => {
+                let message = format!(
+                    "the rule file is wrong, and may name the ledger: see `refit check`, or say --ledger: file=`{}`",
+                    self.path.display()
+                );
+                Err(Failure::new(Exit::Invalid, message))
+            }
+        }
     }
 
     /// What there is to say about it, as people read it.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use futures::future::{Either, select};
 use refit_core::commit::Commit;
@@ -138,7 +137,8 @@ impl Opened {
     /// Wakes the reconciler where the environment says how; if that fails, its next ping finds what was recorded.
     async fn wake(&self, output: Output) {
         let Some(target) = env::var("REFIT_WAKE") else { return };
-        let woken = match Caller::new(Arc::clone(&self.base.transport), &target) {
+        let base = &self.base;
+        let woken = match Caller::open(&target, &base.transport, &base.clock).await {
             Ok(caller) => caller.call().await,
             Err(error) => Err(error.to_string()),
         };

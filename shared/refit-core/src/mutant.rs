@@ -63,6 +63,7 @@ mutants! {
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }
 
+/// Which breakage this thread is under.
 #[cfg(feature = "mutants")]
 mod active {
     use std::cell::Cell;

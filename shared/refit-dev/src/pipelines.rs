@@ -65,7 +65,7 @@ use run::{Accepted, Change, History, Record, Request};
 pub struct Config {
     /// The service's own folder.
     pub root: PathBuf,
-    /// The folders of the pipelines, each with a `pipeline.yaml`.
+    /// The folders of the pipelines, each with a `pipeline.yaml`, and folders that hold such folders.
     pub pipelines: Vec<PathBuf>,
     /// The folder that holds one folder per bucket.
     pub buckets: PathBuf,
@@ -411,8 +411,8 @@ fn read_runs(runs: &Path) -> io::Result<BTreeMap<RunKey, Arc<Entry>>> {
 
 /// The pipeline of that name; one whose file cannot be read goes by the name of its folder.
 fn find(folders: &[PathBuf], name: &str) -> Result<Pipeline, Refusal> {
-    for folder in folders {
-        let folder = &folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    for folder in folders.iter().flat_map(|folder| pipelines_of(folder)) {
+        let folder = &folder.canonicalize().unwrap_or(folder);
         match Pipeline::read(folder) {
             Ok(pipeline) if pipeline.definition.name == name => return Ok(pipeline),
             Err(why) if name_of(folder) == name => return Err(Refusal::Broken(why)),
@@ -420,6 +420,18 @@ fn find(folders: &[PathBuf], name: &str) -> Result<Pipeline, Refusal> {
         }
     }
     Err(Refusal::Unknown(format!("no such pipeline: pipeline=`{name}`")))
+}
+
+/// The folder itself, or, where it is no pipeline, those in it that are.
+fn pipelines_of(folder: &Path) -> Vec<PathBuf> {
+    let is_pipeline = |folder: &PathBuf| folder.join("pipeline.yaml").exists();
+    if is_pipeline(&folder.to_owned()) {
+        return vec![folder.to_owned()];
+    }
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(is_pipeline).collect();
+    found.sort();
+    found
 }
 
 fn version_path(versions: &Path, version: &str) -> PathBuf {

@@ -50,8 +50,13 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "SSL_CERT_FILE",
-        meaning: "roots of trust beside those built in, as a PEM file",
-        default: "those built in",
+        meaning: "the roots of trust in place of the system's, as a PEM file",
+        default: "the system's, else those built in",
+    },
+    Variable {
+        name: "SSL_CERT_DIR",
+        meaning: "the same as a folder of PEM files",
+        default: "the system's, else those built in",
     },
     Variable {
         name: "K_SERVICE",
@@ -62,6 +67,11 @@ pub const VARIABLES: &[Variable] = &[
         name: "GOOGLE_CLOUD_PROJECT",
         meaning: "the project, for trace links in logs",
         default: "traces are logged without a project",
+    },
+    Variable {
+        name: "USER",
+        meaning: "who gives a command, as `refit` notes it with the command",
+        default: "refit",
     },
 ];
 

@@ -106,7 +106,7 @@ pub async fn run(
         )
     });
     let (driver, driving) = driver.unzip();
-    let router = router(doors, &base, settings, driver.as_ref())?;
+    let router = router(doors, &base, settings, driver.as_ref()).await?;
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
@@ -129,9 +129,10 @@ impl Base {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let options = Options { places: Places::from_env(), ..Options::default() };
         let is_local = !ledger.contains("://") || ledger.starts_with("file:");
+        let transport = Arc::new(HttpTransport::new(Arc::clone(&clock), options)?);
         Ok(Self {
-            store: store::open(ledger, &clock).await?,
-            transport: Arc::new(HttpTransport::new(Arc::clone(&clock), options)?),
+            store: store::open(ledger, &clock, &transport).await?,
+            transport,
             nonces: Nonces::new(&env::nonce()[..16]),
             root: store::root_uri(ledger)?,
             store_clock: if is_local { StoreClock::Machine } else { StoreClock::Service },
@@ -161,9 +162,9 @@ impl Base {
         }
     }
 
-    fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
+    async fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
         Ok(match target {
-            Some(target) => Arc::new(Caller::new(Arc::clone(&self.transport), target)?),
+            Some(target) => Arc::new(Caller::open(target, &self.transport, &self.clock).await?),
             None => Arc::new(Nobody),
         })
     }
@@ -183,7 +184,7 @@ pub fn read_rules() -> ReadRules {
     })
 }
 
-fn router(
+async fn router(
     doors: Doors,
     base: &Base,
     settings: &Settings,
@@ -191,7 +192,7 @@ fn router(
 ) -> Result<Router, Error> {
     let waker: Arc<dyn Waker> = match driver {
         Some(driver) => Arc::new(driver.clone()),
-        None => base.waker(settings.wake.as_deref())?,
+        None => base.waker(settings.wake.as_deref()).await?,
     };
     let router = match doors {
         Doors::Object => object(base, waker, &["/"]),

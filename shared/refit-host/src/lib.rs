@@ -8,3 +8,5 @@ pub mod intake;
 pub mod logs;
 pub mod server;
 pub mod waker;
+
+mod body;

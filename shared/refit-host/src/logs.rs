@@ -38,6 +38,18 @@ pub fn begin(service: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Begins to show warnings as people read them, for the rest of the process.
+pub fn begin_plain() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::WARN)
+        .with_target(false)
+        .without_time()
+        .with_writer(std::io::stderr)
+        .finish();
+    // A second call changes nothing.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
 /// Fields are written by [`CloudLogging`] alone.
 struct Nothing;
 

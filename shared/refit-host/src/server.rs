@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
+use crate::body::TimedBody;
+
 /// How long a caller may take to send the head of a request.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Connections at the same time; more wait to be accepted.
@@ -56,7 +58,7 @@ pub async fn serve(
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, permit)) => spawn(stream, permit, &router, &graceful),
+            Ok((stream, permit)) => spawn((stream, permit), &router, &clock, &graceful),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 clock.sleep(PAUSE).await;
@@ -80,18 +82,19 @@ async fn accept(
 }
 
 fn spawn(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
+    (stream, permit): (TcpStream, OwnedSemaphorePermit),
     router: &Router,
+    clock: &Arc<dyn Clock>,
     graceful: &GracefulShutdown,
 ) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    let router = router.clone();
+    let (router, clock) = (router.clone(), Arc::clone(clock));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
+        let (router, clock) = (router.clone(), Arc::clone(&clock));
+        let request = request.map(|body| axum::body::Body::new(TimedBody::new(body, clock)));
         async move {
-            let response = router.oneshot(request.map(axum::body::Body::new)).await;
+            let response = router.oneshot(request).await;
             Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
         }
     });

@@ -1,13 +1,18 @@
 //! Waking the reconciler: best effort, never part of an answer.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::Method;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
-use refit_engine::port::Transport;
+use refit_engine::port::{Clock, Transport};
+use refit_platform::auth::Places;
+use refit_platform::topic::{self, Message, Topic};
+use refit_platform::transport::{HttpTransport, Options};
 use refit_wire::http::{Auth, Request};
 use url::Url;
 
@@ -32,20 +37,41 @@ const IDLE: u8 = 0;
 const CALLING: u8 = 1;
 const CALLING_AND_ASKED_AGAIN: u8 = 2;
 
-/// Calls `tick` over HTTP, one call at a time; a wake meanwhile makes one more.
+/// One wake under way.
+type Calling = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Wakes `tick`, over HTTP or through a topic, one call at a time; a wake meanwhile makes one more.
 pub struct Caller {
-    transport: Arc<dyn Transport>,
-    request: Request,
+    target: String,
+    call: Arc<dyn Fn() -> Calling + Send + Sync>,
     state: Arc<AtomicU8>,
 }
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("url", &self.request.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Caller").field("target", &self.target).finish_non_exhaustive()
     }
 }
 
 impl Caller {
+    /// A waker for what `REFIT_WAKE` says: the service at a URL, or a topic `projects/P/topics/T`.
+    ///
+    /// # Errors
+    /// `Invalid` if it is neither, or the build knows no topics.
+    pub async fn open(
+        target: &str,
+        transport: &Arc<dyn Transport>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        if !topic::is_topic(target) {
+            return Self::new(Arc::clone(transport), target);
+        }
+        let options = Options { places: Places::from_env(), ..Options::default() };
+        let transport = Arc::new(HttpTransport::new(Arc::clone(clock), options)?);
+        let topic = topic::open(target, clock, &transport).await;
+        topic.map(Self::publishing).map_err(|error| error.context("REFIT_WAKE"))
+    }
+
     /// A waker for the service at this URL.
     ///
     /// # Errors
@@ -64,20 +90,41 @@ impl Caller {
         };
         let request =
             Request { timeout: Some(LIMIT), ..Request::new(Method::POST, url).auth(auth) };
-        Ok(Self { transport, request, state: Arc::new(AtomicU8::new(IDLE)) })
+        Ok(Self::calling(target, move || {
+            let (transport, request) = (Arc::clone(&transport), request.clone());
+            Box::pin(async move { call(&*transport, request).await })
+        }))
     }
 
-    /// Calls once, and waits for the end of the pass.
+    /// A waker for whoever this topic is pushed to. What the message says is nothing; that it comes is enough.
+    #[must_use]
+    pub fn publishing(topic: Arc<dyn Topic>) -> Self {
+        let target = format!("{topic:?}");
+        Self::calling(&target, move || {
+            let topic = Arc::clone(&topic);
+            Box::pin(async move {
+                let published = topic.publish(Message::wake()).await;
+                published.map(drop).map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    fn calling(target: &str, call: impl Fn() -> Calling + Send + Sync + 'static) -> Self {
+        let state = Arc::new(AtomicU8::new(IDLE));
+        Self { target: target.to_owned(), call: Arc::new(call), state }
+    }
+
+    /// Calls once, and waits: over HTTP for the end of the pass, through a topic until the message is taken.
     ///
     /// # Errors
     /// Says why nobody may have been woken.
     pub async fn call(&self) -> Result<(), String> {
-        call(&self.transport, &self.request).await
+        (self.call)().await
     }
 }
 
-async fn call(transport: &Arc<dyn Transport>, request: &Request) -> Result<(), String> {
-    match transport.send(request.clone()).await {
+async fn call(transport: &dyn Transport, request: Request) -> Result<(), String> {
+    match transport.send(request).await {
         Ok(response) if response.is_success() => Ok(()),
         Ok(response) => Err(format!("it was refused: status=`{}`", response.status)),
         Err(failure) => Err(failure.to_string()),
@@ -92,11 +139,10 @@ impl Waker for Caller {
         if before != Ok(IDLE) {
             return;
         }
-        let (transport, request, state) =
-            (Arc::clone(&self.transport), self.request.clone(), Arc::clone(&self.state));
+        let (call, state) = (Arc::clone(&self.call), Arc::clone(&self.state));
         tokio::spawn(async move {
             loop {
-                if let Err(failure) = call(&transport, &request).await {
+                if let Err(failure) = call().await {
                     tracing::warn!(failure, "a wake failed; the next ping finds what was recorded");
                 }
                 if state

@@ -1,17 +1,20 @@
 //! The credentials that requests name: fetched when needed, kept while they hold, shown to nobody.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod cache;
 mod google;
 mod metadata;
 mod secret;
 mod token;
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use refit_core::error::{Error, ErrorKind};
 use refit_engine::port::Clock;
-use refit_wire::http::{Auth, Secret};
+use refit_wire::http::{Auth, Request, Secret};
 use url::Url;
 
 use self::cache::Cache;
@@ -29,12 +32,29 @@ pub struct Places {
     pub metadata: Option<String>,
     /// Secret Manager.
     pub secret_manager: Url,
+    /// A key of AWS in place of the one that the environment or the role of the function gives.
+    pub aws: Option<AwsKey>,
+}
+
+/// A key of AWS. It can sign, and is never shown.
+#[derive(Clone)]
+pub struct AwsKey {
+    /// Its public half.
+    pub id: String,
+    /// Its secret half.
+    pub secret: String,
+}
+
+impl fmt::Debug for AwsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Default for Places {
     fn default() -> Self {
         let secret_manager = "https://secretmanager.googleapis.com/".parse().expect("a URL");
-        Self { metadata: None, secret_manager }
+        Self { metadata: None, secret_manager, aws: None }
     }
 }
 
@@ -51,6 +71,8 @@ impl Places {
 pub(crate) struct Credentials {
     tokens: Arc<Cache<GoogleTokens>>,
     secrets: Cache<SecretManager>,
+    #[cfg(feature = "aws")]
+    aws: aws::Signer,
 }
 
 impl Credentials {
@@ -61,17 +83,46 @@ impl Credentials {
         clock: Arc<dyn Clock>,
         places: Places,
     ) -> Result<Self, Error> {
+        #[cfg(feature = "aws")]
+        let aws = aws::Signer::new(places.aws);
         let source =
             GoogleTokens::new(client.clone(), Arc::clone(&clock), places.metadata.as_deref())?;
         let tokens = Arc::new(Cache::new(source, Arc::clone(&clock)));
         let manager = SecretManager::new(client, Arc::clone(&tokens), places.secret_manager);
-        Ok(Self { tokens, secrets: Cache::new(manager, clock) })
+        Ok(Self {
+            tokens,
+            secrets: Cache::new(manager, clock),
+            #[cfg(feature = "aws")]
+            aws,
+        })
     }
 
-    /// The credential a request names.
+    /// Signs a request that names a signature.
+    #[cfg(feature = "aws")]
+    pub(crate) async fn sign(&self, request: &mut Request) -> Result<(), Error> {
+        match request.auth.clone() {
+            Auth::Aws { service, region } => self.aws.sign(request, &service, &region).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a request that names a signature.
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "a build with AWS asks for keys")]
+    pub(crate) async fn sign(&self, request: &mut Request) -> Result<(), Error> {
+        match &request.auth {
+            Auth::Aws { service, .. } => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("aws is not in this build, install one with --features aws: service=`{service}`"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The credential a request names, but for a signature.
     pub(crate) async fn of(&self, auth: &Auth) -> Result<Option<Credential>, Error> {
         let credential = match auth {
-            Auth::None => return Ok(None),
+            Auth::None | Auth::Aws { .. } => return Ok(None),
             Auth::GoogleAccessToken { .. } => bearer(self.tokens.get(&Kind::Access).await?),
             Auth::GoogleIdToken { audience } => {
                 bearer(self.tokens.get(&Kind::Id(audience.clone())).await?)
@@ -106,7 +157,10 @@ impl Credentials {
             Auth::Bearer(Secret::Google(name)) | Auth::Header(_, Secret::Google(name)) => {
                 self.secrets.forget(name, credential.token());
             }
-            Auth::None | Auth::Bearer(Secret::Env(_)) | Auth::Header(_, Secret::Env(_)) => {}
+            Auth::None
+            | Auth::Aws { .. }
+            | Auth::Bearer(Secret::Env(_))
+            | Auth::Header(_, Secret::Env(_)) => {}
         }
     }
 }

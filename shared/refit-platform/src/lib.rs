@@ -3,5 +3,8 @@
 pub mod auth;
 pub mod clock;
 pub mod env;
+#[cfg(feature = "gcp")]
+mod google;
 pub mod store;
+pub mod topic;
 pub mod transport;

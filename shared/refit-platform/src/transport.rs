@@ -11,7 +11,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+#[cfg(feature = "gcp")]
+use http::{HeaderName, HeaderValue};
 use refit_core::error::Error;
+#[cfg(feature = "gcp")]
+use refit_core::error::ErrorKind;
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::{Clock, Transport};
@@ -23,6 +27,11 @@ use crate::auth::{Credential, Credentials, Places};
 
 /// How long a request may take that does not say so itself, credentials included.
 const TIMEOUT: Span = Span::secs(20);
+/// An access token for Google's own hosts.
+#[cfg(feature = "gcp")]
+const GOOGLE_TOKEN: Auth = Auth::GoogleAccessToken { hosts: Vec::new() };
+/// Bytes of the body of an answer.
+const RESPONSE_BYTES_MAX: usize = 4 << 20;
 /// The status of an answer to a credential that does not hold.
 const UNAUTHORIZED: u16 = 401;
 
@@ -60,16 +69,43 @@ impl HttpTransport {
         Ok(Self { clock, client, allowed: Allowed::new(options.plain_http), credentials })
     }
 
-    async fn send_by(&self, request: Request, end: Span) -> Reply {
+    /// The header with an access token of Google, for clients that send for themselves.
+    ///
+    /// # Errors
+    /// `Unauthorized` if there is no credential, `Unavailable` if it could not be had now.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn google_token(&self) -> Result<(HeaderName, HeaderValue), Error> {
+        let late = || Error::new(ErrorKind::Unavailable, "a credential was not had in time");
+        let token = within(&*self.clock, TIMEOUT, self.credentials.of(&GOOGLE_TOKEN)).await;
+        let token = token.unwrap_or_else(|| Err(late()))?;
+        Ok(token.expect("a credential was named").header())
+    }
+
+    /// Forgets the access token that was refused.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn forget_google_token(&self) {
+        if let Ok(Some(token)) = self.credentials.of(&GOOGLE_TOKEN).await {
+            self.credentials.forget(&GOOGLE_TOKEN, &token);
+        }
+    }
+
+    /// Sends one request once, as [`Transport::send`] does, and takes an answer of up to so many bytes.
+    pub(crate) async fn send_up_to(&self, request: Request, bytes: usize) -> Reply {
+        let limit = request.timeout.unwrap_or(TIMEOUT);
+        let end = self.clock.elapsed() + limit;
+        self.send_by(request, end, bytes).await
+    }
+
+    async fn send_by(&self, mut request: Request, end: Span, bytes: usize) -> Reply {
         self.allowed.check(&request.url, &request.auth).map_err(Failure::NotSent)?;
         let auth = request.auth.clone();
-        let credential = self.credential(&auth, self.left(end)).await?;
+        let credential = self.credential(&mut request, self.left(end)).await?;
         // A machine that was suspended meanwhile must not send what its caller has given up.
         let left = self.left(end);
         if left == Span::ZERO {
             return Err(late());
         }
-        let reply = self.client.send(request, credential.as_ref(), left).await;
+        let reply = self.client.send_up_to(request, credential.as_ref(), left, bytes).await;
         if let (Ok(response), Some(credential)) = (&reply, &credential)
             && response.status == UNAUTHORIZED
         {
@@ -78,9 +114,17 @@ impl HttpTransport {
         reply
     }
 
-    async fn credential(&self, auth: &Auth, limit: Span) -> Result<Option<Credential>, Failure> {
-        let credential =
-            within(&*self.clock, limit, self.credentials.of(auth)).await.ok_or_else(late)?;
+    /// Has the request signed if it names a signature, and else the credential that it names.
+    async fn credential(
+        &self,
+        request: &mut Request,
+        limit: Span,
+    ) -> Result<Option<Credential>, Failure> {
+        let credential = async {
+            self.credentials.sign(request).await?;
+            self.credentials.of(&request.auth).await
+        };
+        let credential = within(&*self.clock, limit, credential).await.ok_or_else(late)?;
         credential.map_err(|error| Failure::NotSent(error.to_string()))
     }
 
@@ -96,8 +140,6 @@ fn late() -> Failure {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Reply {
-        let limit = request.timeout.unwrap_or(TIMEOUT);
-        let end = self.clock.elapsed() + limit;
-        self.send_by(request, end).await
+        self.send_up_to(request, RESPONSE_BYTES_MAX).await
     }
 }

@@ -89,9 +89,19 @@ macro_rules! cases {
             Case { name: stringify!($name), play: |stage| Box::pin($module::$name(stage)) },
         )*)*];
 
-        /// Makes a test of every case for the store that the expression, an `Arc<dyn Backend>`, stands for.
+        /// Makes a test of every case for the store that the expression, an `Arc<dyn Backend>`, stands for; after
+        /// `optional` it is an `Option` of one, and where there is none each test says by name that it is skipped.
         #[macro_export]
         macro_rules! store_conformance {
+            (optional $dollar backend:expr) => {$($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    match $dollar backend {
+                        Some(backend) => $crate::conformance::play(stringify!($name), backend).await,
+                        None => $crate::conformance::skipped(concat!(module_path!(), "::", stringify!($name))),
+                    }
+                }
+            )*)*};
             ($dollar backend:expr) => {$($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
@@ -178,6 +188,12 @@ cases! { $
 pub async fn play(name: &str, backend: Arc<dyn Backend>) {
     let case = CASES.iter().find(|case| case.name == name).expect("the case is in the table");
     case.play(backend).await;
+}
+
+/// Says of a case that it is not played.
+#[expect(clippy::print_stdout, reason = "what is not tested must be said")]
+pub fn skipped(name: &str) {
+    println!("skipped: {name}: the server it needs is not installed");
 }
 
 impl Stage {

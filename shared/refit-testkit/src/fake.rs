@@ -6,4 +6,6 @@
 pub mod client;
 pub mod kfp;
 pub mod metadata;
+pub mod proxy;
 pub mod server;
+pub mod stage;

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod counterpart;
 pub mod fake;
 pub mod fault;
 pub mod shared;

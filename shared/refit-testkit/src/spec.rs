@@ -1,4 +1,7 @@
-//! Published descriptions of REST APIs (Swagger 2.0), to check requests and answers against.
+//! Published descriptions of REST APIs, to check requests and answers against.
+
+mod discovery;
+mod openapi;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,14 +27,19 @@ pub struct Asked<'a> {
 }
 
 impl Swagger {
-    /// Reads a description.
+    /// Reads a description: Swagger 2.0, OpenAPI 3, or a discovery document of Google.
     ///
     /// # Panics
     /// If the file cannot be read.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let text = fs::read(path).expect("the description is there");
-        Self(serde_json::from_slice(&text).expect("the description is JSON"))
+        let document: Value = serde_json::from_slice(&text).expect("the description is JSON");
+        match (document.get("discoveryVersion"), document.get("openapi")) {
+            (Some(_), _) => Self(discovery::swagger(&document)),
+            (None, Some(_)) => Self(openapi::swagger(&document)),
+            (None, None) => Self(document),
+        }
     }
 
     /// What is wrong with a request, one line each; empty if nothing is.
@@ -103,6 +111,13 @@ impl Swagger {
 
     fn check(&self, schema: &Value, value: &Value, at: &str, faults: &mut String) {
         let schema = self.resolve(schema);
+        if value.is_null() && schema["nullable"] == true {
+            return;
+        }
+        let choices = [&schema["anyOf"], &schema["oneOf"]].into_iter().filter_map(Value::as_array);
+        for choices in choices {
+            self.check_choice(choices, value, at, faults);
+        }
         if let Some(allowed) = schema["enum"].as_array()
             && !allowed.contains(value)
         {
@@ -127,6 +142,19 @@ impl Swagger {
             Some("number") if !value.is_number() => note(faults, at, "not a number"),
             _ => {}
         }
+    }
+
+    /// Checks a value that is to be one of several things: the first it is, else what is wrong with the last.
+    fn check_choice(&self, choices: &[Value], value: &Value, at: &str, faults: &mut String) {
+        let mut found = String::new();
+        for choice in choices {
+            found.clear();
+            self.check(choice, value, at, &mut found);
+            if found.is_empty() {
+                return;
+            }
+        }
+        faults.push_str(&found);
     }
 
     fn check_fields(

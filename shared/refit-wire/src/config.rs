@@ -27,7 +27,7 @@ use refit_core::rules::Rules;
 
 use crate::pipeline::{PipelineService, ServiceConfig};
 
-pub use init::{Answers, Pipelines, example, init};
+pub use init::{Answers, Pipelines, Shown, example, init};
 pub use render::render;
 pub use schema::schema;
 

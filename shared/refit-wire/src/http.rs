@@ -41,6 +41,13 @@ pub enum Auth {
         /// Whom it is for.
         audience: String,
     },
+    /// A signature of AWS (version 4) over the whole request, by the role of the function.
+    Aws {
+        /// The service, as AWS names it.
+        service: String,
+        /// The region.
+        region: String,
+    },
     /// `Authorization: Bearer` with a secret.
     Bearer(Secret),
     /// A header with a secret.

@@ -6,12 +6,21 @@
 //! A new service is a file with its settings, what its runs are of, and its adapter; and one row in `services!`.
 
 pub mod auth;
+pub mod cloud_build;
+pub mod cloud_run;
 pub mod endpoint;
+pub mod github_actions;
+pub mod http;
 pub mod kubeflow;
 pub mod local;
+pub mod mage;
 pub mod reference;
+pub mod vertex;
 
 mod answer;
+mod compiled;
+mod google;
+mod pages;
 
 use std::fmt;
 
@@ -72,16 +81,43 @@ pub trait PipelineService: fmt::Debug + Send + Sync {
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>>;
 }
 
+/// How a kind of service is used, in words: a row of `docs/services.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The class of idempotency; where settings decide, each with its setting.
+    pub class: &'static str,
+    /// How a run is started.
+    pub start: &'static str,
+    /// How one is found whose start was not answered.
+    pub find: &'static str,
+    /// How one is followed.
+    pub status: &'static str,
+    /// How one is ended.
+    pub cancel: &'static str,
+    /// How the service could tell that a run ended, which refit does not depend on.
+    pub push: &'static str,
+    /// The published description that requests and answers are checked against, by file.
+    pub spec: Option<&'static str>,
+}
+
 /// The settings of one kind of service.
 trait Settings: DeserializeOwned + JsonSchema {
     /// What a run is of, as a rule says it.
     type Target: DeserializeOwned + JsonSchema;
+
+    /// How it is used, in words.
+    const ABOUT: About;
 
     /// The service, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn PipelineService>, String>;
 
     /// What cannot be with these settings.
     fn check(&self, target: &Self::Target) -> Result<(), String>;
+
+    /// What cannot be with the parameters of a run, of which the names are known before their values.
+    fn check_parameters(&self, _target: &Self::Target, _names: &[&str]) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The hosts that are asked.
     fn hosts(&self) -> Vec<String>;
@@ -143,6 +179,25 @@ macro_rules! services {
                 }
             }
 
+            /// Checks the names of the parameters of a run; a target that cannot be read is not this check's.
+            ///
+            /// # Errors
+            /// Says what is wrong.
+            pub fn check_parameters(&self, target: &Value, names: &[&str]) -> Result<(), String> {
+                match self {
+                    $(Self::$kind(config) => match $module::Target::deserialize(target) {
+                        Ok(target) => config.check_parameters(&target, names),
+                        Err(_) => Ok(()),
+                    })*
+                }
+            }
+
+            /// How each kind is used, in words.
+            #[must_use]
+            pub fn about() -> Vec<(&'static str, About)> {
+                vec![$((stringify!($module), <$module::Config as Settings>::ABOUT),)*]
+            }
+
             /// The schemas of what a rule says a run is of, with the kind of service each is for.
             pub fn target_schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
                 vec![$((stringify!($module), generator.subschema_for::<$module::Target>()),)*]
@@ -162,6 +217,18 @@ macro_rules! services {
 services! {
     /// Kubeflow Pipelines.
     Kubeflow: kubeflow,
+    /// Vertex AI Pipelines.
+    Vertex: vertex,
+    /// Cloud Build, by its triggers.
+    CloudBuild: cloud_build,
+    /// Cloud Run jobs.
+    CloudRun: cloud_run,
+    /// GitHub Actions.
+    GithubActions: github_actions,
+    /// Mage, by API triggers.
+    Mage: mage,
+    /// Any service that starts runs over HTTP, as the rule file describes it.
+    Http: http,
     /// The pipelines `refit dev` runs on this machine.
     Local: local,
 }

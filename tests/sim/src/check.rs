@@ -16,6 +16,7 @@ use refit_engine::audit::{audit, fsck};
 use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::ledger::Ledger;
 
+use crate::faults::Injected;
 use crate::service::SimRun;
 use crate::store::RawStore;
 use crate::world::{Counts, World};
@@ -33,6 +34,10 @@ pub struct Verdict {
     pub steps: u64,
     /// Calls to the store.
     pub counts: Counts,
+    /// What went wrong in the world, on purpose.
+    pub injected: Injected,
+    /// How much of that while nothing was to go wrong any more.
+    pub faults_at_rest: u64,
     /// Runs that really began.
     pub runs: u64,
     /// Commits.
@@ -41,6 +46,16 @@ pub struct Verdict {
     pub acknowledged: u64,
     /// What happened, line by line, where asked for.
     pub lines: Vec<String>,
+}
+
+impl Verdict {
+    /// What happened and what was wrong, for a person to read.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let wrong = self.violations.iter().map(|violation| format!("wrong: {violation}"));
+        let lines: Vec<String> = self.lines.iter().cloned().chain(wrong).collect();
+        format!("seed {}\n{}\n", self.seed, lines.join("\n"))
+    }
 }
 
 type Books = BTreeMap<String, RuleBook>;
@@ -53,11 +68,19 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("the raw store answers at once")
 }
 
-/// Whether nothing is left to do in this world.
-pub fn is_at_rest(world: &World, books: &Arc<Books>) -> bool {
-    let Ok(Some(view)) = now(ledger(world).load()) else { return false };
+/// Whether nothing is left to do in this world; `seen` is the state when it was last looked.
+pub fn is_at_rest(world: &World, books: &Arc<Books>, seen: &mut Option<State>) -> bool {
+    let ledger = ledger(world);
+    if seen.is_none() {
+        let genesis = now(ledger.commit(0)).ok().flatten();
+        *seen = genesis.as_ref().map(refit_engine::ledger::begin);
+    }
+    let Some(state) = seen else { return false };
+    if now(ledger.follow(state)).is_err() {
+        return false;
+    }
     let store_now = world.lock().store_now(world.time().now());
-    restless(&view.state, books, store_now).is_empty() && unread(world, &view.state) == 0
+    restless(state, books, store_now).is_empty() && unread(world, state) == 0
 }
 
 /// Segments within the reach of listings that no commit has consumed.
@@ -126,6 +149,7 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
     let runs = world.lock().services.runs.clone();
     check_runs(&commits, &runs, &mut verdict);
     check_applies(&commits, books, &mut verdict);
+    check_cost(&world.lock().counts, &mut verdict);
     if let Ok(Some(view)) = now(ledger.load()) {
         let store_now = world.lock().store_now(world.time().now());
         let left = restless(&view.state, books, store_now);
@@ -137,6 +161,7 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
     let mut inner = world.lock();
     verdict.hash = inner.trace.hash;
     verdict.counts = inner.counts;
+    verdict.injected = inner.injected;
     verdict.lines = inner.trace.lines.take().unwrap_or_default();
     verdict.runs = runs.len() as u64;
     verdict.commits = commits.len() as u64;
@@ -177,6 +202,13 @@ fn check_acknowledged(commits: &[Commit], acknowledged: &BTreeSet<Hash128>, verd
         .collect();
     for lost in acknowledged.difference(&known) {
         verdict.violations.push(format!("lost: an acknowledged event has no fate: {lost}"));
+    }
+}
+
+/// One paid write per request at the most, and one more where a name was far from the store's time.
+fn check_cost(counts: &Counts, verdict: &mut Verdict) {
+    if counts.segments > counts.requests + counts.misnamed {
+        verdict.violations.push(format!("cost: more segments than requests: {counts:?}"));
     }
 }
 

@@ -17,12 +17,12 @@ type TaskId = u64;
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The time of the world and everything that waits for it, shared with the futures.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Time {
     inner: Arc<Mutex<Waiting>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
     now: i64,
     count: u64,
@@ -55,6 +55,7 @@ impl Time {
 }
 
 /// Waits for a time.
+#[derive(Debug)]
 pub struct Until {
     time: Time,
     at: i64,
@@ -114,6 +115,7 @@ struct Task {
 }
 
 /// Runs the tasks.
+#[expect(missing_debug_implementations, reason = "futures have nothing to print")]
 pub struct Executor {
     time: Time,
     tasks: BTreeMap<TaskId, Task>,

@@ -3,6 +3,90 @@
 
 use crate::random::Random;
 
+/// Declares the classes of fault, each with a sentence.
+macro_rules! faults {
+    ($($variant:ident => $text:literal,)*) => {
+        /// A class of fault.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Fault {
+            $(#[doc = $text] $variant,)*
+        }
+
+        impl Fault {
+            /// Every class.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// What happened.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    CallFails => "a call to the store failed before it had an effect",
+    AnswerLost => "a call to the store had its effect and its answer was lost",
+    LateCreate => "a create took effect after its caller had given up",
+    Throttled => "a create was refused in a storm of throttling",
+    PartialList => "a listing ended at a page before its end",
+    StaleSnapshot => "a snapshot was stored with the content of an older one",
+    Kill => "a process was killed",
+    Pause => "a process was paused for less than a lease",
+    LongPause => "a process was paused for longer than a lease",
+    SkewMinutes => "a process began with a clock wrong by over five minutes",
+    SkewDays => "a process began with a clock wrong by over a day",
+    StoreJump => "the clock of the store jumped",
+    NobodyReconciles => "nothing reconciled for a while from the beginning",
+    Duplicate => "an acknowledged event was delivered again",
+    WakeLost => "a wake was lost",
+    StartRefused => "a start call was refused",
+    StartAnswerLost => "a start call had its effect and its answer was lost",
+    StartLate => "a start call took effect after its caller had given up",
+    RunHidden => "a run could not be found for a while after it began",
+    AskFails => "a call that asks a service failed",
+    RunFails => "a run failed",
+    RulesChanged => "rules were changed while events were under way",
+    HousekeepingAllTheTime => "housekeeping ran every minute, with a memory of minutes",
+}
+
+/// How often each class of fault was injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injected([u64; Fault::ALL.len()]);
+
+impl Default for Injected {
+    fn default() -> Self {
+        Self([0; Fault::ALL.len()])
+    }
+}
+
+impl Injected {
+    /// Counts one.
+    pub fn count(&mut self, fault: Fault) {
+        self.0[fault as usize] += 1;
+    }
+
+    /// Adds those of another schedule.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, more)| *mine += more);
+    }
+
+    /// How often this one was.
+    #[must_use]
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.0[fault as usize]
+    }
+
+    /// How many there were of all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
 /// Rates are per mille, times are milliseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -16,6 +100,8 @@ pub struct Faults {
     pub late_by_max: i64,
     /// How long a call to the store takes at the most.
     pub delay_max: i64,
+    /// How long each half of a call to a service takes at the most.
+    pub call_max: i64,
     /// A listing is cut into pages this small; zero for none.
     pub page: usize,
     /// While a storm lasts, nearly every create is refused.
@@ -30,6 +116,8 @@ pub struct Faults {
     pub skew_max: i64,
     /// How far the clock of the store is off for a while.
     pub store_skew: i64,
+    /// For how long nothing reconciles from the beginning.
+    pub nobody_until: i64,
     /// A delivery is made again although it was acknowledged.
     pub duplicates: u64,
     /// A start call is refused before it has an effect.
@@ -53,6 +141,12 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// None at all; only that calls take a little time.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { delay_max: 20, call_max: 300, ..Self::default() }
+    }
+
     /// The faults of one schedule.
     #[must_use]
     pub fn draw(random: &mut Random, settle: i64) -> Self {
@@ -67,6 +161,7 @@ impl Faults {
             late_create: maybe(250, &[20, 100]),
             late_by_max,
             delay_max: maybe(1000, &[20, 200, 3000]).cast_signed(),
+            call_max: 300,
             page: usize::try_from(maybe(300, &[1, 2, 5])).unwrap_or(0),
             storms: maybe(150, &[300, 1000]),
             kills: maybe(450, &[50, 200, 500]),
@@ -74,6 +169,7 @@ impl Faults {
             pause_max: maybe(1000, &[5_000, 60_000, 400_000]).cast_signed(),
             skew_max: maybe(400, &[60_000, 600_000, 259_200_000]).cast_signed(),
             store_skew: maybe(80, &[600_000, 259_200_000]).cast_signed(),
+            nobody_until: maybe(100, &[60_000, 700_000, 1_000_000]).cast_signed(),
             duplicates: maybe(600, &[100, 500, 900]),
             start_refused: maybe(250, &[100, 500]),
             start_lost: maybe(350, &[100, 500]),

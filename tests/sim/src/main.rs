@@ -1,13 +1,16 @@
 //! Runs the checks of the protocol for as long as one likes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
-use refit_sim::many::{Summary, kill, run_many};
-use refit_sim::schedule::{Plan, run};
+use refit_sim::faults::Fault;
+use refit_sim::killers::{SEEDS_KEPT, Table};
+use refit_sim::many::{Summary, hunt, run_many, run_one};
+use refit_sim::schedule::Plan;
 
 /// Runs the engine in simulated worlds, every fault from a seed, and checks every guarantee.
 #[derive(Debug, Parser)]
@@ -19,7 +22,7 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// How many threads to run them on
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, global = true)]
     threads: usize,
     #[command(subcommand)]
     command: Option<Command>,
@@ -31,6 +34,9 @@ enum Command {
     Show {
         /// Its seed
         seed: u64,
+        /// With this mutant of the protocol
+        #[arg(long)]
+        mutant: Option<String>,
     },
     /// Runs every mutant of the protocol until a check notices it; fails if one lives
     Mutants {
@@ -40,6 +46,9 @@ enum Command {
         /// Only mutants whose name holds this
         #[arg(long, default_value = "")]
         only: String,
+        /// Where to write the table of what kills each
+        #[arg(long)]
+        write: Option<PathBuf>,
     },
 }
 
@@ -47,8 +56,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let clean = match &args.command {
         None => schedules(&args),
-        Some(Command::Show { seed }) => show(*seed),
-        Some(Command::Mutants { schedules, only }) => mutants(*schedules, only, args.threads),
+        Some(Command::Show { seed, mutant }) => show(*seed, mutant.as_deref()),
+        Some(Command::Mutants { schedules, only, write }) => {
+            mutants(*schedules, only, args.threads, write.as_ref())
+        }
     };
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -68,49 +79,59 @@ fn schedules(args: &Args) -> bool {
 }
 
 fn print(summary: &Summary, took: Duration) {
-    let Summary { schedules, steps, faults, acknowledged, commits, runs, hash, failures } = summary;
-    let of = |what: &str| {
-        let with = |violations: &Vec<String>| violations.iter().any(|text| text.contains(what));
-        failures.iter().filter(|verdict| with(&verdict.violations)).count()
-    };
+    let Summary { schedules, steps, injected, counts, acknowledged, commits, runs, .. } = summary;
     println!("schedules        {schedules}");
     println!("steps            {steps}");
-    println!("faults injected  {faults}");
     println!("events accepted  {acknowledged}");
     println!("commits          {commits}");
+    println!("passes           {}", counts.passes);
+    println!("store calls      {} creates, {} lists, {} reads", counts.creates(), counts.lists, counts.gets);
+    println!("faults injected  {}", injected.total());
+    for fault in Fault::ALL {
+        println!("  {:>12}  {}", injected.of(*fault), fault.text());
+    }
     println!("runs started     {runs}");
-    println!(
-        "duplicates       {}",
-        of("two runs") + of("runs of batch") + of("one batch per event")
-    );
-    println!("losses           {}", of("lost") + of("has a fate"));
-    println!("other failures   {}", failures.len());
+    println!("duplicates       {}", summary.duplicates());
+    println!("losses           {}", summary.losses());
+    println!("failures in all  {}", summary.failures.len());
     println!("schedules/s      {:.0}", *schedules as f64 / took.as_secs_f64());
-    println!("trace hash       {hash:016x}");
-    for verdict in failures.iter().take(20) {
+    println!("trace hash       {:016x}", summary.hash);
+    for verdict in summary.failures.iter().take(20) {
         println!("seed {}: {}", verdict.seed, verdict.violations.join("; "));
     }
 }
 
-fn show(seed: u64) -> bool {
-    let verdict = run(&Plan { seed, verbose: true });
-    for line in &verdict.lines {
-        println!("{line}");
-    }
-    for violation in &verdict.violations {
-        println!("wrong: {violation}");
-    }
+fn show(seed: u64, mutant: Option<&str>) -> bool {
+    let mutant = match mutant {
+        None => None,
+        Some(name) => {
+            let named = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
+            let Some(mutant) = named else {
+                eprintln!("no such mutant: {name}");
+                return false;
+            };
+            Some(*mutant)
+        }
+    };
+    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
+    print!("{}", verdict.story());
     verdict.violations.is_empty()
 }
 
-fn mutants(schedules: u64, only: &str, threads: usize) -> bool {
+fn mutants(schedules: u64, only: &str, threads: usize, write: Option<&PathBuf>) -> bool {
     let chosen = Mutant::ALL.iter().filter(|mutant| format!("{mutant:?}").contains(only));
+    let mut table = Table::default();
     let mut alive = 0;
     for mutant in chosen {
-        let killed = kill(*mutant, schedules, threads);
-        let by = killed.by.as_deref().unwrap_or("it lives");
-        alive += usize::from(killed.by.is_none());
-        println!("{:<26} {:>7} schedules  {}", format!("{mutant:?}"), killed.schedules, by);
+        let killers = hunt(*mutant, 0..schedules, threads, SEEDS_KEPT);
+        let name = format!("{mutant:?}");
+        alive += usize::from(killers.seeds.is_empty());
+        let by = if killers.seeds.is_empty() { "it lives" } else { &killers.check };
+        println!("{name:<24} {:>7} schedules  {by}", killers.schedules);
+        table.0.insert(name, killers);
+    }
+    if let Some(path) = write {
+        std::fs::write(path, table.to_string()).expect("the table can be written");
     }
     alive == 0
 }

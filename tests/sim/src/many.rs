@@ -1,13 +1,18 @@
 //! Many schedules, on every core.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use refit_core::mutant::{self, Mutant};
 
 use crate::check::Verdict;
+use crate::faults::Injected;
+use crate::killers::{Killers, check_of};
+use crate::outside::lock;
 use crate::schedule::{Plan, run};
+use crate::world::Counts;
 
 /// What came of many schedules.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +21,12 @@ pub struct Summary {
     pub schedules: u64,
     /// Steps of the executor.
     pub steps: u64,
-    /// Faults injected into calls to the store.
-    pub faults: u64,
+    /// What went wrong in the worlds, on purpose.
+    pub injected: Injected,
+    /// How much of that while nothing was to go wrong any more.
+    pub faults_at_rest: u64,
+    /// Calls to the stores.
+    pub counts: Counts,
     /// Events acknowledged.
     pub acknowledged: u64,
     /// Commits.
@@ -34,7 +43,9 @@ impl Summary {
     fn add(&mut self, verdict: Verdict) {
         self.schedules += 1;
         self.steps += verdict.steps;
-        self.faults += verdict.counts.faults;
+        self.injected.add(&verdict.injected);
+        self.faults_at_rest += verdict.faults_at_rest;
+        self.counts.add(&verdict.counts);
         self.acknowledged += verdict.acknowledged;
         self.commits += verdict.commits;
         self.runs += verdict.runs;
@@ -43,11 +54,29 @@ impl Summary {
             self.failures.push(verdict);
         }
     }
+
+    /// Schedules in which more happened than should: two runs for one, or two batches.
+    #[must_use]
+    pub fn duplicates(&self) -> usize {
+        self.with(&["two runs", "runs of batch", "one batch per event", "one run per attempt"])
+    }
+
+    /// Schedules in which less happened than should: something accepted was lost, or waits for ever.
+    #[must_use]
+    pub fn losses(&self) -> usize {
+        self.with(&["lost", "has a fate", "liveness", "holds the members"])
+    }
+
+    /// Schedules with a violation of one of these checks.
+    fn with(&self, checks: &[&str]) -> usize {
+        let is_of = |text: &String| checks.iter().any(|check| text.contains(check));
+        self.failures.iter().filter(|verdict| verdict.violations.iter().any(is_of)).count()
+    }
 }
 
 /// Runs the schedules of these seeds; `progress` is told how many are done. Ends early where `enough` says so.
 pub fn run_many(
-    seeds: std::ops::Range<u64>,
+    seeds: Range<u64>,
     threads: usize,
     mutant: Option<Mutant>,
     progress: &(dyn Fn(u64) + Sync),
@@ -56,15 +85,14 @@ pub fn run_many(
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
     let work = || {
-        #[cfg(feature = "mutants")]
         mutant::activate(mutant);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
                 return;
             }
-            let verdict = run_caught(seed);
-            let mut all = summary.lock().unwrap_or_else(PoisonError::into_inner);
+            let verdict = run_caught(&Plan { seed, verbose: false });
+            let mut all = lock(&summary);
             all.add(verdict);
             progress(all.schedules);
             if enough(&all) {
@@ -77,40 +105,43 @@ pub fn run_many(
             scope.spawn(work);
         }
     });
-    summary.into_inner().unwrap_or_else(PoisonError::into_inner)
+    summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A schedule in which the product panics is one with something wrong.
-fn run_caught(seed: u64) -> Verdict {
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&Plan { seed, verbose: false })));
-    outcome.unwrap_or_else(|_| Verdict {
-        seed,
+fn run_caught(plan: &Plan) -> Verdict {
+    catch_unwind(AssertUnwindSafe(|| run(plan))).unwrap_or_else(|_| Verdict {
+        seed: plan.seed,
         violations: vec!["a panic".to_owned()],
         ..Verdict::default()
     })
 }
 
-/// How a mutant ended.
-#[derive(Clone, Debug)]
-pub struct Killed {
-    /// The mutant.
-    pub mutant: Mutant,
-    /// The first thing that was seen to be wrong; none if it lives.
-    pub by: Option<String>,
-    /// Schedules until then.
-    pub schedules: u64,
+/// Runs one schedule on this thread, with a mutant if one is named.
+#[must_use]
+pub fn run_one(plan: &Plan, mutant: Option<Mutant>) -> Verdict {
+    mutant::activate(mutant);
+    let verdict = run_caught(plan);
+    mutant::activate(None);
+    verdict
 }
 
-/// Runs schedules with a mutant until one shows that something is wrong.
+/// Schedules after which one that shows that something is wrong is enough.
+const PATIENCE: u64 = 1000;
+
+/// Runs schedules with a mutant until so many have shown that something is wrong, or one after a while.
 #[must_use]
-pub fn kill(mutant: Mutant, schedules: u64, threads: usize) -> Killed {
-    let summary = run_many(0..schedules, threads, Some(mutant), &|_| (), &|summary| {
-        !summary.failures.is_empty()
+pub fn hunt(mutant: Mutant, seeds: Range<u64>, threads: usize, kills: usize) -> Killers {
+    let first = seeds.start;
+    let summary = run_many(seeds, threads, Some(mutant), &|_| (), &|summary| {
+        let found = summary.failures.len();
+        found >= kills || (found > 0 && summary.schedules >= PATIENCE)
     });
-    let first = summary.failures.iter().min_by_key(|verdict| verdict.seed);
-    Killed {
-        mutant,
-        by: first.and_then(|verdict| verdict.violations.first().cloned()),
-        schedules: first.map_or(summary.schedules, |verdict| verdict.seed + 1),
-    }
+    let mut failures = summary.failures;
+    failures.sort_unstable_by_key(|verdict| verdict.seed);
+    let schedules =
+        failures.first().map_or(summary.schedules, |verdict| verdict.seed - first + 1);
+    let noticed = failures.first().and_then(|verdict| verdict.violations.first());
+    let check = noticed.map(|violation| check_of(violation)).unwrap_or_default();
+    Killers { schedules, seeds: failures.iter().map(|verdict| verdict.seed).collect(), check }
 }

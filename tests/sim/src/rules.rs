@@ -1,7 +1,7 @@
 //! Rules drawn for a schedule: every setting meets every fault sooner or later.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use refit_core::expression::Expression;
 use refit_core::rules::{
@@ -17,16 +17,33 @@ use serde_json::json;
 use crate::random::Random;
 use crate::service::services;
 
+/// The name up to the first slash: what batches are divided by.
+pub static BY_FOLDER: LazyLock<Option<Expression>> =
+    LazyLock::new(|| Expression::compile("object.name.split('/')[0]", OBJECT_VARIABLES).ok());
+/// A condition that some objects meet.
+static IS_LARGE: LazyLock<Option<Expression>> =
+    LazyLock::new(|| Expression::compile("object.size > 3", OBJECT_VARIABLES).ok());
+/// The parameters of every run.
+static PARAMETERS: LazyLock<BTreeMap<String, Template>> = LazyLock::new(|| {
+    let manifest = Template::parse(&json!("${ batch.manifest }"), RUN_VARIABLES);
+    manifest.ok().map(|template| ("manifest".to_owned(), template)).into_iter().collect()
+});
+
 /// A revision of the rules, drawn.
 #[must_use]
 pub fn draw(random: &mut Random, revision: &str) -> RuleBook {
-    let kinds = services();
-    let mut rules = Rules { revision: revision.to_owned(), ..Rules::default() };
-    rules.services = kinds.iter().map(|(name, kind)| (name.clone(), kind.profile())).collect();
-    for name in ["t", "u"].iter().take(usize::try_from(random.between(1, 2)).unwrap_or(1)) {
-        rules.triggers.insert((*name).to_owned(), trigger(random));
-    }
-    book(rules)
+    let count = usize::try_from(random.between(1, 2)).unwrap_or(1);
+    let triggers: Vec<_> =
+        ["t", "u"].into_iter().take(count).map(|name| (name, trigger(random))).collect();
+    book(Rules { revision: revision.to_owned(), ..rules_of(triggers) })
+}
+
+/// Rules with these triggers and every service of the simulation.
+#[must_use]
+pub fn rules_of<'a>(triggers: impl IntoIterator<Item = (&'a str, Trigger)>) -> Rules {
+    let triggers = triggers.into_iter().map(|(name, trigger)| (name.to_owned(), trigger));
+    let services = services().into_iter().map(|(name, kind)| (name, kind.profile()));
+    Rules { triggers: triggers.collect(), services: services.collect(), ..Rules::default() }
 }
 
 /// The book of these rules, with the services of the simulation.
@@ -42,12 +59,10 @@ pub fn book(rules: Rules) -> RuleBook {
 /// A trigger on everything, starting runs at a service of this class.
 #[must_use]
 pub fn plain(service: &str) -> Trigger {
-    let manifest = Template::parse(&json!("${ batch.manifest }"), RUN_VARIABLES);
-    let parameters = manifest.ok().map(|template| ("manifest".to_owned(), template));
     let run = RunRule {
         service: service.to_owned(),
         target: json!({}),
-        parameters: parameters.into_iter().collect(),
+        parameters: PARAMETERS.clone(),
         cache: false,
     };
     let on = ObjectMatch { bucket: "b".to_owned(), ..ObjectMatch::default() };
@@ -63,7 +78,7 @@ fn trigger(random: &mut Random) -> Trigger {
     batch.quiet = Some(Span::secs(random.between(1, 20)));
     batch.max_count = *random.pick(&[100_000, 100_000, 1, 2, 5]);
     if random.per_mille(150) {
-        batch.by = Expression::compile("object.name.split('/')[0]", OBJECT_VARIABLES).ok();
+        batch.by.clone_from(&BY_FOLDER);
     }
     if random.per_mille(150) {
         batch.min_count = 3;
@@ -77,7 +92,7 @@ fn trigger(random: &mut Random) -> Trigger {
         batch.each = true;
     }
     if random.per_mille(200) {
-        trigger.when = Expression::compile("object.size > 3", OBJECT_VARIABLES).ok();
+        trigger.when.clone_from(&IS_LARGE);
     }
     if random.per_mille(250) {
         trigger.cooldown = Span::secs(random.between(5, 60));

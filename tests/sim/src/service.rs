@@ -1,6 +1,7 @@
 //! Services that really start runs: twice if they are asked twice, unless they promise otherwise.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +14,9 @@ use refit_wire::call::{Call, Step};
 use refit_wire::http::{Failure, Reply, Request, Response};
 use refit_wire::pipeline::{Launch, PipelineService};
 use serde_json::{Value, json};
+use url::Url;
 
+use crate::faults::Fault;
 use crate::world::{Inner, World};
 
 /// How a class of service is addressed.
@@ -25,6 +28,8 @@ pub struct SimService(pub Idempotency);
 pub struct Services {
     /// Runs by id, in the order they began.
     pub runs: Vec<SimRun>,
+    /// How long every run takes, in milliseconds; drawn where none is said.
+    pub length: Option<i64>,
     /// Starts that take effect later: when, and of what.
     late: Vec<(i64, SimRun)>,
     count: u64,
@@ -101,10 +106,15 @@ impl SimRun {
     }
 }
 
+/// Where the services answer, by what is asked of them.
+static URLS: LazyLock<BTreeMap<&str, Url>> = LazyLock::new(|| {
+    let paths = ["prepare", "start", "find", "status", "cancel"];
+    let url = |path| format!("http://sim.invalid/{path}").parse().expect("these paths are plain");
+    paths.into_iter().map(|path| (path, url(path))).collect()
+});
+
 fn request(method: Method, path: &str, body: &Value) -> Request {
-    let url =
-        format!("http://sim.invalid/{path}").parse().expect("paths of the simulation are plain");
-    Request::new(method, url).json(body)
+    Request::new(method, URLS[path].clone()).json(body)
 }
 
 fn external(value: &Value) -> Option<ExternalRun> {
@@ -172,61 +182,77 @@ impl PipelineService for SimService {
 }
 
 /// The way to the services, with the faults of the schedule.
+#[derive(Debug)]
 pub struct SimTransport {
     world: World,
-    who: String,
+    who: Arc<str>,
 }
 
 impl SimTransport {
     /// The way from the process of that name.
     #[must_use]
-    pub fn new(world: World, who: String) -> Self {
+    pub fn new(world: World, who: Arc<str>) -> Self {
         Self { world, who }
     }
 
-    async fn start(&self, body: &Value) -> Reply {
+    /// What a start call is to begin, should it do so.
+    fn run(&self, body: &Value) -> SimRun {
         let now = self.world.time().now();
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
         let class = serde_json::from_value(body["class"].clone()).unwrap_or(Idempotency::C);
-        let (run, refused, lost, late) = {
-            let mut guard = self.world.lock();
-            let Inner { random, faults, services, .. } = &mut *guard;
-            services.count += 1;
-            let key = text("key");
-            let id = match class {
-                Idempotency::A | Idempotency::B => key.replace("rf-", "id-"),
-                Idempotency::C => format!("run-{}", services.count),
-            };
-            let late = random.per_mille(faults.start_late);
-            let hidden = random.between(0, faults.hidden_max);
-            let run = SimRun {
-                id,
-                key,
-                trigger: text("trigger"),
-                manifest: text("manifest"),
-                class,
-                began: now,
-                ends: now + random.between(5_000, 90_000),
-                visible: now + hidden,
-                succeeds: !random.per_mille(faults.runs_fail),
-                cancelled: false,
-                shadows: None,
-            };
-            let by = late.then(|| random.between(1, faults.hidden_max.max(20_000)));
-            (run, random.per_mille(faults.start_refused), random.per_mille(faults.start_lost), by)
+        let mut guard = self.world.lock();
+        let Inner { random, faults, services, .. } = &mut *guard;
+        services.count += 1;
+        let key = text("key");
+        let id = match class {
+            Idempotency::A | Idempotency::B => key.replace("rf-", "id-"),
+            Idempotency::C => format!("run-{}", services.count),
         };
-        let key = run.key.clone();
+        let drawn = random.between(5_000, 90_000);
+        SimRun {
+            id,
+            key,
+            trigger: text("trigger"),
+            manifest: text("manifest"),
+            class,
+            began: now,
+            ends: now + services.length.unwrap_or(drawn),
+            visible: now + random.between(0, faults.hidden_max),
+            succeeds: !random.per_mille(faults.runs_fail),
+            cancelled: false,
+            shadows: None,
+        }
+    }
+
+    fn start(&self, body: &Value) -> Reply {
+        let run = self.run(body);
+        let (refused, lost, late) = {
+            let mut guard = self.world.lock();
+            let Inner { random, faults, .. } = &mut *guard;
+            let late = random.per_mille(faults.start_late);
+            let by = late.then(|| random.between(1, faults.hidden_max.max(20_000)));
+            (random.per_mille(faults.start_refused), random.per_mille(faults.start_lost), by)
+        };
         if refused {
             return self.refuse();
         }
+        let key = run.key.clone();
+        if run.visible > run.began {
+            self.world.inject(Fault::RunHidden);
+        }
+        if !run.succeeds {
+            self.world.inject(Fault::RunFails);
+        }
         if let Some(by) = late {
-            self.world.note(&format!("{} start (late by {by})", self.who), &key);
-            self.world.lock().services.late.push((now + by, run));
+            self.world.inject(Fault::StartLate);
+            self.world.note(&self.who, "sends a start that arrives late", &key);
+            self.world.lock().services.late.push((run.began + by, run));
             return Err(Failure::Unclear("no answer".to_owned()));
         }
         let id = self.world.lock().services.begin(run);
-        self.world.note(&format!("{} starts", self.who), &key);
+        self.world.note(&self.who, "starts", &key);
         if lost {
+            self.world.inject(Fault::StartAnswerLost);
             return Err(Failure::Unclear("the answer was lost".to_owned()));
         }
         Ok(answer(200, &json!({"id": id})))
@@ -234,6 +260,7 @@ impl SimTransport {
 
     /// Nothing was started: the connection was refused, or the service said that it is busy.
     fn refuse(&self) -> Reply {
+        self.world.inject(Fault::StartRefused);
         match self.world.lock().random.per_mille(500) {
             true => Err(Failure::NotSent("refused".to_owned())),
             false => Ok(answer(429, &Value::Null)),
@@ -262,7 +289,7 @@ impl SimTransport {
                 for run in services.runs.iter_mut().filter(|run| run.id == id && run.ends > now) {
                     run.cancelled = true;
                     run.ends = now + 1_000;
-                    trace.note(now, "cancels", &run.key);
+                    trace.note(now, "", "cancels", &run.key);
                 }
                 Ok(answer(200, &Value::Null))
             }
@@ -279,14 +306,17 @@ impl Transport for SimTransport {
             let mut guard = self.world.lock();
             let Inner { random, faults, .. } = &mut *guard;
             let fails = request.url.path() != "/start" && random.per_mille(faults.asks_fail);
-            (random.between(1, 300), random.between(1, 300), fails)
+            let least = faults.call_max.min(1);
+            let mut half = || random.between(least, faults.call_max);
+            (half(), half(), fails)
         };
         self.world.time().after(before).await;
         if fails {
+            self.world.inject(Fault::AskFails);
             return Err(Failure::Unclear("no answer".to_owned()));
         }
         let reply = match request.url.path() {
-            "/start" => self.start(&body).await,
+            "/start" => self.start(&body),
             path => self.ask(path, &body),
         };
         self.world.time().after(after).await;

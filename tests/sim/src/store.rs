@@ -1,25 +1,59 @@
 //! The store as a process sees it: slow, forgetful of answers, and exact.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use refit_core::error::{Error, ErrorKind};
+use refit_core::timing::Timing;
+use refit_engine::layout;
 use refit_engine::port::{Created, Entry, Page, Store};
 
+use crate::faults::Fault;
 use crate::world::{Inner, Stored, World};
 
 /// The store with the faults of the schedule.
+#[derive(Debug)]
 pub struct SimStore {
     world: World,
-    who: String,
+    who: Arc<str>,
+    calls: Arc<Calls>,
 }
 
 /// The store without delays or faults, for those who check.
+#[derive(Clone, Debug)]
 pub struct RawStore(pub World);
+
+/// What one process asked of the store in one pass.
+#[derive(Debug, Default)]
+pub struct Calls {
+    log_creates: AtomicUsize,
+    failed: AtomicBool,
+}
+
+impl Calls {
+    /// A pass begins.
+    pub fn begin(&self) {
+        self.log_creates.store(0, Ordering::Relaxed);
+        self.failed.store(false, Ordering::Relaxed);
+    }
+
+    /// Says what was too much for a pass with so many commits: each is created once, and two may be lost to others.
+    /// Where a call failed it may have been made again.
+    #[must_use]
+    pub fn excess(&self, commits: usize) -> Option<String> {
+        let made = self.log_creates.load(Ordering::Relaxed);
+        let is_excess = !self.failed.load(Ordering::Relaxed) && made > commits + 2;
+        is_excess.then(|| format!("creates on the log=`{made}`, commits=`{commits}`"))
+    }
+}
 
 /// What is to go wrong with one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Well,
+    Throttled,
     Before,
     After,
     Late(i64),
@@ -28,18 +62,18 @@ enum Fate {
 impl SimStore {
     /// The store as the process of that name sees it.
     #[must_use]
-    pub fn new(world: World, who: String) -> Self {
-        Self { world, who }
+    pub fn new(world: World, who: Arc<str>, calls: Arc<Calls>) -> Self {
+        Self { world, who, calls }
     }
 
     fn draw(&self, is_create: bool) -> (Fate, i64, i64) {
         let now = self.world.time().now();
         let mut guard = self.world.lock();
         let Inner { random, faults, storm_until, .. } = &mut *guard;
-        let before = random.between(1, faults.delay_max.max(1));
-        let after = random.between(1, faults.delay_max.max(1));
+        let before = random.between(faults.delay_max.min(1), faults.delay_max);
+        let after = random.between(faults.delay_max.min(1), faults.delay_max);
         let fate = if is_create && *storm_until > now && random.per_mille(900) {
-            Fate::Before
+            Fate::Throttled
         } else if random.per_mille(faults.error_before) {
             Fate::Before
         } else if random.per_mille(faults.error_after) {
@@ -49,12 +83,20 @@ impl SimStore {
         } else {
             Fate::Well
         };
-        guard.counts.faults += u64::from(fate != Fate::Well);
+        let fault = match fate {
+            Fate::Well => return (fate, before, after),
+            Fate::Throttled => Fault::Throttled,
+            Fate::Before => Fault::CallFails,
+            Fate::After => Fault::AnswerLost,
+            Fate::Late(_) => Fault::LateCreate,
+        };
+        guard.injected.count(fault);
+        self.calls.failed.store(true, Ordering::Relaxed);
         (fate, before, after)
     }
 
     fn lost(&self, what: &str, name: &str) -> Error {
-        self.world.note(&format!("{} {what} fails", self.who), name);
+        self.world.note(&self.who, what, name);
         Error::new(ErrorKind::Unavailable, "the store did not answer")
     }
 }
@@ -65,7 +107,7 @@ impl Store for SimStore {
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {
-            return Err(self.lost("get", name));
+            return Err(self.lost("get fails", name));
         }
         let body = get(&mut self.world.lock(), name);
         self.world.time().after(after).await;
@@ -75,20 +117,23 @@ impl Store for SimStore {
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
         let (fate, before, after) = self.draw(true);
         self.world.time().after(before).await;
-        if fate == Fate::Before {
-            return Err(self.lost("create", name));
+        if name.starts_with(layout::LOG) && name != layout::commit(0) {
+            self.calls.log_creates.fetch_add(1, Ordering::Relaxed);
+        }
+        if matches!(fate, Fate::Before | Fate::Throttled) {
+            return Err(self.lost("create fails", name));
         }
         if let Fate::Late(by) = fate {
             let at = self.world.time().now() + by;
             self.world.lock().late.push((at, name.to_owned(), body));
-            return Err(self.lost("create (late)", name));
+            return Err(self.lost("create fails, later it succeeds", name));
         }
         let created = create(&self.world, name, body);
         let what = if matches!(created, Created::Won { .. }) { "creates" } else { "loses" };
-        self.world.note(&format!("{} {what}", self.who), name);
+        self.world.note(&self.who, what, name);
         self.world.time().after(after).await;
         if fate == Fate::After {
-            return Err(self.lost("create (answer)", name));
+            return Err(self.lost("create loses its answer", name));
         }
         Ok(created)
     }
@@ -97,11 +142,14 @@ impl Store for SimStore {
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {
-            return Err(self.lost("list", prefix));
+            return Err(self.lost("list fails", prefix));
         }
         let cut = self.world.lock().faults.page;
         let limit = if cut == 0 { limit } else { limit.min(cut) };
         let page = list(&self.world, prefix, from, limit);
+        if cut > 0 && page.next.is_some() {
+            self.world.inject(Fault::PartialList);
+        }
         self.world.time().after(after).await;
         Ok(page)
     }
@@ -110,10 +158,14 @@ impl Store for SimStore {
         let (fate, before, _) = self.draw(false);
         self.world.time().after(before).await;
         if fate == Fate::Before {
-            return Err(self.lost("delete", name));
+            return Err(self.lost("delete fails", name));
         }
-        self.world.lock().objects.remove(name);
-        self.world.note(&format!("{} deletes", self.who), name);
+        {
+            let mut inner = self.world.lock();
+            inner.counts.deletes += 1;
+            inner.objects.remove(name);
+        }
+        self.world.note(&self.who, "deletes", name);
         Ok(())
     }
 }
@@ -149,7 +201,13 @@ fn create(world: &World, name: &str, body: Bytes) -> Created {
     let at = inner.store_now(now);
     let folder = name.split('/').next().unwrap_or_default();
     match folder {
-        "inbox" => inner.counts.segments += 1,
+        "inbox" => {
+            let named = layout::segment_time(&name[layout::INBOX.len()..]);
+            let off = named.map_or(0, |named| named.as_millis().abs_diff(at.as_millis()));
+            let is_misnamed = off > Timing::default().name.as_millis().unsigned_abs();
+            inner.counts.segments += 1;
+            inner.counts.misnamed += u64::from(is_misnamed);
+        }
         "log" => inner.counts.commits += 1,
         _ => inner.counts.others += 1,
     }
@@ -171,6 +229,7 @@ fn stale(inner: &mut Inner, folder: &str, body: Bytes) -> Bytes {
     let newest = snapshots.next().filter(|(name, _)| name.starts_with("snapshot/"));
     let Some(before) = newest.map(|(_, stored)| stored.body.clone()) else { return body };
     inner.snapshots_damaged = true;
+    inner.injected.count(Fault::StaleSnapshot);
     before
 }
 

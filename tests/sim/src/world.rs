@@ -7,21 +7,22 @@ use bytes::Bytes;
 use refit_core::time::Timestamp;
 
 use crate::executor::Time;
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults, Injected};
 use crate::random::Random;
 use crate::service::Services;
 
-/// When the world begins, by the store's right time.
-const BEGIN: i64 = 1_800_000_000_000;
+/// When the world begins, by the store's right time, in milliseconds since 1970.
+pub const BEGIN: i64 = 1_800_000_000_000;
 
 /// The world.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct World {
     time: Time,
     inner: Arc<Mutex<Inner>>,
 }
 
 /// Everything in it.
+#[derive(Debug)]
 pub struct Inner {
     /// The randomness of the schedule.
     pub random: Random,
@@ -37,6 +38,8 @@ pub struct Inner {
     pub store_skew: Vec<(i64, i64)>,
     /// The services.
     pub services: Services,
+    /// What went wrong.
+    pub injected: Injected,
     /// Whether a snapshot was stored with the wrong content.
     pub snapshots_damaged: bool,
     /// Calls to the store.
@@ -57,18 +60,45 @@ pub struct Stored {
 /// Calls to the store, by what is paid for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Requests that reached a process which takes events in.
+    pub requests: u64,
     /// Creates in the inbox.
     pub segments: u64,
+    /// Those of them under a name far from the store's time, which are written again.
+    pub misnamed: u64,
     /// Creates in the log.
     pub commits: u64,
-    /// Creates elsewhere.
+    /// Creates elsewhere: parts, manifests, snapshots.
     pub others: u64,
     /// Listings.
     pub lists: u64,
     /// Reads.
     pub gets: u64,
-    /// Faults injected.
-    pub faults: u64,
+    /// Deletes.
+    pub deletes: u64,
+    /// Passes of reconcilers.
+    pub passes: u64,
+}
+
+impl Counts {
+    /// Creates, the dearest calls.
+    #[must_use]
+    pub fn creates(&self) -> u64 {
+        self.segments + self.commits + self.others
+    }
+
+    /// Adds those of another schedule.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.segments += other.segments;
+        self.misnamed += other.misnamed;
+        self.commits += other.commits;
+        self.others += other.others;
+        self.lists += other.lists;
+        self.gets += other.gets;
+        self.deletes += other.deletes;
+        self.passes += other.passes;
+    }
 }
 
 /// What happened, as a hash and, where asked for, as lines.
@@ -82,14 +112,14 @@ pub struct Trace {
 
 impl Trace {
     /// Notes what happened.
-    pub fn note(&mut self, at: i64, what: &str, which: &str) {
+    pub fn note(&mut self, at: i64, who: &str, what: &str, which: &str) {
         let mut hash = self.hash ^ at.cast_unsigned();
-        for byte in what.bytes().chain(which.bytes()) {
+        for byte in who.bytes().chain(what.bytes()).chain(which.bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         self.hash = hash.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if let Some(lines) = &mut self.lines {
-            lines.push(format!("{:>9.3} {what} {which}", at as f64 / 1000.0));
+            lines.push(format!("{:>9.3} {who:<8} {what} {which}", at as f64 / 1000.0));
         }
     }
 }
@@ -97,7 +127,7 @@ impl Trace {
 impl World {
     /// A world that has just begun.
     #[must_use]
-    pub fn new(time: Time, random: Random, faults: Faults, services: Services) -> Self {
+    pub fn new(time: Time, random: Random, faults: Faults) -> Self {
         let inner = Inner {
             random,
             faults,
@@ -105,7 +135,8 @@ impl World {
             late: Vec::new(),
             storm_until: 0,
             store_skew: vec![(0, 0)],
-            services,
+            services: Services::default(),
+            injected: Injected::default(),
             snapshots_damaged: false,
             counts: Counts::default(),
             trace: Trace::default(),
@@ -128,9 +159,14 @@ impl World {
     }
 
     /// Notes what happened.
-    pub fn note(&self, what: &str, which: &str) {
+    pub fn note(&self, who: &str, what: &str, which: &str) {
         let now = self.time.now();
-        self.lock().trace.note(now, what, which);
+        self.lock().trace.note(now, who, what, which);
+    }
+
+    /// Counts a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().injected.count(fault);
     }
 }
 

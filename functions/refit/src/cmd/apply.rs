@@ -21,8 +21,8 @@ use crate::submit::{Submitted, Wait};
 /// Put a rule file in force, after showing what it changes and what becomes due by it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing that lies in a bucket already fires because rules are applied. A batch that becomes due by the new
-rules waits for a decision (`refit resume`), unless --start is given.
+    after_help = "Nothing that lies in a bucket already fires because rules are applied. A batch that becomes \
+        due by the new rules waits for a decision (`refit resume`), unless --start is given.
 
 Examples:
   refit apply --dry-run

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use refit_core::diagnostics::Diagnostic;
-use refit_wire::config::{self, Answers, Pipelines};
+use refit_wire::config::{self, Answers, Pipelines, Shown};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -46,6 +46,18 @@ enum Service {
     Local,
     /// On a server of Kubeflow Pipelines
     Kubeflow,
+    /// On Vertex AI Pipelines
+    Vertex,
+    /// By triggers of Cloud Build
+    CloudBuild,
+    /// As Cloud Run jobs
+    CloudRun,
+    /// On GitHub Actions
+    GithubActions,
+    /// On a server of Mage
+    Mage,
+    /// On any service over HTTP
+    Http,
 }
 
 /// Whom to ask for what the options do not say.
@@ -116,17 +128,29 @@ impl Questions {
                     .await?,
                 pipeline: self.pipeline(args.pipeline).await?,
             },
+            Service::Vertex => Pipelines::Shown(Shown::Vertex),
+            Service::CloudBuild => Pipelines::Shown(Shown::CloudBuild),
+            Service::CloudRun => Pipelines::Shown(Shown::CloudRun),
+            Service::GithubActions => Pipelines::Shown(Shown::GithubActions),
+            Service::Mage => Pipelines::Shown(Shown::Mage),
+            Service::Http => Pipelines::Shown(Shown::Http),
         };
         let (bucket, prefix) = split_bucket(&bucket);
         Ok(Answers { ledger, bucket, prefix, pipelines })
     }
 
     async fn service(self) -> Result<Service, Failure> {
-        let question = "Where do pipelines run, local or kubeflow?";
+        let names = <Service as clap::ValueEnum>::value_variants().iter();
+        let names: Vec<String> = names
+            .filter_map(|service| {
+                Some(clap::ValueEnum::to_possible_value(service)?.get_name().to_owned())
+            })
+            .collect();
+        let names = names.join(", ");
+        let question = &format!("Where do pipelines run: {names}?");
         let answer = self.answer(None, "--service", question, Some("local")).await?;
-        <Service as clap::ValueEnum>::from_str(&answer, true).map_err(|_| {
-            Failure::new(Exit::Usage, format!("neither local nor kubeflow: answer=`{answer}`"))
-        })
+        <Service as clap::ValueEnum>::from_str(&answer, true)
+            .map_err(|_| Failure::new(Exit::Usage, format!("none of {names}: answer=`{answer}`")))
     }
 
     async fn pipeline(self, given: Option<String>) -> Result<String, Failure> {
@@ -145,9 +169,11 @@ impl Questions {
             return Ok(given);
         }
         let missing = || {
-            let cure = default.map(|default| format!(", and --yes takes `{default}`"));
+            let cure = default.map(|default| format!(", or --yes for `{default}`"));
             let cure = cure.unwrap_or_default();
-            Failure::new(Exit::Usage, format!("nobody can be asked: {option} says it{cure}"))
+            let message =
+                format!("{option} is missing, and nobody is here to be asked: add it{cure}");
+            Failure::new(Exit::Usage, message)
         };
         let answer = match (self.silent, self.output.can_ask()) {
             (true, _) => String::new(),

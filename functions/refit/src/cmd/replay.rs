@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::Method;
 use refit_core::commit::Commit;
 use refit_core::event::{Event, Replay};
@@ -27,14 +27,18 @@ use super::inspect::sample;
 use crate::context::{Context, Opened};
 use crate::exit::{Exit, Failure};
 use crate::fate;
+use crate::progress::Progress;
 use crate::submit::Wait;
+
+/// Segments written at the same time.
+const WRITES: usize = 16;
 
 /// Send sample events, or the same events again, and print what was decided of each
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A sample is a text file that ends in .http: a request line, headers, an empty line and the body; ${now} and
-${micros} stand for the time. An event that is a member of a batch already is a duplicate; one that was refused
-is judged again.
+    after_help = "A sample is a text file that ends in .http: a request line, headers, an empty line and the \
+        body; ${now} and ${micros} stand for the time. An event that is a member of a batch already is a \
+        duplicate; one that was refused is judged again, unless it is too old.
 
 Examples:
   refit replay events/gcs/eventarc-finalized.http
@@ -165,14 +169,20 @@ async fn record(
 ) -> Result<Vec<Sent>, Failure> {
     let from = opened.state().await?.map_or(0, |state| state.seq);
     let intake = opened.base.intake();
-    let mut sent = Vec::new();
-    let mut writes = Vec::new();
+    let (mut sent, mut writes) = (Vec::new(), Vec::new());
     for (file, events) in found {
         let events: Vec<Event> = events.into_iter().map(|event| again(event, args.force)).collect();
         sent.extend(events.iter().map(|event| Sent::new(&file, event)));
         writes.push(intake.append(events));
     }
-    let segments: BTreeSet<String> = try_join_all(writes).await?.into_iter().collect();
+    let progress = Progress::new(context.output, "samples recorded");
+    let mut writes = stream::iter(writes).buffered(WRITES);
+    let mut segments = BTreeSet::new();
+    while let Some(segment) = writes.try_next().await? {
+        segments.insert(segment);
+        progress.count(segments.len() as u64);
+    }
+    drop(progress);
     let commits = opened.consumed(context.output, segments.clone(), &args.wait, from).await?;
     let mut decided = Decided::default();
     for commit in commits.into_iter().flatten() {
@@ -242,9 +252,13 @@ async fn post(
         })?;
         answers.push(Answered { file, status: response.status });
     }
-    let is_taken = answers.iter().all(|answer| (200..300).contains(&answer.status));
+    let exit = match answers.iter().map(|answer| answer.status).max() {
+        Some(500..) => Exit::Unavailable,
+        Some(300..) => Exit::Refused,
+        Some(_) | None => Exit::Ok,
+    };
     context.output.show(&Posted { answers })?;
-    Ok(if is_taken { Exit::Ok } else { Exit::Refused })
+    Ok(exit)
 }
 
 impl Replayed {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::TryStreamExt as _;
+use refit_core::commit::{Change, RunChange};
 use refit_core::fold::fold;
 use refit_core::run::Run;
 use refit_core::state::{BatchId, State};
 use refit_core::time::Timestamp;
-use refit_engine::explain::batch_of;
 use refit_engine::ledger::begin;
 use serde::Serialize;
 
@@ -43,34 +43,49 @@ struct Runs {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
     let now = opened.now(&state).await?;
+    let triggers: Vec<String> = state.triggers.keys().cloned().collect();
     let known = match args.all {
         true => all(&opened, context.output).await?,
         false => state.runs,
     };
+    is_known(args.trigger.as_deref(), &known, &triggers)?;
     let asked = |run: &&Run| args.trigger.as_ref().is_none_or(|trigger| *trigger == run.trigger);
     let runs = known.values().rev().filter(asked).map(RunRow::of).collect();
     context.output.show(&Runs { runs, now })?;
     Ok(Exit::Ok)
 }
 
-/// Every run of the log, as the log left it.
+/// Says so where nothing is known of a trigger that is asked for.
+fn is_known(
+    trigger: Option<&str>,
+    runs: &BTreeMap<BatchId, Run>,
+    triggers: &[String],
+) -> Result<(), Failure> {
+    let Some(name) = trigger else { return Ok(()) };
+    if triggers.iter().any(|known| known == name) || runs.values().any(|run| run.trigger == name) {
+        return Ok(());
+    }
+    let known = triggers.join(", ");
+    let message = format!("there is no such trigger: name=`{name}`, known=`{known}`");
+    Err(Failure::new(Exit::NotFound, message))
+}
+
+/// Every run of the log, as the log left it: what the state drops in time is kept here.
 pub(super) async fn all(
     opened: &Opened,
     output: Output,
 ) -> Result<BTreeMap<BatchId, Run>, Failure> {
     let progress = Progress::new(output, "commits read");
-    let mut runs = BTreeMap::new();
-    let Some(genesis) = opened.ledger.commit(0).await? else { return Ok(runs) };
+    let Some(genesis) = opened.ledger.commit(0).await? else { return Ok(BTreeMap::new()) };
     let mut state: State = begin(&genesis);
     let mut commits = std::pin::pin!(opened.commits_after(0));
-    while let Some(commit) = commits.try_next().await? {
+    while let Some(mut commit) = commits.try_next().await? {
+        let archives = |it: &Change| matches!(it, Change::Run { change: RunChange::Archived, .. });
+        commit.changes.retain(|change| !archives(change));
         fold(&mut state, &commit);
-        for batch in commit.changes.iter().filter_map(batch_of) {
-            runs.extend(state.runs.get(&batch).map(|run| (batch, run.clone())));
-        }
         progress.count(commit.seq);
     }
-    Ok(runs)
+    Ok(state.runs)
 }
 
 impl fmt::Display for Runs {

@@ -14,8 +14,10 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Doors: POST / and /object take events, POST /tick wakes the reconciler, GET /healthz answers.
-The reconciler looks at the ledger when it is woken, when something is due, and when POST /tick is called:
-let a scheduler call it once a minute, and set REFIT_WAKE to its URL for commands on the same ledger.
+
+The reconciler looks at the ledger when it is woken, when something is due, and when POST /tick \
+        is called: let a scheduler call it once a minute, and set REFIT_WAKE to its URL for commands on \
+        the same ledger.
 
 Examples:
   refit serve --ledger .refit --port 8080

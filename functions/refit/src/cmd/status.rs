@@ -27,8 +27,8 @@ const QUARANTINE_COMMITS_MAX: u64 = 512;
 /// Show what is held, how much, until when and why; what runs; and what is wrong
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every time is the ledger's, in UTC. A batch is judged as of now; what is due starts with the reconciler's
-next pass.
+    after_help = "Every time is the ledger's, in UTC. A batch is judged as of now; what is due starts \
+        with the reconciler's next pass.
 
 Examples:
   refit status
@@ -203,8 +203,14 @@ impl fmt::Display for Status {
 impl Status {
     fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ledger      {}, id {}", self.location, self.ledger)?;
-        let committed = ago(self.now, self.committed_at);
-        writeln!(f, "commit      {} at {}, {committed}", self.commit, self.committed_at)?;
+        match self.commit {
+            // The founding commit has no time.
+            0 => writeln!(f, "commit      0, the founding of the ledger")?,
+            seq => {
+                let committed = ago(self.now, self.committed_at);
+                writeln!(f, "commit      {seq} at {}, {committed}", self.committed_at)?;
+            }
+        }
         let rules =
             self.rules.as_deref().unwrap_or("none in force: `refit apply` puts some in force");
         writeln!(f, "rules       {rules}")?;

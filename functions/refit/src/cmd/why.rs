@@ -27,8 +27,8 @@ const SCHEMES: [&str; 3] = ["gs", "s3", "file"];
 /// Tell for every trigger what became of an object, an event, a batch or a run, and why
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every event is accepted into a batch, or refused with a reason. A batch is held until a time with a reason, or
-became a run. For an object no trigger watches, the nearest trigger and the condition that fails are named.
+    after_help = "Every event is accepted into a batch, or refused with a reason. A batch is held \
+        until a time with a reason, or became a run. For an object no trigger watches, the nearest trigger and the condition that fails are named.
 
 Examples:
   refit why gs://acme-data/churn/day=1.parquet
@@ -366,7 +366,11 @@ impl ToldEvent {
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stories.iter().try_for_each(|story| write!(f, "{story}"))
+        for (number, story) in self.stories.iter().enumerate() {
+            let gap = if number > 0 { "\n" } else { "" };
+            write!(f, "{gap}{story}")?;
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod batches;
 mod events;
 mod rules;
 mod runs;
+mod settings;
 mod world;
 
 /// Compares what is decided with what is wanted.

@@ -19,23 +19,19 @@ use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay,
 };
-use refit_core::expression::Expression;
 use refit_core::fold::fold;
 use refit_core::member::{Line, read_manifest, read_part};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
-use refit_core::rules::{
-    Budget, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Retry, Rules,
-    RunRule, ServiceProfile, Trigger,
-};
+use refit_core::rules::{Idempotency, ObjectMatch, On, Rules, RunRule, ServiceProfile, Trigger};
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::scope::{OBJECT_VARIABLES, RUN_VARIABLES};
 use refit_core::state::{BatchId, State};
-use refit_core::template::Template;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use serde_json::{Value, json};
+
+use crate::settings;
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -98,7 +94,7 @@ impl World {
         let mut objects = ObjectMatch::default();
         let mut profile = ServiceProfile { class: Idempotency::A, finds: true, cancels: true };
         for setting in settings {
-            set(setting, &mut rule, &mut objects, &mut profile);
+            settings::set(setting, &mut rule, &mut objects, &mut profile);
         }
         if rule.on.is_empty() {
             rule.on.push(On::Objects(objects));
@@ -534,80 +530,5 @@ fn run_rule(name: &str) -> RunRule {
         target: json!({}),
         parameters: BTreeMap::new(),
         cache: false,
-    }
-}
-
-fn set(setting: &str, rule: &mut Trigger, objects: &mut ObjectMatch, profile: &mut ServiceProfile) {
-    let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
-    let span = || Some(value.parse::<Span>().unwrap());
-    let count = || value.parse().unwrap();
-    let expression = || Some(Expression::compile(value, OBJECT_VARIABLES).unwrap());
-    match key {
-        "bucket" => objects.bucket = value.to_owned(),
-        "prefix" => objects.prefix = value.to_owned(),
-        "suffix" => objects.suffix = value.to_owned(),
-        "glob" => objects.glob = Some(Glob::new(value).unwrap()),
-        "zero_bytes" => objects.zero_bytes = true,
-        "identical" => objects.identical = true,
-        "message" => {
-            let ty = (!value.is_empty()).then(|| value.to_owned());
-            rule.on.push(On::Message(MessageMatch { ty, source: None }));
-        }
-        "when" => rule.when = expression(),
-        "quiet" => rule.batch.quiet = span(),
-        "max_wait" => rule.batch.max_wait = span(),
-        "min_count" => rule.batch.min_count = count(),
-        "min_bytes" => rule.batch.min_bytes = count(),
-        "max_count" => rule.batch.max_count = count(),
-        "by" => rule.batch.by = expression(),
-        "each" => rule.batch.each = true,
-        "until" => {
-            let suffix = value.to_owned();
-            rule.batch.until =
-                Some(ObjectMatch { bucket: "b".into(), suffix, ..ObjectMatch::default() });
-            rule.batch.quiet = None;
-        }
-        "cooldown" => rule.cooldown = value.parse().unwrap(),
-        "timeout" => rule.timeout = value.parse().unwrap(),
-        "overlap" => {
-            rule.overlap = match value.split_once(':').unwrap_or((value, "")) {
-                ("allow", _) => Overlap::Allow,
-                ("forbid", _) => Overlap::Forbid,
-                ("replace", _) => Overlap::Replace,
-                (_, places) => Overlap::Queue(places.parse().unwrap()),
-            };
-        }
-        "budget" => {
-            let (runs, per) = value.split_once('/').unwrap();
-            rule.budget = Budget { runs: runs.parse().unwrap(), per: per.parse().unwrap() };
-        }
-        "retry" => {
-            let parts: Vec<&str> = value.split('/').collect();
-            rule.retry = Retry {
-                attempts: parts[0].parse().unwrap(),
-                backoff: parts[1].parse().unwrap(),
-                max_backoff: parts[2].parse().unwrap(),
-            };
-        }
-        "pause" => {
-            rule.pause = Some(if value == "ignore" { PauseMode::Ignore } else { PauseMode::Hold })
-        }
-        "on_unknown" => {
-            rule.on_unknown = if value == "ask" { OnUnknown::Ask } else { OnUnknown::Relaunch }
-        }
-        "class" => {
-            profile.class = match value {
-                "A" => Idempotency::A,
-                "B" => Idempotency::B,
-                _ => Idempotency::C,
-            };
-        }
-        "trouble" => rule.run.target = json!({"trouble": value}),
-        "param" => {
-            let (name, text) = value.split_once(':').unwrap();
-            let template = Template::parse(&json!(text), RUN_VARIABLES).unwrap();
-            rule.run.parameters.insert(name.to_owned(), template);
-        }
-        other => panic!("unknown setting: {other}"),
     }
 }

@@ -7,23 +7,66 @@ use refit_core::error::{Error, ErrorKind};
 use refit_engine::port::{Clock, Store};
 use url::Url;
 
+#[cfg(any(feature = "aws", feature = "gcp"))]
+use super::Folder;
+#[cfg(feature = "gcp")]
+use super::GcsStore;
+#[cfg(feature = "aws")]
+use super::{S3Place, S3Store};
 use super::{LocalStore, MemoryStore};
+#[cfg(any(feature = "aws", feature = "gcp"))]
+use crate::env;
+use crate::transport::HttpTransport;
+
+/// The variable that names a stand-in for Cloud Storage, as Google's own clients know it.
+#[cfg(feature = "gcp")]
+const GCS_STAND_IN: &str = "STORAGE_EMULATOR_HOST";
+
+/// The variables that say where S3 is, as AWS's own clients know them, the more special first.
+#[cfg(feature = "aws")]
+const S3_ENDPOINT: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+/// The variables that name the region; Lambda sets the first.
+#[cfg(feature = "aws")]
+const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Where a ledger lies.
 enum Location {
     Memory,
     Directory(PathBuf),
+    #[cfg(feature = "gcp")]
+    CloudStorage(Folder),
+    #[cfg(feature = "aws")]
+    S3(Folder),
 }
 
 /// Opens the store at a location: a path or `file://` for a directory, `memory:` for one in memory, which is a new
-/// one each time and takes its times from `clock`.
+/// one each time and takes its times from `clock`, `gs://` for a folder of Cloud Storage if the build has the
+/// feature `gcp`, `s3://` for one of S3 if it has `aws`. What lies in a cloud is asked through `transport`.
 ///
 /// # Errors
 /// `Invalid` if the location says nothing this build can open, and the errors of [`LocalStore::open`].
-pub async fn open(location: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
+#[cfg_attr(
+    not(any(feature = "aws", feature = "gcp")),
+    expect(unused_variables, reason = "a build without clouds asks nobody")
+)]
+pub async fn open(
+    location: &str,
+    clock: &Arc<dyn Clock>,
+    transport: &Arc<HttpTransport>,
+) -> Result<Arc<dyn Store>, Error> {
     Ok(match locate(location)? {
         Location::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
         Location::Directory(path) => Arc::new(LocalStore::open(path).await?),
+        #[cfg(feature = "gcp")]
+        Location::CloudStorage(folder) => {
+            let (stand_in, clock) = (env::var(GCS_STAND_IN), Arc::clone(clock));
+            let transport = Arc::clone(transport);
+            Arc::new(GcsStore::open(folder, stand_in.as_deref(), clock, transport).await?)
+        }
+        #[cfg(feature = "aws")]
+        Location::S3(folder) => {
+            Arc::new(S3Store::new(folder, &s3_place()?, Arc::clone(transport))?)
+        }
     })
 }
 
@@ -38,6 +81,10 @@ pub fn root_uri(location: &str) -> Result<String, Error> {
             let uri = Url::from_file_path(path).expect("the path is absolute");
             uri.as_str().trim_end_matches('/').to_owned()
         }
+        #[cfg(feature = "gcp")]
+        Location::CloudStorage(folder) => folder.uri("gs"),
+        #[cfg(feature = "aws")]
+        Location::S3(folder) => folder.uri("s3"),
     })
 }
 
@@ -50,9 +97,19 @@ fn locate(location: &str) -> Result<Location, Error> {
             let path = Url::parse(location).ok().and_then(|url| url.to_file_path().ok());
             path.map(Location::Directory).ok_or_else(|| invalid("not the URI of a local directory"))
         }
+        #[cfg(feature = "gcp")]
+        Some(("gs", rest)) if rest.starts_with("//") => {
+            Folder::parse(&rest[2..]).map(Location::CloudStorage)
+        }
+        #[cfg(not(feature = "gcp"))]
         Some(("gs", _)) => {
             Err(invalid("cloud storage is not in this build, install one with --features gcp"))
         }
+        #[cfg(feature = "aws")]
+        Some(("s3", rest)) if rest.starts_with("//") => {
+            Folder::parse(&rest[2..]).map(Location::S3)
+        }
+        #[cfg(not(feature = "aws"))]
         Some(("s3", _)) => Err(invalid("s3 is not in this build, install one with --features aws")),
         Some((_, rest)) if rest.starts_with("//") => Err(invalid(
             "not a location of a ledger, which is a directory, gs://…, s3://… or memory:",
@@ -62,6 +119,14 @@ fn locate(location: &str) -> Result<Location, Error> {
             Err(error) => Err(invalid("not a path").because(error)),
         },
     }
+}
+
+#[cfg(feature = "aws")]
+fn s3_place() -> Result<S3Place, Error> {
+    let region = AWS_REGION.into_iter().find_map(env::var).ok_or_else(|| {
+        Error::new(ErrorKind::Invalid, "AWS_REGION is not set: it says where the bucket is")
+    })?;
+    Ok(S3Place { region, endpoint: S3_ENDPOINT.into_iter().find_map(env::var) })
 }
 
 #[cfg(test)]
@@ -90,8 +155,14 @@ mod tests {
     #[test]
     fn a_location_that_cannot_be_opened_says_so() {
         for (location, words) in [
+            #[cfg(not(feature = "gcp"))]
             ("gs://bucket/prod", "--features gcp: location=`gs://bucket/prod`"),
+            #[cfg(feature = "gcp")]
+            ("gs://B/prod", "not a name of a bucket"),
+            #[cfg(not(feature = "aws"))]
             ("s3://bucket/prod", "--features aws"),
+            #[cfg(feature = "aws")]
+            ("s3://b", "not a name of a bucket"),
             ("http://host/x", "not a location"),
             ("memory://x", "not a location"),
             ("file://host/x", "not the URI"),

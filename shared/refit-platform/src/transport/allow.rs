@@ -43,6 +43,7 @@ impl Allowed {
             Auth::None
             | Auth::GoogleAccessToken { .. }
             | Auth::GoogleIdToken { .. }
+            | Auth::Aws { .. }
             | Auth::Bearer(_)
             | Auth::Header(..) => Ok(()),
         }

@@ -8,14 +8,12 @@ use refit_wire::http::{Failure, Reply, Request, Response};
 use reqwest::redirect::Policy;
 
 use super::allow::place;
-use super::roots;
+use super::{RESPONSE_BYTES_MAX, roots};
 use crate::auth::Credential;
 use crate::clock::duration;
 
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Span = Span::secs(5);
-/// Bytes of the body of an answer.
-const RESPONSE_BYTES_MAX: usize = 4 << 20;
 
 /// Sends requests once, with limits.
 #[derive(Clone, Debug)]
@@ -56,10 +54,21 @@ impl Client {
         credential: Option<&Credential>,
         limit: Span,
     ) -> Reply {
+        self.send_up_to(request, credential, limit, RESPONSE_BYTES_MAX).await
+    }
+
+    /// Sends a request, within the limit, and takes an answer of up to so many bytes.
+    pub(crate) async fn send_up_to(
+        &self,
+        request: Request,
+        credential: Option<&Credential>,
+        limit: Span,
+        bytes: usize,
+    ) -> Reply {
         let place = place(&request.url);
         let sent = self.prepare(request, credential, limit).send().await;
         let response = sent.map_err(|error| failure(&place, &error))?;
-        receive(response).await.map_err(|why| Failure::Unclear(format!("{why}: host=`{place}`")))
+        receive(response, bytes).await.map_err(|why| Failure::Unclear(format!("{why}: host=`{place}`")))
     }
 
     fn prepare(
@@ -105,13 +114,13 @@ fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-async fn receive(mut response: reqwest::Response) -> Result<Response, String> {
+async fn receive(mut response: reqwest::Response, bytes: usize) -> Result<Response, String> {
     let mut body = Vec::new();
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     while let Some(chunk) = response.chunk().await.map_err(|error| cut_short(&error))? {
-        if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
-            return Err(format!("the answer is larger than {RESPONSE_BYTES_MAX} bytes"));
+        if body.len() + chunk.len() > bytes {
+            return Err(format!("the answer is larger than {bytes} bytes"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -10,22 +10,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use refit_core::error::ErrorKind;
 use refit_core::time::Span;
-use refit_engine::port::{Clock, Created, Store};
-use refit_platform::clock::SystemClock;
+use refit_engine::port::{Created, Store};
 use refit_platform::store::LocalStore;
 use refit_testkit::conformance::{self, Backend, Traits};
 use tempfile::TempDir;
 
 use crate::alone::{alone, given, new_folder, on_a_disk_of_its_own, skipped};
+use crate::requests::open;
 
 struct Local(TempDir);
 
 #[async_trait]
 impl Backend for Local {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let location = self.0.path().join(place);
-        refit_platform::store::open(location.to_str().unwrap(), &clock).await.unwrap()
+        open(location.to_str().unwrap()).await
     }
 
     fn traits(&self) -> Traits {

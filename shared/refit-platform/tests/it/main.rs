@@ -3,9 +3,15 @@
 
 mod alone;
 mod credentials;
+#[cfg(feature = "gcp")]
+mod gcs;
 mod local;
 mod memory;
 mod mutants;
+#[cfg(feature = "gcp")]
+mod pubsub;
 mod requests;
+#[cfg(feature = "aws")]
+mod s3;
 mod tls;
 mod web;

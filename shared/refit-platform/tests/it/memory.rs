@@ -10,6 +10,8 @@ use refit_platform::clock::SystemClock;
 use refit_platform::store::MemoryStore;
 use refit_testkit::conformance::{Backend, Traits};
 
+use crate::requests::open;
+
 fn new_store() -> MemoryStore {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     MemoryStore::new(clock)
@@ -37,8 +39,7 @@ struct Fresh;
 #[async_trait]
 impl Backend for Fresh {
     async fn open(&self, _: &str) -> Arc<dyn Store> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        refit_platform::store::open("memory:", &clock).await.unwrap()
+        open("memory:").await
     }
 
     fn traits(&self) -> Traits {

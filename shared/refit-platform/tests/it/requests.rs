@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use refit_core::time::Span;
-use refit_engine::port::Transport as _;
+use refit_engine::port::{Clock, Store, Transport as _};
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options};
 use refit_wire::http::{Failure, Reply, Request};
@@ -18,6 +18,13 @@ use crate::web::{Answer, Server};
 
 pub(crate) fn transport(options: Options) -> HttpTransport {
     HttpTransport::new(Arc::new(SystemClock), options).unwrap()
+}
+
+/// Opens a store at a location, with the machine's clock.
+pub(crate) async fn open(location: &str) -> Arc<dyn Store> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let transport = Arc::new(transport(Options::default()));
+    refit_platform::store::open(location, &clock, &transport).await.unwrap()
 }
 
 /// Sends a request with a short time-out.

@@ -259,7 +259,11 @@ impl Site for KfpSite {
         Box::pin(async move {
             if !self.is_let_in(&request) {
                 let page = "<html><body>Sign in to continue</body></html>";
-                return Reaction::Answer(Answer::text(self.options.login_status, "text/html", page));
+                return Reaction::Answer(Answer::text(
+                    self.options.login_status,
+                    "text/html",
+                    page,
+                ));
             }
             let trouble = self.lock().note(&request);
             self.meet(request, trouble).await

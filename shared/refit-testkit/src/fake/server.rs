@@ -27,6 +27,8 @@ const BACKLOG: u32 = 1024;
 pub struct Request {
     /// The method.
     pub method: String,
+    /// Path and query as they came.
+    pub target: String,
     /// The path, split at its slashes and decoded.
     pub path: Vec<String>,
     /// The query, decoded.
@@ -148,6 +150,7 @@ async fn read(request: hyper::Request<Incoming>) -> io::Result<Request> {
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
     Ok(Request {
         method: head.method.to_string(),
+        target: head.uri.to_string(),
         path,
         query: query.into_owned().collect(),
         headers: head.headers,

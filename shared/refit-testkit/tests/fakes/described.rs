@@ -24,8 +24,7 @@ impl Conversation {
         let reply = call(&place, &format!("{method} {path}"), "", bytes.as_bytes()).await.unwrap();
         assert_eq!(reply.status, 200, "{method} {path}: {}", reply.body);
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
-        let query: Vec<_> =
-            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let query: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = Asked { method, path, query: &query, body: body.as_ref() };
         let faults = self.swagger.check_request(asked)
             + &self.swagger.check_answer(asked, 200, &reply.json());
@@ -86,9 +85,7 @@ async fn answers_of_v1beta1_are_as_described() {
     it.ask("GET", "pipeline_versions/v-1/templates", None).await;
     it.ask("POST", "experiments", Some(json!({ "name": "Default" }))).await;
     it.ask("GET", "experiments", None).await;
-    let reference = |kind: &str, id: &str, relationship: &str| {
-        json!({ "key": { "type": kind, "id": id }, "relationship": relationship })
-    };
+    let reference = |kind: &str, id: &str, relationship: &str| json!({ "key": { "type": kind, "id": id }, "relationship": relationship });
     let start = json!({
         "name": "churn 1",
         "pipeline_spec": { "parameters": [{ "name": "manifest", "value": "gs://a/b" }] },

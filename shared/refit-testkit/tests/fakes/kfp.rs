@@ -45,9 +45,7 @@ fn start() -> Value {
 }
 
 fn start_v1() -> Value {
-    let reference = |kind: &str, id: &str, relationship: &str| {
-        json!({ "key": { "type": kind, "id": id }, "relationship": relationship })
-    };
+    let reference = |kind: &str, id: &str, relationship: &str| json!({ "key": { "type": kind, "id": id }, "relationship": relationship });
     json!({
         "name": "churn 1",
         "pipeline_spec": { "parameters": [

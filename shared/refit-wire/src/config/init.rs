@@ -33,6 +33,48 @@ pub enum Pipelines {
         /// The pipeline, by name.
         pipeline: String,
     },
+    /// On a service whose settings are those of its example, for a person to change.
+    Shown(Shown),
+}
+
+/// The services whose examples a first file is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Vertex AI Pipelines.
+    Vertex,
+    /// Cloud Build.
+    CloudBuild,
+    /// Cloud Run jobs.
+    CloudRun,
+    /// GitHub Actions.
+    GithubActions,
+    /// Mage.
+    Mage,
+    /// Any service over HTTP.
+    Http,
+}
+
+impl Shown {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Vertex,
+        Self::CloudBuild,
+        Self::CloudRun,
+        Self::GithubActions,
+        Self::Mage,
+        Self::Http,
+    ];
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Vertex => include_str!("../../../../examples/vertex/refit.yaml"),
+            Self::CloudBuild => include_str!("../../../../examples/cloud-build/refit.yaml"),
+            Self::CloudRun => include_str!("../../../../examples/cloud-run/refit.yaml"),
+            Self::GithubActions => include_str!("../../../../examples/github-actions/refit.yaml"),
+            Self::Mage => include_str!("../../../../examples/mage/refit.yaml"),
+            Self::Http => include_str!("../../../../examples/http/refit.yaml"),
+        }
+    }
 }
 
 /// A rule file to start from, with a word on every setting that is often changed.
@@ -48,10 +90,6 @@ pub fn init(answers: &Answers) -> String {
     let prefix = match prefix.is_empty() {
         true => String::new(),
         false => format!(", prefix: {}", scalar(prefix)),
-    };
-    let (name, pipeline) = match &answers.pipelines {
-        Pipelines::Kubeflow { pipeline, .. } => ("kubeflow", pipeline),
-        Pipelines::Local { pipeline } => ("local", pipeline),
     };
     format!(
         "\
@@ -75,20 +113,13 @@ triggers:
     # More runs than these are held back, so that nothing runs away. Every attempt counts.
     budget: {{ runs: 4, per: 24h }}
     run:
-      service: {name}
-      pipeline: {pipeline}
-      # Parameters of the pipeline, by name. A computed one keeps its type:
-      # parameters:
-      #   data: ${{ batch.manifest }}     # the URI of a list of the new objects, one JSON object per line
-      #   files: ${{ batch.count }}
-      #   learning_rate: 0.1
-    # How long a run may take, and what is done when it fails.
+{run}    # How long a run may take, and what is done when it fails.
     timeout: 8h
     retry: {{ attempts: 2, backoff: 5m }}
 ",
         service = service(&answers.pipelines),
         bucket = scalar(bucket),
-        pipeline = scalar(pipeline),
+        run = run(&answers.pipelines),
     )
 }
 
@@ -111,6 +142,10 @@ fn service(pipelines: &Pipelines) -> String {
         Pipelines::Local { .. } => {
             "  local:\n    local: {}   # `refit dev`, on this machine\n".to_owned()
         }
+        Pipelines::Shown(shown) => {
+            let lines = between(shown.example(), "services:\n", "\ntriggers:");
+            format!("  # Of an example: change what is acme's.\n{lines}")
+        }
         Pipelines::Kubeflow { endpoint, .. } => {
             let auth = match needs_auth(endpoint) {
                 true => {
@@ -121,6 +156,35 @@ fn service(pipelines: &Pipelines) -> String {
             format!("  kubeflow:\n    kubeflow:\n      endpoint: {}{auth}\n", scalar(endpoint))
         }
     }
+}
+
+/// The run: the service, and what it is to run.
+fn run(pipelines: &Pipelines) -> String {
+    let (name, pipeline) = match pipelines {
+        Pipelines::Kubeflow { pipeline, .. } => ("kubeflow", pipeline),
+        Pipelines::Local { pipeline } => ("local", pipeline),
+        Pipelines::Shown(shown) => {
+            return between(shown.example(), "    run:\n", "    timeout:").to_owned();
+        }
+    };
+    format!(
+        "\
+      service: {name}
+      pipeline: {}
+      # Parameters of the pipeline, by name. A computed one keeps its type:
+      # parameters:
+      #   data: ${{ batch.manifest }}     # the URI of a list of the new objects, one JSON object per line
+      #   files: ${{ batch.count }}
+      #   learning_rate: 0.1
+",
+        scalar(pipeline)
+    )
+}
+
+/// What stands between two texts; nothing where they do not stand there.
+fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let rest = text.split_once(from).map_or("", |(_, rest)| rest);
+    rest.split_once(to).map_or("", |(found, _)| found)
 }
 
 /// Whether the endpoint is one that is asked with no credential of its own accord.

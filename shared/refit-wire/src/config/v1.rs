@@ -295,7 +295,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("BatchSettings", &["min_rows", "max_bytes", "max_rows"]),
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
-    ("ServiceConfig", &["vertex"]),
+    ("ServiceConfig", &["airflow", "argo", "databricks", "sagemaker"]),
     ("File", &["notify", "notifiers", "registries"]),
     (VARIABLE, &["model"]),
 ];

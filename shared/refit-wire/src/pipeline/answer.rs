@@ -3,7 +3,7 @@
 use std::fmt;
 
 use refit_core::plan::Outcome;
-use refit_core::run::ExternalRun;
+use refit_core::run::{ExternalRun, Phase};
 use refit_core::time::Span;
 use serde_json::Value;
 
@@ -47,6 +47,57 @@ pub(super) fn read(reply: Reply, words: Words) -> Result<Value, Fault> {
     }
 }
 
+/// Reads the answer to a question for a file: its text, or why there is none.
+pub(super) fn read_text(reply: Reply, words: Words) -> Result<String, Fault> {
+    match reply {
+        Ok(response) if response.is_success() => String::from_utf8(response.body.into())
+            .map_err(|_| Fault::Unavailable("the answer is no text".to_owned())),
+        Ok(response) => Err(fault(&response, words)),
+        Err(failure) => Err(Fault::Unavailable(failure.to_string())),
+    }
+}
+
+/// What an answer to a look-up says of a run: [`Outcome::Vanished`] where the service says there is none, and nothing
+/// where it could not say.
+pub(super) fn status(
+    reply: Reply,
+    words: Words,
+    standing: impl FnOnce(&Value) -> Option<(Phase, Option<String>)>,
+) -> Option<Outcome> {
+    match read(reply, words) {
+        Ok(run) => standing(&run).map(|(phase, message)| Outcome::Status { phase, message }),
+        Err(Fault::Missing) => Some(Outcome::Vanished),
+        Err(_) => None,
+    }
+}
+
+/// What an answer to a request to end a run says. A run that is gone, or is said to have ended, needs no more.
+pub(super) fn cancelled(reply: Reply, words: Words, ended: u16) -> Result<(), String> {
+    match read_any(reply, words) {
+        Ok(()) | Err(Fault::Missing) => Ok(()),
+        Err(Fault::Refused { status, .. }) if status == ended => Ok(()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Reads an answer that need not hold anything.
+fn read_any(reply: Reply, words: Words) -> Result<(), Fault> {
+    match reply {
+        Ok(response) if response.is_success() && response.body.is_empty() => Ok(()),
+        reply => read(reply, words).map(|_| ()),
+    }
+}
+
+/// A state that is in no table: the run goes on, and a person is told.
+pub(super) fn unknown_state(state: &str) -> (Phase, Option<String>) {
+    (Phase::Running, Some(format!("unknown state: state=`{}`", clip(state))))
+}
+
+/// A text that is there and not empty.
+pub(super) fn text_at<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
+    body.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
+}
+
 fn fault(response: &Response, words: Words) -> Fault {
     let message = describe(response, words);
     let own = is_own(response, words);
@@ -83,8 +134,10 @@ pub(super) fn started(
 fn not_started(response: &Response, words: Words) -> Outcome {
     let message = describe(response, words);
     match response.status {
+        // Limits of a rate come as 403 as well, with a time to wait.
         301 | 302 | 307 | 308 | 401 | 403 => {
-            Outcome::NotStarted { after: Some(UNAUTHORIZED_WAIT), message }
+            let after = retry_after(response).unwrap_or(UNAUTHORIZED_WAIT);
+            Outcome::NotStarted { after: Some(after), message }
         }
         408 => Outcome::Unclear(message),
         429 => Outcome::NotStarted { after: retry_after(response), message },

@@ -29,7 +29,7 @@ use super::answer::{self, Fault, clip};
 use super::auth::Auth;
 use super::endpoint::Endpoint;
 use super::reference::Reference;
-use super::{Launch, PipelineService, Settings};
+use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
 use crate::http::{self, Request, Response};
 
@@ -106,6 +106,16 @@ struct Pinned {
 
 impl Settings for Config {
     type Target = Target;
+
+    const ABOUT: About = About {
+        class: "B; `api: v1beta1`: C",
+        start: "`CreateRun` with the run key as `run_id`, after a look-up; `v1beta1`: with the run key in its name",
+        find: "`GetRun` by id, then `ListRuns` by name; `v1beta1`: by name",
+        status: "`GetRun`",
+        cancel: "`TerminateRun`",
+        push: "none",
+        spec: Some("kfp-v2beta1.swagger.json"),
+    };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
         let auth = Auth::resolve(self.auth.as_ref(), &self.endpoint)?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Fault, clip};
 use super::endpoint::Endpoint;
-use super::{Launch, PipelineService, Settings};
+use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
 use crate::http::{Auth, Request};
 
@@ -67,6 +67,16 @@ struct Declared {
 
 impl Settings for Config {
     type Target = Target;
+
+    const ABOUT: About = About {
+        class: "A",
+        start: "`POST /apis/local/v1/runs` under the run key",
+        find: "by the run key",
+        status: "`GET …/runs/KEY`",
+        cancel: "`POST …/runs/KEY:cancel`",
+        push: "none",
+        spec: None,
+    };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
         if !self.endpoint.is_loopback() {

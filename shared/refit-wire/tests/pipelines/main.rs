@@ -7,6 +7,7 @@
 
 mod contract;
 mod exchange;
+mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,17 +48,28 @@ fn play(service: &str) -> Vec<Played> {
 /// What holds for every service.
 fn check_all(played: &[Played]) {
     for case in played {
-        let posts = case.said.iter().filter(|(request, _)| request.method == Method::POST).count();
-        if case.verb == "start" {
-            assert!(posts <= 1, "{}: a start posts once", case.title);
+        let writes: Vec<usize> = (0..case.said.len())
+            .filter(|at| ![Method::GET, Method::HEAD].contains(&case.said[*at].0.method))
+            .collect();
+        match case.verb.as_str() {
+            "start" => check_start(case, &writes),
+            "find" | "status" => {
+                assert!(writes.is_empty(), "{}: looking changes nothing", case.title);
+            }
+            _ => {}
         }
-        if case.verb == "start" && posts == 1 {
-            let last = &case.said.last().unwrap().0;
-            assert_eq!(last.method, Method::POST, "{}: the start comes last", case.title);
-        }
-        if matches!(case.verb.as_str(), "find" | "status") {
-            assert_eq!(posts, 0, "{}: looking changes nothing", case.title);
-        }
+    }
+}
+
+/// A start is sent once. Another follows only one that was refused, and reads only one that was taken already.
+fn check_start(case: &Played, writes: &[usize]) {
+    let status = |at: usize| case.said[at].1.as_ref().map_or(0, |response| response.status);
+    let refused = |at: &usize| (400..500).contains(&status(*at));
+    let earlier = writes.len().saturating_sub(1);
+    assert!(writes.iter().take(earlier).all(refused), "{}: a start is sent once", case.title);
+    if let Some(last) = writes.last() {
+        let comes_last = last + 1 == case.said.len() || status(*last) == 409;
+        assert!(comes_last, "{}: the start comes last", case.title);
     }
 }
 
@@ -66,6 +78,46 @@ fn kubeflow_is_asked_and_understood_as_recorded() {
     let played = play("kubeflow");
     check_all(&played);
     contract::check("kubeflow_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
+fn vertex_is_asked_and_understood_as_recorded() {
+    let played = play("vertex");
+    check_all(&played);
+    contract::check("vertex_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
+fn cloud_build_is_asked_and_understood_as_recorded() {
+    let played = play("cloud_build");
+    check_all(&played);
+    contract::check("cloud_build_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
+fn cloud_run_is_asked_and_understood_as_recorded() {
+    let played = play("cloud_run");
+    check_all(&played);
+    contract::check("cloud_run_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
+fn github_actions_is_asked_and_understood_as_recorded() {
+    let played = play("github_actions");
+    check_all(&played);
+    contract::check("github_actions_is_asked_and_understood_as_recorded", &played);
+}
+
+/// There is no published description of it.
+#[test]
+fn mage_is_asked_and_understood_as_recorded() {
+    check_all(&play("mage"));
+}
+
+/// What it is asked and answers is said by the rule file.
+#[test]
+fn a_described_service_is_asked_and_understood_as_recorded() {
+    check_all(&play("http"));
 }
 
 #[test]
@@ -79,14 +131,43 @@ fn config(value: Value) -> ServiceConfig {
 
 #[test]
 fn a_kind_is_named_as_it_is_written() {
-    for written in
-        [json!({"kubeflow": {"endpoint": "http://localhost:8888"}}), json!({"local": {}})]
-    {
+    let all = [
+        json!({"kubeflow": {"endpoint": "http://localhost:8888"}}),
+        vertex(json!({})),
+        json!({"cloud_build": {"project": "acme"}}),
+        json!({"cloud_run": {"project": "acme", "location": "europe-west4"}}),
+        github("acme/training"),
+        json!({"mage": {"endpoint": "http://localhost:6789"}}),
+        described(json!({})),
+        json!({"local": {}}),
+    ];
+    assert_eq!(all.len(), ServiceConfig::about().len(), "every kind is here");
+    for written in all {
         let config = config(written.clone());
         assert_eq!(written.as_object().unwrap().keys().collect::<Vec<_>>(), [config.kind()]);
         assert!(!recordings(config.kind()).is_empty());
         assert!(config.open().is_ok(), "{written}");
     }
+}
+
+fn vertex(settings: Value) -> Value {
+    let mut config = json!({"project": "acme", "location": "europe-west4"});
+    config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    json!({ "vertex": config })
+}
+
+fn github(repository: &str) -> Value {
+    json!({"github_actions": {"repository": repository, "auth": {"bearer": {"env": "T"}}}})
+}
+
+fn described(settings: Value) -> Value {
+    let mut config = json!({
+        "endpoint": "http://localhost:8080",
+        "start": {"path": "/runs/{key}/{pipeline}", "run": "/id"},
+        "status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": ["b"]}},
+    });
+    config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    json!({ "http": config })
 }
 
 #[test]
@@ -105,6 +186,49 @@ fn settings_that_cannot_be_are_refused() {
             "`namespace` is empty",
         ),
         (json!({"local": {"endpoint": "http://10.0.0.1"}}), "on this machine"),
+        (json!({"vertex": {"project": "acme"}}), "missing field `location`"),
+        (json!({"vertex": {"project": "acme", "location": "x/../y"}}), "no `location` of Google"),
+        (vertex(json!({"labels": {"refit-key": "x"}})), "cannot be a label"),
+        (vertex(json!({"endpoint": "https://evil.example"})), "no host of Google"),
+        (vertex(json!({"caching": false})), "unknown field `caching`"),
+        (json!({"cloud_build": {"project": "acme", "location": ""}}), "no `location` of Google"),
+        (json!({"cloud_run": {"project": "A B", "location": "x"}}), "no `project` of Google"),
+        (github("acme"), "OWNER/NAME"),
+        (github("acme/a/b"), "OWNER/NAME"),
+        (github("../x"), "OWNER/NAME"),
+        (json!({"github_actions": {"repository": "a/b"}}), "missing field `auth`"),
+        (json!({"mage": {"endpoint": "https://mage.acme.example"}}), "say with `auth`"),
+        (
+            json!({"mage": {"endpoint": "http://localhost", "check_status": false, "error_on_failure": false}}),
+            "has no effect",
+        ),
+        (described(json!({"start": {"path": "/runs", "run": "/id"}})), "does not send `{key}`"),
+        (
+            described(json!({"start": {"path": "/runs/{key}/{run}", "run": "/id"}})),
+            "not known before",
+        ),
+        (
+            described(json!({"start": {"path": "//evil.example/{key}", "run": "/id"}})),
+            "stays below",
+        ),
+        (described(json!({"start": {"path": "/{key}", "run": "id"}})), "begins with `/`"),
+        (
+            described(json!({"start": {"path": "/{key}", "run": "/id", "body": "{KEY}"}})),
+            "in braces",
+        ),
+        (described(json!({"cancel": {"path": "/runs/{key}"}})), "by `{run}` alone"),
+        (
+            described(
+                json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": []}}}),
+            ),
+            "how badly",
+        ),
+        (
+            described(
+                json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": ["a"]}}}),
+            ),
+            "two states",
+        ),
         (json!({"mlflow": {}}), "unknown variant `mlflow`"),
     ];
     for (written, fault) in cases {
@@ -122,6 +246,10 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
     let v2 = json!({"kubeflow": {"endpoint": "http://localhost:8888"}});
     let v1 = json!({"kubeflow": {"endpoint": "http://localhost:8888", "api": "v1beta1"}});
     let root = json!({"pipeline": "churn", "pipeline_root": "gs://b/r"});
+    let (vx, gh, hs) = (vertex(json!({})), github("a/b"), described(json!({})));
+    let cb = json!({"cloud_build": {"project": "acme"}});
+    let cr = json!({"cloud_run": {"project": "acme", "location": "europe-west4"}});
+    let mg = json!({"mage": {"endpoint": "http://localhost:6789"}});
     let cases = [
         (&v2, json!({"pipeline": "churn"}), ""),
         (&v2, json!({"pipeline": {"id": "7"}, "version": "3", "experiment": "e"}), ""),
@@ -134,6 +262,32 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
         (&json!({"local": {}}), json!({"pipeline": "churn"}), ""),
         (&v2, json!({"pipeline": "churn", "experiment": ""}), "`experiment` is empty"),
         (&json!({"local": {}}), json!({"pipeline": ""}), "`pipeline` is empty"),
+        (&vx, json!({"template": "gs://b/n.yaml"}), ""),
+        (&vx, json!({"template": "gs://b"}), "a template is"),
+        (&vx, json!({"template": "https://evil.example/p/r/n/t"}), "a template is"),
+        (&vx, json!({"template": "https://eu-kfp.pkg.dev/p/r/n"}), "a template is"),
+        (&vx, json!({"template": "https://evil.example#-kfp.pkg.dev/p/r/n/t"}), "a template is"),
+        (&vx, json!({"template": "gs://b/n", "pipeline_root": "s3://x"}), "begins with gs://"),
+        (&vx, json!({"template": "gs://b/n", "labels": {"A": "x"}}), "cannot be a label"),
+        (&cb, json!({"trigger": "t", "branch": "main"}), ""),
+        (
+            &cb,
+            json!({"trigger": "t", "branch": "main", "tag": "v1"}),
+            "only one of `branch` and `tag`",
+        ),
+        (&cb, json!({"trigger": ""}), "`trigger` is empty"),
+        (&cr, json!({"job": "train", "args": []}), ""),
+        (&cr, json!({"job": "train", "container": ""}), "`container` is empty"),
+        (&gh, json!({"workflow": "w.yml", "ref": "main"}), ""),
+        (&gh, json!({"workflow": "w.yml", "event_type": "retrain"}), ""),
+        (&gh, json!({"workflow": "w.yml"}), "say with `ref`"),
+        (&gh, json!({"workflow": "w.yml", "ref": "main", "event_type": "x"}), "only one of"),
+        (&gh, json!({"workflow": "w.yml", "event_type": "x".repeat(101)}), "100 characters"),
+        (&mg, json!({"schedule": 7, "token": {"env": "T"}}), ""),
+        (&mg, json!({"schedule": 7, "token": "hush"}), "at=`token`"),
+        (&hs, json!({"with": {"pipeline": "churn"}}), ""),
+        (&hs, json!({}), "say `with: { pipeline: … }`"),
+        (&hs, json!({"with": {"pipeline": "churn", "model": "x"}}), "no use for `with.model`"),
     ];
     for (service, target, fault) in cases {
         let checked = config(service.clone()).check_target(&target);
@@ -150,7 +304,8 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
 fn schemas_name_every_setting_and_describe_it() {
     let mut generator = SchemaGenerator::default();
     let targets = ServiceConfig::target_schemas(&mut generator);
-    assert_eq!(targets.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), ["kubeflow", "local"]);
+    let kinds: Vec<_> = ServiceConfig::about().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(targets.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), kinds);
     let schema = generator.into_root_schema_for::<ServiceConfig>().to_value();
     let definitions = schema["$defs"].as_object().unwrap();
     let mut settings = 0;
@@ -163,7 +318,7 @@ fn schemas_name_every_setting_and_describe_it() {
             && definition["additionalProperties"] != json!(false);
         assert!(!is_open, "{name} takes anything");
     }
-    assert!(settings >= 11, "{settings} settings");
+    assert!(settings >= 55, "{settings} settings");
     assert_eq!(definitions["KubeflowRun"]["required"], json!(["pipeline"]));
 }
 

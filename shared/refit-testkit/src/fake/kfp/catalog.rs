@@ -83,9 +83,8 @@ impl Catalog {
 impl Pipeline {
     /// Its definition as the newer SDK compiles it.
     pub(super) fn compiled(&self) -> Value {
-        let declared = |(name, kind): &(String, String)| {
-            (name.clone(), json!({ "parameterType": kind }))
-        };
+        let declared =
+            |(name, kind): &(String, String)| (name.clone(), json!({ "parameterType": kind }));
         let parameters: Map<String, Value> = self.parameters.iter().map(declared).collect();
         json!({
             "pipelineInfo": { "name": self.name },

@@ -45,9 +45,8 @@ pub(super) fn answer(state: &mut State, request: &Request, path: &[&str]) -> Res
         ("GET", ["runs"]) => {
             let filter = Filter::read(request, "op")?;
             let of = request.query("resource_reference_key.id").unwrap_or_default();
-            let wanted = |it: &Run| {
-                filter.wants("name", &it.name) && (of.is_empty() || it.experiment == of)
-            };
+            let wanted =
+                |it: &Run| filter.wants("name", &it.name) && (of.is_empty() || it.experiment == of);
             Ok(page("runs", runs.list(wanted).into_iter().map(run).collect()))
         }
         ("GET", ["runs", id]) => runs.look(id).map(detail),
@@ -108,7 +107,7 @@ fn parameters(list: &Value) -> Result<Map<String, Value>, Wrong> {
 fn page(name: &str, items: Vec<Value>) -> Value {
     match items.len() {
         0 => json!({}),
-        size => json!({ name: items, "total_size": size }),
+        size => json!({ name: Value::Array(items), "total_size": size }),
     }
 }
 

@@ -113,7 +113,7 @@ fn definition(catalog: &Catalog, body: &Value) -> Result<Value, Wrong> {
 fn page(name: &str, items: Vec<Value>) -> Value {
     match items.len() {
         0 => json!({}),
-        size => json!({ name: items, "total_size": size }),
+        size => json!({ name: Value::Array(items), "total_size": size }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use refit_core::rules::{BatchRule, RunRule};
 use refit_core::template::Template;
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::document::{Document, Kind, NodeId};
 use super::super::likely::did_you_mean;
@@ -36,9 +36,14 @@ pub(super) fn rule<'s>(
         return (None, None);
     };
     let service = service(notes, services, &value.service, run.at);
+    let target = target(notes, service, run.at);
+    if let (Some(service), Some((Value::Object(fields), at))) = (service, given(&value.parameters))
+    {
+        check_names(notes, (service, &target), fields, at);
+    }
     let rule = RunRule {
         service: given(&value.service).map(|(name, _)| name.clone()).unwrap_or_default(),
-        target: target(notes, service, run.at),
+        target,
         parameters: parameters(notes, &value.parameters, batch),
         cache: given(&value.cache).is_some_and(|(cache, _)| *cache == v1::Switch::On),
     };
@@ -118,6 +123,30 @@ fn parameters(
         }
     }
     parameters
+}
+
+/// Checks the names of parameters as the service takes them: each by itself, so that the wrong one is pointed at,
+/// and then all together.
+fn check_names(
+    notes: &mut Notes<'_>,
+    (service, target): (&Service, &Value),
+    fields: &Map<String, Value>,
+    parameters: NodeId,
+) {
+    let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    let wrong: Vec<(&str, String)> = names
+        .iter()
+        .filter_map(|name| Some((*name, service.config.check_parameters(target, &[name]).err()?)))
+        .collect();
+    for (name, message) in &wrong {
+        let entry = notes.document.entry(parameters, name);
+        notes.refuse(entry.map_or(parameters, |entry| entry.name), message);
+    }
+    if let (true, Err(message)) =
+        (wrong.is_empty(), service.config.check_parameters(target, &names))
+    {
+        notes.refuse(parameters, message);
+    }
 }
 
 fn check_uris(

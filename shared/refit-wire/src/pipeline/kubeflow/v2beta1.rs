@@ -1,17 +1,15 @@
 //! The API of servers from 2.0 on.
 
-use std::collections::BTreeMap;
-
-use refit_core::plan::{Parameter, ParameterKind};
 use refit_core::rules::Idempotency;
 use refit_core::run::{ExternalRun, Phase};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Declared, Dialect, Draft, Fault, Site, answer, ask, ask_first, clip, equals, required, words,
 };
 use crate::call::{Call, Step};
 use crate::http::Request;
+use crate::pipeline::compiled;
 
 const ROOT: [&str; 2] = ["apis", "v2beta1"];
 
@@ -81,23 +79,15 @@ impl Dialect for V2beta1 {
         if definition.get("apiVersion").is_some() {
             return Err("the pipeline is an Argo workflow: set `api: v1beta1`".to_owned());
         }
-        let Some(root) = compiled(definition).get("root") else {
-            return Err("the pipeline's definition cannot be read".to_owned());
-        };
-        let Some(parameters) = root.pointer("/inputDefinitions/parameters") else {
-            return Ok(Some(BTreeMap::new()));
-        };
-        let declared = parameters.as_object().into_iter().flatten();
-        Ok(Some(declared.map(|(name, spec)| (name.clone(), parameter(spec))).collect()))
+        let unread = || "the pipeline's definition cannot be read".to_owned();
+        compiled::declared(without_platform(definition)).map(Some).ok_or_else(unread)
     }
 
     fn uncached(mut definition: Value) -> Value {
-        let compiled = match definition.get("pipeline_spec") {
+        compiled::uncache(match definition.get("pipeline_spec") {
             Some(_) => &mut definition["pipeline_spec"],
             None => &mut definition,
-        };
-        fields(compiled.get_mut("components")).for_each(uncache);
-        compiled.get_mut("root").into_iter().for_each(uncache);
+        });
         definition
     }
 
@@ -183,34 +173,8 @@ fn path<'a>(rest: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The compiled pipeline in a definition, which may hold a part for the platform beside it.
-fn compiled(definition: &Value) -> &Value {
+fn without_platform(definition: &Value) -> &Value {
     definition.get("pipeline_spec").unwrap_or(definition)
-}
-
-/// Turns caching off in every task of a component.
-fn uncache(component: &mut Value) {
-    for task in fields(component.pointer_mut("/dag/tasks")).filter_map(Value::as_object_mut) {
-        task.insert("cachingOptions".to_owned(), json!({ "enableCache": false }));
-    }
-}
-
-fn fields(object: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
-    object.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
-}
-
-fn parameter(spec: &Value) -> Parameter {
-    let text = |field: &str| spec.get(field).and_then(Value::as_str);
-    let kind = match text("parameterType").or_else(|| text("type")).unwrap_or_default() {
-        "NUMBER_INTEGER" | "INT" => ParameterKind::Integer,
-        "NUMBER_DOUBLE" | "DOUBLE" => ParameterKind::Double,
-        "STRING" => ParameterKind::String,
-        "BOOLEAN" => ParameterKind::Boolean,
-        "LIST" => ParameterKind::List,
-        "STRUCT" => ParameterKind::Struct,
-        _ => ParameterKind::Any,
-    };
-    let optional = spec.get("isOptional").and_then(Value::as_bool).unwrap_or_default();
-    Parameter { kind, optional: optional || spec.get("defaultValue").is_some() }
 }
 
 fn history(run: &Value) -> impl DoubleEndedIterator<Item = &Value> {

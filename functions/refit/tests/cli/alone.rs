@@ -1,0 +1,201 @@
+//! Commands that need no reconciler, and what every command does where there is no ledger.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{command, ended, refit};
+
+/// A rule file with a mistake in line 3, and one that is probably not meant.
+const WRONG: &str = "services: { local: { local: {} } }\ntriggers:\n  a: { on: { objects: { bukket: b } }, run: { service: local, pipeline: p } }\n";
+const DOUBTFUL: &str = "services: { local: { local: {} }, spare: { local: {} } }\ntriggers:\n  a: { on: { objects: { bucket: b } }, run: { service: local, pipeline: p } }\n";
+
+fn write(folder: &Path, text: &str) {
+    std::fs::write(folder.join("refit.yaml"), text).unwrap();
+}
+
+#[test]
+fn the_first_rule_file_is_right() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    refit(folder, "init").ends(2).complains("--bucket is missing");
+    refit(folder, "init --bucket b").ends(2).complains("--service");
+    refit(folder, "init --bucket NO! --yes").ends(3).complains("nothing was written");
+    assert!(!folder.join("refit.yaml").exists());
+    let line = "init --bucket gs://acme-data/churn/ --service local --pipeline churn";
+    let written = refit(folder, line).ends(0);
+    assert_eq!(written.stdout, "refit.yaml\n");
+    assert!(written.stderr.contains("refit check"));
+    refit(folder, line).ends(4).complains("--force");
+    let line = "init --bucket acme --yes --force --quiet --json";
+    let again = refit(folder, line).ends(0);
+    assert_eq!((again.json()["file"].as_str(), again.stderr.as_str()), (Some("refit.yaml"), ""));
+    let checked = refit(folder, "check --strict --json").ends(0).json();
+    assert_eq!((&checked["errors"], &checked["warnings"]), (&0.into(), &0.into()));
+    refit(folder, "check").ends(0).says("1 trigger");
+    let line =
+        "init --force --bucket acme --service kubeflow --pipeline p --endpoint http://kfp:8888";
+    refit(folder, line).ends(0);
+    refit(folder, "check --strict").ends(0).says("on `kubeflow`");
+}
+
+#[test]
+fn a_mistake_is_shown_where_it_is_with_its_cure() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    refit(folder, "check").ends(6).complains("`refit init` writes a first one");
+    write(folder, WRONG);
+    for line in ["check", "apply", "apply --yes --dry-run"] {
+        let wrong =
+            refit(folder, line).ends(3).says("--> refit.yaml:3:25").says("bukket").says("help:");
+        assert!(wrong.stdout.contains("`bucket`"), "{wrong:#?}");
+        assert!(!wrong.stdout.contains('\u{1b}'), "no terminal, no colours");
+        let json = refit(folder, &format!("{line} --json")).ends(3).json();
+        assert_eq!(
+            (&json["errors"], &json["diagnostics"][0]["place"]["line"]),
+            (&1.into(), &3.into())
+        );
+    }
+    refit(folder, "services").ends(3);
+    write(folder, DOUBTFUL);
+    refit(folder, "check").ends(0).says("1 warning");
+    assert_eq!(refit(folder, "check --strict --json").ends(7).json()["warnings"], 1);
+}
+
+#[test]
+fn a_rule_file_that_is_wrong_still_says_where_the_ledger_lies() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), &format!("ledger: elsewhere\n{WRONG}"));
+    refit(folder.path(), "status").ends(6).complains("location=`elsewhere`");
+    write(folder.path(), "a: [");
+    refit(folder.path(), "status").ends(3).complains("say --ledger");
+    refit(folder.path(), "status --ledger here").ends(6).complains("location=`here`");
+    let mut told = command(folder.path(), &["status"]);
+    told.env("REFIT_LEDGER", "there");
+    ended(told).ends(6).complains("location=`there`");
+}
+
+#[test]
+fn where_there_is_no_ledger_every_command_says_so_and_makes_none() {
+    let folder = TempDir::new().unwrap();
+    for line in [
+        "status",
+        "runs",
+        "runs --all",
+        "why b1",
+        "why gs://b/x",
+        "pause a",
+        "resume a",
+        "cancel b1",
+        "settle b1 --not-started",
+        "manifest cat b1",
+        "manifest cat manifests/x",
+        "audit",
+        "fsck",
+        "services",
+    ] {
+        refit(folder.path(), line).ends(6).complains("there is no ledger here");
+        let failed = refit(folder.path(), &format!("--json {line}")).ends(6);
+        assert_eq!(failed.json()["error"]["kind"], "not_found", "{line}");
+        assert_eq!(failed.stderr, "", "{line}");
+    }
+    write(folder.path(), DOUBTFUL);
+    refit(folder.path(), "apply --dry-run").ends(0).says("+ triggers.a");
+    assert!(!folder.path().join(".refit").exists());
+    refit(folder.path(), "status --ledger http://x").ends(3);
+}
+
+#[test]
+fn a_command_line_that_says_nothing_we_know_is_answered_in_kind() {
+    let folder = TempDir::new().unwrap();
+    for line in [
+        "",
+        "bogus",
+        "check --bogus",
+        "settle b1",
+        "resume a --coalesce --discard",
+        "pause a --wait soon",
+        "manifest",
+    ] {
+        let wrong = refit(folder.path(), line).ends(2);
+        assert!(
+            wrong.stdout.is_empty() && wrong.stderr.contains("Usage:")
+                || wrong.stderr.contains("--help")
+        );
+        let wrong = refit(folder.path(), &format!("{line} --json")).ends(2);
+        assert_eq!(wrong.json()["error"]["kind"], "usage", "{line}");
+        assert_eq!(wrong.stderr, "", "{line}");
+    }
+}
+
+#[test]
+fn help_names_every_exit_code_and_every_command_has_its_own() {
+    let folder = TempDir::new().unwrap();
+    let help = refit(folder.path(), "--help").ends(0).stdout;
+    let (_, codes) = help.split_once("Exit codes:\n").unwrap();
+    let codes: Vec<&str> =
+        codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6", "7", "130"]);
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let names =
+        commands.lines().filter(is_name).map(|line| line.split_whitespace().next().unwrap());
+    let names: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(names.len() >= 20, "{names:?}");
+    for name in names {
+        let help = refit(folder.path(), &format!("{name} --help")).ends(0).stdout;
+        assert!(help.contains("Usage: refit") && !help.contains('\u{1b}'), "{help}");
+        let longest = help.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+        assert!(longest <= 100, "{name}: {longest}");
+    }
+}
+
+#[test]
+fn what_is_for_machines_is_one_json_value() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let schema = refit(folder, "schema").ends(0).json();
+    assert!(schema["$defs"]["Trigger"].is_object());
+    assert_eq!(refit(folder, "schema --json").ends(0).json(), schema);
+    let script = refit(folder, "completions bash --json").ends(0).json();
+    assert!(script["script"].as_str().unwrap().contains("_refit"));
+    refit(folder, "completions zsh").ends(0).says("#compdef refit");
+    let mut set = command(folder, &["env", "--json"]);
+    set.env("PORT", "4711");
+    let variables = ended(set).ends(0);
+    assert!(!variables.stdout.contains("4711"), "values are not shown");
+    let is_set = |name: &str| {
+        let variables = variables.json()["variables"].clone();
+        let known =
+            variables.as_array().unwrap().iter().find(|known| known["name"] == name).cloned();
+        known.unwrap()["is_set"].clone()
+    };
+    assert_eq!((is_set("PORT"), is_set("REFIT_LEDGER")), (Value::Bool(true), Value::Bool(false)));
+    refit(folder, "env").ends(0).says("REFIT_LEDGER");
+    write(folder, DOUBTFUL);
+    assert_eq!(refit(folder, "services --json").ends(0).json()["services"][0]["name"], "local");
+}
+
+#[test]
+fn a_delivery_is_inspected_as_what_it_means() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/gcs");
+    let inspect = |name: &str| refit(folder, &format!("inspect {}", events.join(name).display()));
+    assert_eq!(inspect("eventarc-finalized.http").ends(0).json()["outcome"], "record");
+    assert_eq!(inspect("pubsub-initialized.http").ends(0).json()["outcome"], "ignore");
+    assert_eq!(inspect("eventarc-other-bucket.http").ends(3).json()["outcome"], "reject");
+    inspect("none.http").ends(6).complains("none.http");
+    std::fs::write(folder.join("body"), "{}").unwrap();
+    std::fs::write(
+        folder.join("headers"),
+        r#"{"ce-id": "1", "ce-type": "t", "ce-source": "/s", "ce-specversion": "1.0"}"#,
+    )
+    .unwrap();
+    let message = refit(folder, "inspect --headers headers body").ends(0).json();
+    assert_eq!(message["events"][0]["type"], "t");
+    refit(folder, "inspect --headers body headers").ends(3);
+    refit(folder, "inspect --headers nothing body").ends(6);
+}

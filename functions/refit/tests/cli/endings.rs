@@ -1,0 +1,105 @@
+//! How commands end that are not let go on, and `refit serve`.
+
+use std::io::BufRead as _;
+use std::process::Stdio;
+
+use refit_testkit::fake::client::{call, exchange};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Running, command, ended, refit};
+use crate::world::found;
+
+fn founded() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(found(folder.path()));
+    folder
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let folder = TempDir::new().unwrap();
+    for line in ["schema", "schema --json", "--help", "completions bash", "env --bogus --json"] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(folder.path(), &args);
+        command.stdout(writer);
+        let ended = ended(command);
+        assert_eq!(ended.code, Some(if line.contains("bogus") { 2 } else { 0 }), "{line}");
+        assert_eq!(ended.stderr, "", "{line}");
+    }
+}
+
+#[test]
+fn a_reader_may_stop_in_the_middle() {
+    let folder = TempDir::new().unwrap();
+    let mut child = command(folder.path(), &["schema"]).spawn().unwrap();
+    let mut reader = std::io::BufReader::with_capacity(1, child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    drop(reader);
+    assert_eq!(line, "{\n");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
+fn where_no_reconciler_answers_a_command_is_recorded_all_the_same() {
+    let folder = founded();
+    refit(folder.path(), "pause churn --wait 50ms --ledger ledger")
+        .ends(5)
+        .complains("no reconciler answered in time");
+    let unanswered = refit(folder.path(), "pause churn --wait 50ms --ledger ledger --json").ends(5);
+    assert_eq!(unanswered.json()["error"]["kind"], "unavailable");
+    let recorded = refit(folder.path(), "pause churn --no-wait --ledger ledger --json").ends(0);
+    assert_eq!(recorded.json()["answer"], Value::Null);
+    assert_eq!(recorded.stderr, "");
+    let status = refit(folder.path(), "status --ledger ledger --json").ends(0).json();
+    assert_eq!(status["pending"], 3);
+    refit(folder.path(), "status --ledger ledger").ends(0).says("the founding of the ledger");
+}
+
+#[test]
+fn ctrl_c_ends_a_command_that_waits() {
+    let folder = founded();
+    let mut waiting =
+        Running::start(command(folder.path(), &["pause", "churn", "--ledger", "ledger", "--json"]));
+    waiting.line(|line| line.contains("waiting for the reconciler"));
+    waiting.signal(Signal::INT);
+    let interrupted = waiting.ended().ends(130);
+    assert_eq!(interrupted.json()["error"]["kind"], "interrupted");
+}
+
+#[test]
+fn serve_answers_until_it_is_told_to_end() {
+    let folder = TempDir::new().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--port", "0", "--json"]);
+    serve.stdout(Stdio::piped());
+    let mut serve = Running::start(serve);
+    let listening: Value =
+        serde_json::from_str(&serve.line(|line| line.contains("\"listening\""))).unwrap();
+    let place = listening["address"].as_str().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let status = |line| runtime.block_on(call(place, line, "", b"")).unwrap().status;
+    for (line, expected) in [
+        ("GET /healthz", 200),
+        ("GET /readyz", 200),
+        ("POST /tick", 204),
+        ("POST /", 204),
+        ("GET /object", 405),
+        ("POST /nothing", 404),
+    ] {
+        assert_eq!(status(line), expected, "{line}");
+    }
+    let rebound = "POST /tick HTTP/1.1\r\nhost: refit.example\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let turned_away = runtime.block_on(exchange(place, rebound.as_bytes())).unwrap();
+    assert!(turned_away.starts_with(b"HTTP/1.1 403 "));
+    let taken =
+        refit(folder.path(), &format!("serve --port {}", place.rsplit(':').next().unwrap()));
+    taken.ends(5);
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.ended().ends(0).json(), json!({ "ended": true }));
+    refit(folder.path(), "status").ends(0).says(".refit");
+}

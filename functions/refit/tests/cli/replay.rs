@@ -1,0 +1,87 @@
+//! Samples that are sent, once and again.
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// Every event is a run.
+const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per: 24h }";
+
+#[test]
+fn members_that_had_a_run_get_no_second_one_unless_forced() {
+    let world = World::ruled(EACH);
+    world.write_sample("a", "1", &now());
+    world.refit("replay a.http").ends(0).says("churn: accepted into batch");
+    world.until("there is a run", |state| state.runs.len() == 1);
+    for _ in 0..2 {
+        world
+            .refit("replay a.http")
+            .ends(0)
+            .says("every trigger: refused because it was recorded before");
+    }
+    assert_eq!(world.state().runs.len(), 1);
+    world.refit("replay a.http --force").ends(0).says("churn: accepted into batch");
+    world.until("there is a second run", |state| state.runs.len() == 2);
+}
+
+#[test]
+fn what_is_too_old_stays_so_unless_forced() {
+    let world = World::ruled(EACH);
+    world.write_sample("old", "1", "2020-01-01T00:00:00Z");
+    for _ in 0..2 {
+        world.refit("replay old.http").ends(0).says("it is older than the ledger remembers");
+    }
+    assert!(world.state().runs.is_empty());
+    world.refit("replay old.http --force").ends(0).says("churn: accepted into batch");
+    world.until("there is a run", |state| state.runs.len() == 1);
+}
+
+#[test]
+fn a_folder_is_sent_and_what_is_not_understood_is_told() {
+    let world = World::ruled("batch: { quiet: 1h, max_wait: 2h }");
+    let folder = world.path("samples");
+    std::fs::create_dir_all(folder.join("more")).unwrap();
+    for (name, generation, to) in [("a", "1", "a"), ("b", "2", "more/b")] {
+        world.write_sample(name, generation, "${now}");
+        std::fs::rename(world.path(&format!("{name}.http")), folder.join(format!("{to}.http")))
+            .unwrap();
+    }
+    std::fs::write(folder.join("notes.txt"), "no sample").unwrap();
+    std::fs::write(folder.join("c.http"), "POST /\ncontent-type: application/json\n\n{").unwrap();
+    let replayed = world.refit("replay samples --json").ends(3).json();
+    let files = |of: &str| -> Vec<&str> {
+        replayed[of].as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect()
+    };
+    assert_eq!(files("events"), ["samples/a.http", "samples/more/b.http"]);
+    assert_eq!(files("unrecorded"), ["samples/c.http"]);
+    assert_eq!(replayed["unrecorded"][0]["is_rejected"], true);
+    assert!(replayed["events"][0]["commit"].is_u64());
+    world.refit("replay samples").ends(3).says("samples/c.http: not understood");
+    std::fs::remove_file(folder.join("c.http")).unwrap();
+    let unread = world.refit("replay samples --no-wait --json").ends(0).json();
+    assert_eq!(unread["events"][0]["commit"], Value::Null);
+}
+
+#[test]
+fn samples_can_be_posted_to_a_door() {
+    let world = World::new();
+    world.write_sample("a", "1", "${now}");
+    let posted = world.json(&format!("replay a.http --to http://{}/object", world.place));
+    assert_eq!(posted["answers"][0]["status"], 204);
+    world
+        .refit(&format!("replay a.http --to http://{}/nowhere", world.place))
+        .ends(4)
+        .says("a.http: 404");
+    world.refit("replay a.http --to http://127.0.0.1:1/").ends(5).complains("nothing answers");
+    world.refit("replay nothing.http").ends(6).complains("file=`nothing.http`");
+    world.refit("replay ledger").ends(3).complains("no sample is there");
+    world.refit("replay refit.yaml").ends(6);
+    std::fs::write(world.path("bad.http"), "no sample").unwrap();
+    world.refit("replay bad.http").ends(3).complains("file=`bad.http`");
+    world.refit("replay a.http --to http://127.0.0.1:1/ --force").ends(2);
+}
+
+/// The time as text, the same however often the sample is read.
+fn now() -> String {
+    refit_engine::port::Clock::now(&refit_platform::clock::SystemClock).to_string()
+}

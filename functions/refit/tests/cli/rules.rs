@@ -1,0 +1,66 @@
+//! Rules: what applying them changes, and what it makes due.
+
+use crate::world::World;
+
+#[test]
+fn rules_are_shown_and_applied_once() {
+    let world = World::new();
+    world.write_rules("batch: { quiet: 1h, max_wait: 2h }");
+    let dry = world.json("apply --dry-run");
+    assert_eq!(dry["proposal"]["changes"]["added"][0], "churn");
+    assert_eq!(dry["submitted"], serde_json::Value::Null);
+    assert_eq!(world.json("status")["rules"], serde_json::Value::Null, "it was a dry run");
+    world.refit("apply").ends(2).says("+ triggers.churn");
+    let applied = world.json("apply --yes");
+    assert!(applied["submitted"]["answer"]["message"].as_str().unwrap().starts_with("applied"));
+    assert_eq!(world.json("status")["rules"], applied["proposal"]["revision"]);
+    assert_eq!(world.json("apply")["in_force"], true);
+    world.refit("apply").ends(0).says("these rules are in force");
+    world.write_rules("batch: { quiet: 30m, max_wait: 2h }");
+    world.refit("apply --yes").ends(0).says("~ triggers.churn.batch.quiet: 1h -> 30m");
+    let services = world.json("services");
+    assert_eq!(services["services"][0]["kind"], "kubeflow");
+    std::fs::remove_file(world.path("refit.yaml")).unwrap();
+    assert_eq!(world.json("services --ledger ledger"), services, "those in force are the same");
+}
+
+#[test]
+fn what_becomes_due_waits_unless_it_is_to_start() {
+    let world = World::ruled("batch: { min_count: 9, quiet: 1h, max_wait: 2h }");
+    world.write_sample("a", "1", "${now}");
+    world.refit("replay a.http").ends(0).says("churn: accepted into batch");
+    let status = world.json("status");
+    assert_eq!(status["batches"][0]["members"], 1);
+    world.write_rules("batch: { quiet: 1ms, max_wait: 2h }");
+    let due = |line| world.json(line)["proposal"]["due"][0]["then"].clone();
+    assert_eq!(due("apply --dry-run"), "waits");
+    assert_eq!(due("apply --dry-run --start"), "starts");
+    world.refit("apply --yes").ends(0).says("waits for `refit resume churn --coalesce`");
+    assert!(world.json("runs")["runs"].as_array().unwrap().is_empty(), "nothing starts by itself");
+    world.refit("status").ends(0).says("waits for a decision");
+    world.refit("resume churn --coalesce").ends(0);
+    world.until("it became a run", |state| state.runs.len() == 1);
+    std::fs::write(world.path("refit.yaml"), "ledger: ledger\n").unwrap();
+    world.refit("apply --yes").ends(0).says("- triggers.churn");
+}
+
+#[test]
+fn a_paused_trigger_starts_nothing_and_its_batch_is_dropped_when_asked() {
+    let world = World::ruled("batch: { quiet: 1ms, max_wait: 1h }");
+    world.refit("pause churn").ends(0).says("paused: trigger=`churn`");
+    world.write_sample("a", "1", "${now}");
+    world.refit("replay a.http").ends(0);
+    world.refit("status").ends(0).says("the trigger is paused");
+    world.refit("pause nobody").ends(4).complains("unknown trigger: name=`nobody`, known=`churn`");
+    let refused = world.refit("pause nobody --json").ends(4).json();
+    assert_eq!(refused["error"]["kind"], "refused");
+    world.refit("resume churn").ends(0).says("resumed: trigger=`churn`");
+    world.refit("resume churn --discard").ends(0);
+    let state = world.state();
+    assert!(state.runs.is_empty() && state.triggers["churn"].open.is_empty());
+    world.refit("why gs://acme-data/churn/a").ends(0).says("was discarded");
+    world.refit("resume churn").ends(4);
+    world.refit("pause churn --ignore").ends(0);
+    world.write_sample("b", "2", "${now}");
+    world.refit("replay b.http").ends(0).says("refused because");
+}

@@ -1,0 +1,110 @@
+//! Runs: listed, explained, cancelled, settled; and the ledger proved.
+
+use refit_core::run::Phase;
+use refit_testkit::fake::kfp::{Ask, Trouble};
+use serde_json::Value;
+
+use crate::world::World;
+
+const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per: 24h }";
+
+/// A world with one run that goes on, and the row of it.
+fn running() -> (World, Value) {
+    let world = World::ruled(EACH);
+    world.write_sample("a", "1", "${now}");
+    world.refit("replay a.http").ends(0);
+    world.until("it runs", |state| state.runs.values().any(|run| run.attempt().external.is_some()));
+    let row = world.json("runs")["runs"][0].clone();
+    (world, row)
+}
+
+fn text<'v>(row: &'v Value, field: &str) -> &'v str {
+    row[field].as_str().unwrap()
+}
+
+#[test]
+fn a_run_is_listed_explained_and_its_manifest_read() {
+    let (world, row) = running();
+    let (batch, key) = (text(&row, "run"), text(&row, "key"));
+    assert_eq!((text(&row, "trigger"), row["members"].as_u64()), ("churn", Some(1)));
+    assert_eq!(world.json("runs --all --trigger churn")["runs"].as_array().unwrap().len(), 1);
+    world.refit("runs").ends(0).says(batch);
+    world.refit("runs --trigger nobody").ends(6).complains("known=`churn`");
+    let status = world.json("status");
+    assert_eq!(status["triggers"][0]["active"], 1);
+    assert_eq!(status["runs"][0]["run"], row["run"]);
+
+    let event = world.json("why gs://acme-data/churn/a")["stories"][0]["events"][0].clone();
+    let subjects = [
+        batch,
+        key,
+        "gs://acme-data/churn/a",
+        "acme-data/churn/a#1",
+        text(&event, "event"),
+        "delivery-1",
+    ];
+    for subject in subjects {
+        let story = world.json(&format!("why {subject}"))["stories"][0].clone();
+        assert_eq!(story["batches"][0]["batch"], row["run"], "{subject}");
+        world.refit(&format!("why {subject}")).ends(0).says(&format!("is to be started as {key}"));
+    }
+    world.refit("why gs://acme-data/churn/a#2").ends(6).complains("nothing is recorded of it");
+    world.refit("why gs://acme-data/other/a").ends(6).complains(
+        "the nearest trigger in force is churn, but the name does not begin with `churn/`",
+    );
+    world.refit("why gs://acme-data/churn/a --since 1ms").ends(6);
+
+    let uri = format!("file://{}/{}", world.path("ledger").display(), text(&row, "manifest"));
+    let members = world.json(&format!("manifest cat {batch}"));
+    assert_eq!(members.as_array().unwrap().len(), 1);
+    for run in [key, &uri, text(&row, "manifest")] {
+        assert_eq!(world.json(&format!("manifest cat {run}")), members, "{run}");
+    }
+    let line = world.refit(&format!("manifest cat {batch}")).ends(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), members[0]);
+    world.refit("manifest cat b999").ends(6).complains("there is no such run");
+    world.refit("manifest cat nonsense").ends(2);
+}
+
+#[test]
+fn a_run_is_cancelled_once_and_the_ledger_is_whole_until_something_is_lost() {
+    let (world, row) = running();
+    let (batch, manifest) = (text(&row, "run"), text(&row, "manifest"));
+    let answer = world.json(&format!("cancel {batch}"));
+    assert!(text(&answer["answer"], "message").starts_with("to be cancelled"), "{answer}");
+    world.until("it is over", |state| state.runs.values().all(|run| !run.is_active()));
+    assert_eq!(world.json("runs")["runs"][0]["is_over"], true);
+    world.refit(&format!("cancel {batch}")).ends(4).complains("it is over");
+    world.refit("cancel b999").ends(4).complains("unknown run");
+    world.refit(&format!("settle {batch} --not-started")).ends(4).complains("it is not uncertain");
+
+    for proof in ["audit", "fsck"] {
+        world.refit(proof).ends(0).says("nothing is wrong");
+        assert_eq!(world.json(proof)["findings"], Value::Array(Vec::new()));
+    }
+    assert_eq!(world.json("audit")["runs"], 1);
+    assert_eq!(world.json("fsck")["runs"], Value::Null, "fsck counts no runs");
+    std::fs::remove_file(world.path("ledger").join(manifest)).unwrap();
+    let lost = world.refit("fsck --json").ends(7).json();
+    assert!(text(&lost["findings"][0], "message").contains(manifest), "{lost}");
+    world.refit("fsck").ends(7).says("1 finding");
+    world.refit(&format!("manifest cat {batch}")).ends(6).complains("there is no such manifest");
+}
+
+#[test]
+fn a_run_nobody_knows_of_is_settled_by_a_person() {
+    let world = World::ruled(&format!("{EACH}\n    on_unknown: ask"));
+    for name in ["a", "b"] {
+        world.kfp.trouble(Ask::Start, Trouble::Closed);
+        world.write_sample(name, &name.len().to_string(), "${now}");
+        world.refit(&format!("replay {name}.http")).ends(0);
+    }
+    world.until_runs(2, Phase::Uncertain);
+    let rows = world.json("runs")["runs"].clone();
+    let (one, other) = (text(&rows[0], "run"), text(&rows[1], "run"));
+    world.refit(&format!("settle {one}")).ends(2);
+    world.refit(&format!("settle {one} --started x --not-started")).ends(2);
+    world.refit(&format!("settle {one} --not-started")).ends(0).says("settled as not started");
+    world.refit(&format!("settle {other} --started 3f1c")).ends(0).says("settled as started");
+    world.refit(&format!("why {other}")).ends(0).says("was found to be started: 3f1c");
+}

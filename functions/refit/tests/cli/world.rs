@@ -1,0 +1,182 @@
+//! A folder with a rule file, a ledger in it, `refit serve` and a pipeline service.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use refit_core::run::Phase;
+use refit_core::state::State;
+use refit_core::time::Span;
+use refit_core::timing::Timing;
+use refit_engine::ledger::Ledger;
+use refit_engine::port::Clock as _;
+use refit_platform::clock::SystemClock;
+use refit_platform::store::LocalStore;
+use refit_testkit::fake::client::call;
+use refit_testkit::fake::kfp::{Kfp, Options};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::process::{Ended, Running, command, ended};
+
+/// The pipeline that is run.
+const PIPELINE: &str = "churn";
+/// How long a test waits for what it has passes made for.
+const WITHIN: Span = Span::secs(60);
+
+/// One world, which ends with its test.
+pub(crate) struct World {
+    runtime: Runtime,
+    pub(crate) kfp: Kfp,
+    folder: TempDir,
+    serve: Running,
+    /// Where `refit serve` answers.
+    pub(crate) place: String,
+}
+
+/// Short times, so that what takes minutes takes a second.
+fn timing() -> Timing {
+    Timing {
+        lease: Span::secs(3),
+        margin: Span::from_millis(200),
+        call: Span::secs(2),
+        settle: Span::from_millis(500),
+        ping: Span::secs(5),
+        poll: Span::from_millis(50),
+        ..Timing::default()
+    }
+}
+
+/// Founds a ledger in the folder.
+pub(crate) async fn found(folder: &Path) {
+    let store = LocalStore::open(folder.join("ledger")).await.unwrap();
+    Ledger::new(Arc::new(store)).found("cli", &timing()).await.unwrap();
+}
+
+impl World {
+    /// A world in which nothing is ruled yet.
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let entered = runtime.enter();
+        let kfp = Kfp::start(Options { looks: None, ..Options::default() });
+        drop(entered);
+        kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
+        let folder = TempDir::with_prefix("refit-cli").unwrap();
+        runtime.block_on(found(folder.path()));
+        let mut serve = command(folder.path(), &["serve", "--port", "0", "--ledger", "ledger"]);
+        let mut serve = Running::start({
+            serve.stdout(Stdio::null());
+            serve
+        });
+        let listening = serve.line(|line| line.contains("\"listening\""));
+        let listening: Value = serde_json::from_str(&listening).unwrap();
+        let place = listening["address"].as_str().unwrap().to_owned();
+        Self { runtime, kfp, folder, serve, place }
+    }
+
+    /// A world in which a trigger named `churn` has this rule.
+    pub(crate) fn ruled(rule: &str) -> Self {
+        let world = Self::new();
+        world.write_rules(rule);
+        world.refit("apply --yes").ends(0);
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the rule file, with one trigger that has this rule.
+    pub(crate) fn write_rules(&self, rule: &str) {
+        let url = self.kfp.url();
+        let text = format!(
+            "ledger: ledger\n\
+             services:\n\
+             \x20 kfp: {{ kubeflow: {{ endpoint: \"{url}\" }} }}\n\
+             triggers:\n\
+             \x20 churn:\n\
+             \x20   on: {{ objects: {{ bucket: acme-data, prefix: churn/ }} }}\n\
+             \x20   {rule}\n\
+             \x20   run: {{ service: kfp, pipeline: {PIPELINE}, parameters: {{ manifest: \"${{ batch.manifest }}\" }} }}\n"
+        );
+        std::fs::write(self.path("refit.yaml"), text).unwrap();
+    }
+
+    /// Writes a sample of an object that was uploaded at that time.
+    pub(crate) fn write_sample(&self, name: &str, generation: &str, time: &str) {
+        let checksum = format!("{generation:0>6}==");
+        let text = format!(
+            "# An object.\n\
+             POST /object\n\
+             content-type: application/json\n\
+             ce-specversion: 1.0\n\
+             ce-id: delivery-{generation}\n\
+             ce-type: google.cloud.storage.object.v1.finalized\n\
+             ce-source: //storage.googleapis.com/projects/_/buckets/acme-data\n\
+             ce-subject: objects/churn/{name}\n\
+             ce-time: {time}\n\
+             \n\
+             {{\"bucket\": \"acme-data\", \"name\": \"churn/{name}\", \"generation\": \"{generation}\", \"size\": \"7\",\n\
+             \"crc32c\": \"{checksum}\", \"timeCreated\": \"{time}\"}}\n"
+        );
+        std::fs::write(self.path(&format!("{name}.http")), text).unwrap();
+    }
+
+    /// Runs a command line in the folder, with the reconciler at hand.
+    pub(crate) fn refit(&self, line: &str) -> Ended {
+        self.args(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    fn args(&self, args: &[&str]) -> Ended {
+        let mut command = command(self.folder.path(), args);
+        command.env("REFIT_WAKE", format!("http://{}/tick", self.place));
+        ended(command)
+    }
+
+    /// What a command line prints as JSON.
+    pub(crate) fn json(&self, line: &str) -> Value {
+        self.refit(&format!("{line} --json")).ends(0).json()
+    }
+
+    /// What the ledger says now.
+    pub(crate) fn state(&self) -> State {
+        self.runtime.block_on(async {
+            let store = LocalStore::open(self.path("ledger")).await.unwrap();
+            let view = Ledger::new(Arc::new(store)).load().await.unwrap();
+            view.expect("the ledger was founded").state
+        })
+    }
+
+    /// Asks for a pass, and waits until it was made.
+    fn pass(&self) {
+        let woken = self.runtime.block_on(call(&self.place, "POST /tick", "", b"")).unwrap();
+        assert_eq!(woken.status, 204);
+    }
+
+    /// Has passes made until the state is as wanted.
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) -> State {
+        let end = SystemClock.elapsed() + WITHIN;
+        loop {
+            let state = self.state();
+            if is_so(&state) {
+                return state;
+            }
+            assert!(SystemClock.elapsed() < end, "never: {what}\n{state:#?}");
+            self.pass();
+        }
+    }
+
+    /// Has passes made until so many runs of the ledger are at a phase.
+    pub(crate) fn until_runs(&self, count: usize, phase: Phase) {
+        self.until(&format!("{count} runs are {}", phase.text()), |state| {
+            state.runs.values().filter(|run| run.attempt().phase == phase).count() == count
+        });
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.serve.kill();
+    }
+}

@@ -1,0 +1,86 @@
+//! Topics, against Google's in-memory Pub/Sub.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::client::Subscriber;
+use google_cloud_pubsub::model::Message as Pulled;
+use refit_core::error::ErrorKind;
+use refit_core::time::Timestamp;
+use refit_engine::port::Clock;
+use refit_platform::clock::SystemClock;
+use refit_platform::topic::{Message, PubSubTopic, Topic};
+use refit_platform::transport::Options;
+use refit_testkit::clock::ManualClock;
+use refit_testkit::counterpart::{Counterpart, Kind};
+use tokio::net::TcpListener;
+
+use crate::requests::transport;
+
+static SERVER: OnceLock<Option<Counterpart>> = OnceLock::new();
+
+/// Host and port of the server; none where it is not installed.
+fn server(test: &str) -> Option<&'static str> {
+    let server = SERVER.get_or_init(|| Kind::PubSub.start(test)).as_ref();
+    server.map(Counterpart::place)
+}
+
+async fn open(number: usize, server: &str, clock: Arc<dyn Clock>) -> PubSubTopic {
+    let name = format!("projects/refit/topics/t{number}");
+    let transport = Arc::new(transport(Options::default()));
+    PubSubTopic::open(&name, Some(server), clock, &transport).await.unwrap()
+}
+
+/// Takes the next message from the topic's subscription.
+async fn pull(number: usize, server: &str) -> Pulled {
+    let subscriber = Subscriber::builder()
+        .with_endpoint(format!("http://{server}"))
+        .with_credentials(anonymous::Builder::new().build());
+    let subscriber = subscriber.build().await.unwrap();
+    let name = format!("projects/refit/subscriptions/s{number}");
+    let (message, handler) =
+        subscriber.subscribe(name).build().next().await.unwrap().unwrap();
+    handler.ack();
+    message
+}
+
+#[tokio::test]
+async fn a_published_message_reaches_who_subscribed_as_it_is() {
+    let test = "pubsub::a_published_message_reaches_who_subscribed_as_it_is";
+    let Some(server) = server(test) else { return };
+    let attributes = BTreeMap::from([("ce-id".to_owned(), "ä 1".to_owned())]);
+    let message = Message { data: vec![0, 255, 10].into(), attributes };
+    let topic = open(0, server, Arc::new(SystemClock)).await;
+    let id = topic.publish(message.clone()).await.unwrap();
+    let pulled = pull(0, server).await;
+    assert_eq!((pulled.message_id, pulled.data), (id, message.data));
+    assert_eq!(pulled.attributes.into_iter().collect::<BTreeMap<_, _>>(), message.attributes);
+}
+
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_named_as_the_trouble() {
+    let test = "pubsub::a_topic_that_does_not_exist_is_named_as_the_trouble";
+    let Some(server) = server(test) else { return };
+    let topic = open(99, server, Arc::new(SystemClock)).await;
+    let error = topic.publish(Message::wake()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+    assert!(error.to_string().contains("topic=`projects/refit/topics/t99`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_not_waited_for_longer_than_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let topic = open(0, &place, Arc::<ManualClock>::clone(&clock)).await;
+    let late = async {
+        let (connection, _) = listener.accept().await.unwrap();
+        clock.advance(refit_core::time::Span::secs(20));
+        connection
+    };
+    let (published, _connection) = futures::join!(topic.publish(Message::wake()), late);
+    let error = published.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("not published in time"), "{error}");
+}

@@ -1,0 +1,96 @@
+//! Servers of others, installed on this machine, that tests run against: independent of us, unlike our fakes.
+//!
+//! A test that needs one which is not installed says so by name and is skipped.
+
+mod process;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+pub use process::Counterpart;
+
+use crate::fake::server::Server;
+
+/// What can be installed, and how a test is told where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Cloud Storage: `fake-gcs-server`, 1.55 or newer, which honours `ifGenerationMatch`.
+    CloudStorage,
+    /// S3: `moto_server`, 5 or newer.
+    S3,
+    /// Pub/Sub: Google's in-memory server, built from `tests/counterparts/pstest`.
+    PubSub,
+}
+
+impl Kind {
+    /// The name of its executable.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::CloudStorage => "fake-gcs-server",
+            Self::S3 => "moto_server",
+            Self::PubSub => "refit-pstest",
+        }
+    }
+
+    /// The environment variable that names its executable where it is not in `PATH`.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::CloudStorage => "REFIT_FAKE_GCS_SERVER",
+            Self::S3 => "REFIT_MOTO_SERVER",
+            Self::PubSub => "REFIT_PSTEST",
+        }
+    }
+
+    /// Starts it, on a port of its own, and waits until it says that it listens. `None` where it is not installed,
+    /// which is said in the name of the test.
+    ///
+    /// # Panics
+    /// If it is installed and does not start.
+    #[must_use]
+    pub fn start(self, test: &str) -> Option<Counterpart> {
+        let Some(program) = self.find() else {
+            skipped(test, self);
+            return None;
+        };
+        let place = Server::new().place();
+        let (host, port) = place.split_once(':').expect("a place has a port");
+        let mut command = Command::new(program);
+        let marker = match self {
+            Self::CloudStorage => {
+                command.args(["-scheme", "http", "-backend", "memory", "-log-level", "info"]);
+                command.args(["-host", host, "-port", port, "-public-host", &place]);
+                command.arg("-external-url").arg(format!("http://{place}"));
+                "server started"
+            }
+            Self::S3 => {
+                command.args(["-H", host, "-p", port]);
+                "Running on"
+            }
+            Self::PubSub => {
+                command.arg(port);
+                "listening"
+            }
+        };
+        Some(Counterpart::start(&command, marker, place.clone()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "only tests ask")]
+    fn find(self) -> Option<PathBuf> {
+        if let Some(program) = env::var_os(self.variable()).filter(|program| !program.is_empty()) {
+            return Some(program.into());
+        }
+        let path = env::var_os("PATH")?;
+        env::split_paths(&path)
+            .map(|folder| folder.join(self.program()))
+            .find(|file| file.is_file())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what is not tested must be said")]
+fn skipped(test: &str, kind: Kind) {
+    let (program, variable) = (kind.program(), kind.variable());
+    println!("skipped: {test}: {program} is not in PATH, and {variable} does not name it");
+}

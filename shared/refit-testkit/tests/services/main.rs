@@ -1,0 +1,174 @@
+//! Every service through every trouble with a start, by the real engine: two reconcilers at once on one ledger, and an
+//! event that is delivered twice. One run is to survive.
+//!
+//! The services are stand-ins of ours. Kubeflow has one that listens, with tests of its own beside the functions.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod world;
+
+use std::fmt::Write as _;
+
+use refit_core::run::Phase;
+use refit_testkit::fake::stage::{
+    CloudBuild, CloudRun, Described, Double, Github, Mage, Phase as At, Trouble, Vertex,
+};
+
+use crate::world::World;
+
+/// A service in a rule file, what a run is of, and what stands in for it.
+struct Case {
+    name: &'static str,
+    /// Whether a second start under one key starts nothing.
+    takes_keys: bool,
+    service: &'static str,
+    run: &'static str,
+    double: fn() -> Box<dyn Double + Sync>,
+}
+
+const STATUS: &str = "status: { path: \"/runs/{run}\", state: /state, states: { succeeded: [done], failed: [error], \
+                      cancelled: [stopped], running: [active] } }, cancel: { path: \"/runs/{run}/stop\" }";
+
+const GITHUB: &str = "github_actions: { repository: acme/training, auth: { bearer: { env: T } } }";
+
+const CASES: [Case; 9] = [
+    Case {
+        name: "vertex",
+        takes_keys: true,
+        service: "vertex: { project: acme, location: europe-west4, pipeline_root: gs://acme }",
+        run: "template: https://europe-west4-kfp.pkg.dev/acme/pipelines/churn/stable, \
+              parameters: { manifest: \"${ batch.manifest }\" }",
+        double: || Box::new(Vertex),
+    },
+    Case {
+        name: "cloud_build",
+        takes_keys: false,
+        service: "cloud_build: { project: acme }",
+        run: "trigger: train, parameters: { _DATA: \"${ batch.manifest }\" }",
+        double: || Box::new(CloudBuild),
+    },
+    Case {
+        name: "cloud_run",
+        takes_keys: false,
+        service: "cloud_run: { project: acme, location: europe-west4 }",
+        run: "job: train, parameters: { DATA: \"${ batch.manifest }\" }",
+        double: || Box::new(CloudRun),
+    },
+    Case {
+        name: "github, with run details",
+        takes_keys: false,
+        service: GITHUB,
+        run: "workflow: retrain.yml, ref: main",
+        double: || Box::new(Github { details: true }),
+    },
+    Case {
+        name: "github, an older server",
+        takes_keys: false,
+        service: GITHUB,
+        run: "workflow: retrain.yml, ref: main",
+        double: || Box::new(Github { details: false }),
+    },
+    Case {
+        name: "github, by event",
+        takes_keys: false,
+        service: GITHUB,
+        run: "workflow: retrain.yml, event_type: retrain",
+        double: || Box::new(Github { details: true }),
+    },
+    Case {
+        name: "mage",
+        takes_keys: false,
+        service: "mage: { endpoint: \"http://127.0.0.1:6789\" }",
+        run: "schedule: 7, token: { env: T }",
+        double: || Box::new(Mage),
+    },
+    Case {
+        name: "http, with keys",
+        takes_keys: true,
+        service: "http: { endpoint: \"http://127.0.0.1\", repeatable: true, \
+                  start: { path: \"/runs/{key}\", run: /id }, \
+                  find: { path: \"/runs?key={key}\", list: /runs, key: /key, run: /id }, STATUS }",
+        run: "parameters: {}",
+        double: || Box::new(Described { takes_keys: true }),
+    },
+    Case {
+        name: "http, without keys",
+        takes_keys: false,
+        service: "http: { endpoint: \"http://127.0.0.1\", start: { path: \"/runs/{key}\", run: /id }, \
+                  find: { path: \"/runs?key={key}\", list: /runs, key: /key, run: /id }, STATUS }",
+        run: "parameters: {}",
+        double: || Box::new(Described { takes_keys: false }),
+    },
+];
+
+/// How a start goes wrong, and from how many looks its run hides.
+const TROUBLES: [(&str, Option<Trouble>, u32); 9] = [
+    ("nothing goes wrong", None, 0),
+    ("connection refused", Some(Trouble::Refused), 0),
+    ("503, nothing done", Some(Trouble::Unavailable), 0),
+    ("429, nothing done", Some(Trouble::TooMany), 0),
+    ("no answer, nothing done", Some(Trouble::Closed), 0),
+    ("done, no answer", Some(Trouble::AnswerLost), 0),
+    ("done, 500", Some(Trouble::FailedAfter), 0),
+    ("done, no answer, hidden for a while", Some(Trouble::AnswerLost), 3),
+    ("done late, by when it was given up", Some(Trouble::Late), 0),
+];
+
+/// What came of one case with one trouble.
+struct Played {
+    runs: usize,
+    surviving: usize,
+}
+
+async fn play(case: &Case, trouble: Option<Trouble>, hidden: u32) -> Played {
+    let service = case.service.replace("STATUS", STATUS);
+    let world = World::new((case.double)(), &service, case.run).await;
+    trouble.into_iter().for_each(|trouble| world.stage.trouble(trouble));
+    world.stage.hide_next(hidden);
+    world.deliver("1").await;
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    world.stage.release();
+    world.deliver("1").await;
+    world.passes(80).await;
+    let run = world.run().await;
+    let id = run.attempt().external.clone().unwrap().id;
+    let runs = world.stage.runs();
+    let surviving: Vec<_> = runs.iter().filter(|run| run.phase == At::Running).collect();
+    assert!(surviving.iter().all(|run| id.ends_with(&run.id)), "{}: {runs:?}", case.name);
+    let result = Played { runs: runs.len(), surviving: surviving.len() };
+    world.stage.finish();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    let phase = world.run().await.finished.unwrap().phase;
+    assert_eq!(phase, Phase::Succeeded, "{}", case.name);
+    result
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "the table is the result")]
+async fn one_run_survives_whatever_goes_wrong_with_its_start() {
+    let mut table =
+        format!("{:<28} {:<40} {:>5} {:>10}\n", "service", "trouble", "runs", "surviving");
+    for case in CASES {
+        for (words, trouble, hidden) in TROUBLES {
+            let Played { runs, surviving } = play(&case, trouble, hidden).await;
+            let _ = writeln!(table, "{:<28} {words:<40} {runs:>5} {surviving:>10}", case.name);
+            assert_eq!(surviving, 1, "{}: {words}", case.name);
+            let is_late = trouble == Some(Trouble::Late);
+            let most = if is_late && !case.takes_keys { 2 } else { 1 };
+            assert_eq!(runs, most, "{}: {words}", case.name);
+        }
+    }
+    println!("{table}");
+}
+
+#[tokio::test]
+async fn a_service_without_look_up_leaves_an_unclear_start_to_a_person() {
+    let service = "http: { endpoint: \"http://127.0.0.1\", start: { path: \"/runs/{key}\", run: /id }, STATUS }";
+    let service = service.replace("STATUS", STATUS);
+    let double = Box::new(Described { takes_keys: false });
+    let world = World::new(double, &service, "parameters: {}").await;
+    world.stage.trouble(Trouble::AnswerLost);
+    world.deliver("1").await;
+    world.until("nobody knows", |run| run.attempt().phase == Phase::Uncertain).await;
+    world.passes(80).await;
+    assert_eq!((world.stage.runs().len(), world.stage.starts()), (1, 1), "it is not started again");
+}

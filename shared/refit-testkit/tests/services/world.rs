@@ -1,0 +1,189 @@
+//! A ledger in memory, two reconcilers, and one service.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use refit_core::error::Error;
+use refit_core::event::{Command, Event, Fact, Identity, Message};
+use refit_core::key::sha256_hex;
+use refit_core::run::Run;
+use refit_core::state::State;
+use refit_core::time::{Span, Timestamp};
+use refit_core::timing::Timing;
+use refit_engine::gather::{ReadRules, RuleBook};
+use refit_engine::intake::Intake;
+use refit_engine::layout;
+use refit_engine::ledger::Ledger;
+use refit_engine::nonce::Nonces;
+use refit_engine::port::{Clock, Created, Entry, Page, Store, StoreClock};
+use refit_engine::reconcile::{Parts, Reconciler};
+use refit_engine::submit::command_event;
+use refit_testkit::clock::ManualClock;
+use refit_testkit::fake::stage::{Double, Stage};
+use refit_wire::config;
+use tokio::sync::Mutex as AsyncMutex;
+
+/// Passes that are made before a test gives up.
+const PASSES_MAX: usize = 400;
+
+/// The world of a test.
+pub(crate) struct World {
+    pub(crate) stage: Arc<Stage>,
+    clock: Arc<ManualClock>,
+    ledger: Ledger,
+    intake: Intake,
+    reconcilers: [AsyncMutex<Reconciler>; 2],
+}
+
+impl World {
+    /// A world in which one trigger starts runs of this service.
+    pub(crate) async fn new(double: Box<dyn Double + Sync>, service: &str, run: &str) -> Self {
+        let start: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::new(start));
+        let store: Arc<dyn Store> =
+            Arc::new(Objects { clock: Arc::clone(&clock), all: Mutex::default() });
+        let stage = Arc::new(Stage::new(double));
+        let ledger = Ledger::new(Arc::clone(&store));
+        ledger.found("services", &Timing::default()).await.unwrap();
+        let parts = |process: &str| Parts {
+            store: Arc::clone(&store),
+            transport: Arc::<Stage>::clone(&stage),
+            clock: Arc::<ManualClock>::clone(&clock),
+            read_rules: read_rules(),
+            nonces: Nonces::new(process),
+            root: "memory://services".to_owned(),
+            timing: Timing::default(),
+            store_clock: StoreClock::Service,
+        };
+        let reconcilers =
+            ["first", "second"].map(|name| AsyncMutex::new(Reconciler::new(parts(name))));
+        let intake = Intake::new(
+            Arc::clone(&store),
+            Arc::<ManualClock>::clone(&clock),
+            Nonces::new("intake"),
+            Span::secs(30),
+        );
+        let world = Self { stage, clock, ledger, intake, reconcilers };
+        let rules = format!(
+            "services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n"
+        );
+        world.apply(&store, &rules).await;
+        world
+    }
+
+    async fn apply(&self, store: &Arc<dyn Store>, rules: &str) {
+        let (config, found) = config::read(rules);
+        assert!(config.is_some(), "{}", config::render("refit.yaml", rules, &found, false));
+        let revision = sha256_hex(rules.as_bytes());
+        store.create(&layout::rules(&revision), Bytes::from(rules.to_owned())).await.unwrap();
+        let replaces = self.state().await.rules;
+        let command = Command::Apply { revision, replaces, start: false };
+        self.intake.append(vec![command_event(command, "test", "apply")]).await.unwrap();
+        self.passes(1).await;
+    }
+
+    /// Delivers an event; one of the same id is the same event.
+    pub(crate) async fn deliver(&self, id: &str) {
+        let message = Message {
+            source: "test".to_owned(),
+            id: id.to_owned(),
+            ty: "new".to_owned(),
+            ..Message::default()
+        };
+        let event = Event {
+            identity: Identity(vec!["test".to_owned(), id.to_owned()]),
+            origin: "test".to_owned(),
+            time: Some(self.clock.now()),
+            delivery: None,
+            replay: None,
+            fact: Fact::Message(message),
+        };
+        self.intake.append(vec![event]).await.unwrap();
+    }
+
+    /// Has both make so many passes, fifteen seconds apart.
+    pub(crate) async fn passes(&self, count: usize) {
+        for _ in 0..count {
+            let [first, second] = &self.reconcilers;
+            let (mut first, mut second) = (first.lock().await, second.lock().await);
+            // Losing a race is no error, and what is is made up for by the next pass.
+            let _ = futures::join!(first.pass(), second.pass());
+            self.clock.advance(Span::secs(15));
+        }
+    }
+
+    /// Has passes made until the run is as wanted.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Run) -> bool) {
+        for _ in 0..PASSES_MAX {
+            if self.state().await.runs.values().any(&is_so) {
+                return;
+            }
+            self.passes(1).await;
+        }
+        let state = self.state().await;
+        panic!("never: {what}\n{:#?}\n{:#?}", state.triggers, state.runs);
+    }
+
+    pub(crate) async fn state(&self) -> State {
+        self.ledger.load().await.unwrap().unwrap().state
+    }
+
+    /// The only run there is.
+    pub(crate) async fn run(&self) -> Run {
+        let state = self.state().await;
+        assert_eq!(state.runs.len(), 1, "{:#?}", state.runs);
+        state.runs.into_values().next().unwrap()
+    }
+}
+
+fn read_rules() -> ReadRules {
+    Arc::new(|text| {
+        let config = config::read(text).0.ok_or("it cannot be read")?;
+        Ok(RuleBook { rules: Arc::new(config.rules), services: config.services })
+    })
+}
+
+/// Objects in memory, on the clock of the test.
+struct Objects {
+    clock: Arc<ManualClock>,
+    all: Mutex<BTreeMap<String, (Bytes, Timestamp)>>,
+}
+
+#[async_trait]
+impl Store for Objects {
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.all.lock().unwrap().get(name).map(|(body, _)| body.clone()))
+    }
+
+    async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
+        let at = self.clock.now();
+        let mut all = self.all.lock().unwrap();
+        if all.contains_key(name) {
+            return Ok(Created::Lost { at });
+        }
+        all.insert(name.to_owned(), (body, at));
+        Ok(Created::Won { at })
+    }
+
+    async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
+        let all = self.all.lock().unwrap();
+        let wanted = |(name, _): &(&String, _)| name.starts_with(prefix) && name.as_str() >= from;
+        let mut found = all.iter().filter(wanted);
+        let entry = |(name, (body, created)): (&String, &(Bytes, Timestamp))| Entry {
+            name: name.clone(),
+            size: body.len() as u64,
+            created: *created,
+        };
+        let entries = found.by_ref().take(limit.min(1000)).map(entry).collect();
+        let next = found.next().map(|(name, _)| name.clone());
+        Ok(Page { entries, now: self.clock.now(), next })
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Error> {
+        self.all.lock().unwrap().remove(name);
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Going through a listing, page by page.
+
+use refit_core::plan::Outcome;
+use refit_core::run::ExternalRun;
+use refit_core::time::{Span, Timestamp};
+use serde_json::Value;
+
+use super::answer::{self, Words};
+use crate::call::{Call, Step};
+use crate::http::{Reply, Request};
+
+/// Pages that are looked at: a call consists of so many requests at the most.
+const PAGES_MAX: u32 = 12;
+
+/// How much older than its intent a run may seem: clocks differ.
+const SKEW: Span = Span::mins(5);
+
+/// Since when runs of an intent are looked for, in whole seconds, as not every service reads fractions.
+pub(super) fn since(intended: Timestamp) -> String {
+    let text = (intended - SKEW).to_string();
+    text.get(..19).map_or_else(|| text.clone(), |seconds| format!("{seconds}Z"))
+}
+
+/// What a page of a listing says.
+pub(super) enum Page {
+    /// The run that is looked for is on it.
+    Holds(ExternalRun),
+    /// It is not, and there is another page, by its token.
+    Next(String),
+    /// It is not, and this was the last page.
+    Last,
+}
+
+/// A listing of runs in which one is looked for.
+pub(super) trait Listing: Send + 'static {
+    /// The request for the page of that token, or for the first.
+    fn request(&self, token: Option<&str>) -> Request;
+
+    /// Reads an answer as the service's own; most need no translation.
+    fn understood(&self, reply: Reply) -> Reply {
+        reply
+    }
+
+    /// What a page says.
+    fn read(&self, page: &Value, token: Option<&str>) -> Page;
+}
+
+/// Looks for a run. A listing that is not read to its end, or not in full, says nothing.
+pub(super) fn search(listing: impl Listing, words: Words) -> Call<Option<Outcome>> {
+    search_from(listing, words, None, PAGES_MAX)
+}
+
+fn search_from(
+    listing: impl Listing,
+    words: Words,
+    token: Option<String>,
+    left: u32,
+) -> Call<Option<Outcome>> {
+    let request = listing.request(token.as_deref());
+    Call::new(request, move |reply| {
+        let body = answer::read(listing.understood(reply), words);
+        match body.map(|page| listing.read(&page, token.as_deref())) {
+            Ok(Page::Holds(run)) => Step::Done(Some(Outcome::Found(run))),
+            Ok(Page::Last) => Step::Done(Some(Outcome::Absent)),
+            Ok(Page::Next(token)) if left > 1 => {
+                Step::Send(search_from(listing, words, Some(token), left - 1))
+            }
+            Ok(Page::Next(_)) | Err(_) => Step::Done(None),
+        }
+    })
+}

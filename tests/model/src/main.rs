@@ -1,0 +1,139 @@
+//! Explores the protocol of the ledger by command.
+
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use refit_core::mutant::Mutant;
+use refit_core::rules::Idempotency;
+use refit_model::explore::{Limits, explore};
+use refit_model::mutants::kill;
+use refit_model::scope::Scope;
+
+/// Explores the protocol of the ledger exhaustively
+#[derive(Debug, Parser)]
+struct Args {
+    /// Events
+    #[arg(long, default_value_t = 1)]
+    events: u8,
+    /// Deliveries of each
+    #[arg(long, default_value_t = 1)]
+    deliveries: u8,
+    /// The class of the service: a, b or c
+    #[arg(long, default_value = "a", value_parser = class)]
+    class: Idempotency,
+    /// Ticks of half an hour that pass while faults happen
+    #[arg(long, default_value_t = 3)]
+    ticks: u8,
+    /// Ticks a batch stays open after its last member
+    #[arg(long, default_value_t = 0)]
+    quiet: u8,
+    /// Clocks that name segments are wrong
+    #[arg(long)]
+    skew: bool,
+    /// No process crashes
+    #[arg(long)]
+    no_crashes: bool,
+    /// No call to the store fails
+    #[arg(long)]
+    no_errors: bool,
+    /// Services refuse start calls
+    #[arg(long)]
+    refusals: bool,
+    /// Start calls of class b and c may take effect however late
+    #[arg(long)]
+    late: bool,
+    /// Steps from the beginning at the most
+    #[arg(long)]
+    depth: Option<usize>,
+    /// Seconds at the most
+    #[arg(long)]
+    time: Option<u64>,
+    /// Look-ups that found nothing are kept for later passes, and judged by the listing before them
+    #[arg(long)]
+    stale: bool,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Explores every mutant of the protocol until something is wrong
+    Mutants {
+        /// Seconds for each at the most
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only mutants whose name holds this
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+}
+
+fn class(text: &str) -> Result<Idempotency, String> {
+    match text {
+        "a" => Ok(Idempotency::A),
+        "b" => Ok(Idempotency::B),
+        "c" => Ok(Idempotency::C),
+        _ => Err("it is a, b or c".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let is_clean = match &args.command {
+        None => one(&args),
+        Some(Command::Mutants { seconds, only }) => {
+            mutants(Duration::from_secs(*seconds), only, args.threads)
+        }
+    };
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn one(args: &Args) -> bool {
+    let scope = Scope {
+        ticks: args.ticks,
+        quiet: args.quiet,
+        skew: args.skew,
+        crashes: !args.no_crashes,
+        errors: !args.no_errors,
+        refusals: args.refusals,
+        late: args.late,
+        stale: args.stale,
+        ..Scope::new(args.events, args.deliveries, args.class)
+    };
+    let limits = Limits {
+        threads: args.threads,
+        depth: args.depth,
+        time: args.time.map(Duration::from_secs),
+    };
+    let report = explore(scope, limits);
+    println!("{report}");
+    report.wrong.is_none()
+}
+
+/// Prints what became of each mutant. A mutant that lives is reported, and is no failure: other checks kill it.
+fn mutants(time: Duration, only: &str, threads: usize) -> bool {
+    for mutant in Mutant::ALL {
+        let name = format!("{mutant:?}");
+        if !name.contains(only) {
+            continue;
+        }
+        let Some(report) = kill(*mutant, threads, time) else {
+            println!("{name:<26} not modelled");
+            continue;
+        };
+        let seconds = report.took.as_secs_f64();
+        let by = match &report.wrong {
+            Some((wrong, steps)) => format!("{wrong} ({} steps)", steps.len()),
+            None if report.is_complete => "it lives: every state was explored".to_owned(),
+            None => "it lives".to_owned(),
+        };
+        println!("{name:<26} {:>9} states {seconds:>6.1} s  {by}", report.unique);
+    }
+    true
+}

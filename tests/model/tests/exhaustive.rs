@@ -1,0 +1,77 @@
+//! Every state of the small products, and the mutants they kill at once.
+
+use std::time::Duration;
+
+use refit_core::rules::Idempotency;
+use refit_model::explore::{Limits, Report, explore};
+use refit_model::mutants::{QUICK, kill};
+use refit_model::property::Guarantee;
+use refit_model::scope::Scope;
+
+const ALL: Limits = Limits { threads: 2, depth: None, time: None };
+
+/// Explores all of a scope.
+fn exhaust(scope: Scope) -> Report {
+    let report = explore(scope, ALL);
+    println!("{report}");
+    assert!(report.wrong.is_none(), "{report}");
+    assert!(report.is_complete, "{report}");
+    report
+}
+
+#[test]
+fn one_event_of_each_class_with_crashes_and_time() {
+    for (class, ticks) in [(Idempotency::A, 2), (Idempotency::B, 2), (Idempotency::C, 2)] {
+        let report = exhaust(Scope { ticks, ..Scope::new(1, 1, class) });
+        assert!(report.unique > 10_000, "it explores little: {report}");
+    }
+}
+
+#[test]
+fn one_event_delivered_twice() {
+    exhaust(Scope { ticks: 1, ..Scope::new(1, 2, Idempotency::A) });
+}
+
+#[test]
+fn clocks_that_name_segments_wrongly() {
+    let scope = Scope { ticks: 1, skew: true, errors: false, ..Scope::new(1, 1, Idempotency::A) };
+    exhaust(Scope { crashes: false, ..scope });
+}
+
+#[test]
+fn look_ups_that_are_not_apart_start_two_runs() {
+    let scope = Scope { stale: true, ..Scope::new(1, 1, Idempotency::B) };
+    let report = explore(scope, ALL);
+    println!("{report}");
+    let (wrong, _) = report.wrong.expect("two runs");
+    assert!(wrong.text.contains("2 effective runs"), "{wrong}");
+}
+
+/// A second run that appears `settle` or more after its lease is expected, cancelled, and the only fault.
+#[test]
+fn a_call_without_a_bound_starts_a_twin_that_is_cancelled() {
+    let scope = Scope { late: true, errors: false, ..Scope::new(1, 1, Idempotency::B) };
+    exhaust(Scope { ticks: 2, crashes: false, ..scope });
+}
+
+/// The protocol as it is, within the same scope and beyond the same depth, breaks nothing.
+#[test]
+fn mutants_are_killed_and_what_kills_them_spares_the_protocol() {
+    for mutant in QUICK {
+        let report = kill(*mutant, 2, Duration::from_secs(60)).expect("it is modelled");
+        println!("{mutant:?}: {report}");
+        let (_, steps) =
+            report.wrong.as_ref().unwrap_or_else(|| panic!("{mutant:?} lives: {report}"));
+        let limits = Limits { depth: Some(steps.len() + 2), ..ALL };
+        let sound = explore(Scope { mutant: None, ..report.scope }, limits);
+        println!("without it: {sound}");
+        assert!(sound.wrong.is_none(), "{mutant:?} is not what breaks it: {sound}");
+    }
+}
+
+#[test]
+fn every_guarantee_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<&str> =
+        Guarantee::ALL.iter().map(|(_, name)| *name).collect();
+    assert_eq!(names.len(), Guarantee::ALL.len());
+}

@@ -1,0 +1,93 @@
+//! Every mutant of the protocol is killed: a check that no mutant can fail is not a check.
+#![expect(clippy::print_stderr, reason = "what killed each is part of the result")]
+
+use refit_core::mutant::Mutant;
+use refit_sim::killers::{Killers, Table, check_of};
+use refit_sim::many::{hunt, run_one};
+use refit_sim::schedule::Plan;
+
+/// Schedules known to kill, written by `refit-sim mutants --write`.
+const TABLE: &str = include_str!("../killers.txt");
+/// Schedules that are searched where none of the known ones kills any more.
+const SEARCH: u64 = 20_000;
+
+/// Deliberate breakages the protocol must not survive, by the rule they break.
+const REQUIRED: &[(&str, Mutant)] = &[
+    ("acknowledge before durable", Mutant::AcknowledgeBeforeDurable),
+    ("acknowledge by own clock", Mutant::AcknowledgeByOwnClock),
+    ("manifest named by batch id", Mutant::ManifestNamedByBatch),
+    ("seen written after the commit", Mutant::IdentitiesNotInCommit),
+    ("launch without intent", Mutant::CallWithoutIntent),
+    ("relaunch without look-up", Mutant::RelaunchWithoutLookUp),
+    ("lease by local clock", Mutant::LeaseByOwnClock),
+    ("same key on a second class-B start", Mutant::SameKeyAgain),
+    ("stale state committed after a log name was deleted", Mutant::LogDeleted),
+    ("watermark set to the newest name seen", Mutant::WatermarkNewestName),
+    ("membership by time window", Mutant::MembersByTimeWindow),
+    ("seen forgotten early", Mutant::IdentitiesForgottenEarly),
+    ("snapshot trusted blindly", Mutant::SnapshotTrustedBlindly),
+    ("retry re-uses key", Mutant::RetryReusesKey),
+    ("forbid drops members", Mutant::ForbidDropsMembers),
+    ("budget counts launches twice", Mutant::BudgetCountsTwice),
+    ("segment deleted while held", Mutant::SegmentsDeletedUnread),
+    ("part deleted while held", Mutant::PartsDeletedWhileHeld),
+    ("watermark past unread segments", Mutant::WatermarkPastUnread),
+    ("successor started before the predecessor ended", Mutant::SuccessorStartsEarly),
+    ("first deploy fires", Mutant::ApplyStartsRuns),
+];
+
+/// The first of the known schedules that still kills: which it is, and the check that noticed.
+fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
+    known.seeds.iter().find_map(|seed| {
+        let verdict = run_one(&Plan { seed: *seed, verbose: false }, Some(mutant));
+        let violation = verdict.violations.first()?;
+        Some((*seed, check_of(violation)))
+    })
+}
+
+#[test]
+fn every_mutant_is_killed() {
+    let table: Table = TABLE.parse().expect("the table can be read");
+    let mut alive = Vec::new();
+    for mutant in Mutant::ALL {
+        let known = table.of(*mutant);
+        let killed = known_kill(*mutant, &known).or_else(|| {
+            eprintln!("no known schedule kills {mutant:?} any more: write the table anew");
+            let found = hunt(*mutant, 0..SEARCH, 2, 1);
+            found.seeds.first().map(|seed| (*seed, found.check.clone()))
+        });
+        match killed {
+            Some((seed, check)) => eprintln!(
+                "{:<24} killed by `{check}` in seed {seed}; found after {} schedules",
+                format!("{mutant:?}"),
+                known.schedules,
+            ),
+            None => alive.push(mutant),
+        }
+    }
+    assert!(alive.is_empty(), "these live: {alive:?}");
+}
+
+/// What kills a mutant is the mutant: without it the same schedules are clean.
+#[test]
+fn the_schedules_that_kill_are_clean_without_the_mutant() {
+    let table: Table = TABLE.parse().expect("the table can be read");
+    assert_eq!(table.to_string(), TABLE, "the table is as it was written");
+    let mut seeds: Vec<u64> = table.0.values().flat_map(|killers| killers.seeds.clone()).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    for seed in seeds {
+        let verdict = run_one(&Plan { seed, verbose: false }, None);
+        assert!(verdict.violations.is_empty(), "seed {seed}: {:?}", verdict.violations);
+    }
+}
+
+#[test]
+fn every_required_breakage_is_a_mutant_in_the_table() {
+    let table: Table = TABLE.parse().expect("the table can be read");
+    for (rule, mutant) in REQUIRED {
+        let known = table.of(*mutant);
+        assert!(!known.seeds.is_empty(), "`{rule}`: nothing is known to kill {mutant:?}");
+    }
+    assert_eq!(table.0.len(), Mutant::ALL.len());
+}

@@ -1,0 +1,109 @@
+//! Many schedules, each with other faults: nothing is lost, nothing happens twice, everything comes to rest.
+#![expect(clippy::print_stderr, reason = "what was injected is part of the result")]
+
+use std::num::NonZero;
+
+use refit_core::mutant::Mutant;
+use refit_sim::faults::Fault;
+use refit_sim::many::{Summary, run_many, run_one};
+use refit_sim::schedule::Plan;
+
+/// Schedules of a test run.
+const SCHEDULES: u64 = 100_000;
+/// Seeds that once failed, each with what it found.
+const CORPUS: &str = include_str!("../corpus.txt");
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get)
+}
+
+fn quietly(seeds: std::ops::Range<u64>, threads: usize) -> Summary {
+    run_many(seeds, threads, None, &|_| (), &|_| false)
+}
+
+/// What went wrong, if anything did, with the way to see it.
+fn report(summary: &Summary) -> String {
+    let lines = summary.failures.iter().take(10).map(|verdict| {
+        let seed = verdict.seed;
+        let wrong = verdict.violations.join("; ");
+        format!("{wrong}\n    see: cargo run --release -p refit-sim -- show {seed}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_hundred_thousand_schedules_break_no_guarantee() {
+    let summary = quietly(0..SCHEDULES, threads());
+    eprintln!(
+        "schedules {}, events accepted {}, commits {}, runs {}, faults {}, trace hash {:016x}",
+        summary.schedules,
+        summary.acknowledged,
+        summary.commits,
+        summary.runs,
+        summary.injected.total(),
+        summary.hash,
+    );
+    for fault in Fault::ALL {
+        let count = summary.injected.of(*fault);
+        eprintln!("  {count:>9}  {}", fault.text());
+        assert!(count > 0, "never injected: {}", fault.text());
+    }
+    assert_eq!(summary.schedules, SCHEDULES);
+    assert_eq!(summary.duplicates(), 0, "{}", report(&summary));
+    assert_eq!(summary.losses(), 0, "{}", report(&summary));
+    assert!(summary.failures.is_empty(), "{}", report(&summary));
+    assert!(summary.acknowledged > SCHEDULES && summary.runs > SCHEDULES);
+    // Every schedule ends with a phase in which nothing goes wrong, or its liveness would prove nothing.
+    assert_eq!(summary.faults_at_rest, 0);
+}
+
+#[test]
+fn a_seed_decides_everything() {
+    let seeds = 0..300;
+    for seed in seeds.clone() {
+        let plan = Plan { seed, verbose: false };
+        let (first, again) = (run_one(&plan, None), run_one(&plan, None));
+        assert_eq!((first.hash, first.steps), (again.hash, again.steps), "seed {seed}");
+        assert_eq!(first.counts, again.counts, "seed {seed}");
+    }
+    let hash = quietly(seeds.clone(), 1).hash;
+    for threads in [1, 2, 3, 8] {
+        assert_eq!(quietly(seeds.clone(), threads).hash, hash, "threads {threads}");
+    }
+    assert_ne!(quietly(1..301, 2).hash, hash, "other seeds, another world");
+}
+
+#[test]
+fn what_once_failed_does_not_fail_again() {
+    let lines = CORPUS.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    for line in lines {
+        let (seed, found) = line.split_once(':').expect("a line is `seed: what it found`");
+        let seed = seed.trim().parse().expect("a seed is a number");
+        let verdict = run_one(&Plan { seed, verbose: false }, None);
+        assert!(verdict.violations.is_empty(), "{seed}:{found}: {:?}", verdict.violations);
+    }
+}
+
+#[test]
+fn a_seed_that_fails_tells_its_story() {
+    let mutant = Some(Mutant::AcknowledgeBeforeDurable);
+    let failing = run_many(0..10_000, threads(), mutant, &|_| (), &|summary| {
+        !summary.failures.is_empty()
+    });
+    let seed = failing.failures.first().expect("a schedule fails").seed;
+    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
+    let story = verdict.story();
+    assert!(story.starts_with(&format!("seed {seed}\n")), "{story}");
+    for word in ["door0.1", "creates inbox/", "creates log/", "rest", "wrong: lost: "] {
+        assert!(story.contains(word), "{word} is not in\n{story}");
+    }
+    // Times, in order, to the millisecond.
+    let times: Vec<f64> = story
+        .lines()
+        .filter(|line| line.starts_with(' '))
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    assert!(times.len() > 10 && times.is_sorted(), "{story}");
+    let quiet = run_one(&Plan { seed, verbose: false }, mutant);
+    assert_eq!(quiet.hash, verdict.hash, "looking changes nothing");
+}
