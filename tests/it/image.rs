@@ -3,7 +3,7 @@
 //! The builder, `buildah`, is independent of us. The program has to be static, which takes a build of its own; where
 //! either is missing, the test is skipped by name.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -20,7 +20,7 @@ use crate::world::{skipped, upload};
 const STATIC: &str = "x86_64-unknown-linux-gnu/release";
 const PATHS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Who the program runs as, for the owner of its ledger's folder.
-const NOBODY: &str = "65532";
+const NOBODY: u32 = 65532;
 
 /// A builder with a place of its own for images.
 struct Builder {
@@ -90,6 +90,11 @@ async fn an_image_holds_the_program_alone_and_serves() {
     let Some(program) = program() else {
         return skipped(test, "the static program is not built; the `Dockerfile` says how");
     };
+    let ledger = builder.folder.path().join("ledger");
+    std::fs::create_dir(&ledger).unwrap();
+    if chown(&ledger, Some(NOBODY), Some(NOBODY)).is_err() {
+        return skipped(test, "this user may not give a folder to another");
+    }
     let container = builder.container(&program).await;
     let mounted = builder.run(&["mount", &container]).await.unwrap();
     let held: Vec<_> =
@@ -97,14 +102,11 @@ async fn an_image_holds_the_program_alone_and_serves() {
     assert_eq!(held, ["program"], "nothing else is in it");
     let user = ["inspect", "--format", "{{.OCIv1.Config.User}}", &container];
     assert_eq!(builder.run(&user).await.unwrap(), format!("{NOBODY}:{NOBODY}"));
-    serves(&builder, &container).await;
+    serves(&builder, &container, &ledger).await;
 }
 
 /// Runs the program of an image as the image says, and delivers something to it.
-async fn serves(builder: &Builder, container: &str) {
-    let ledger = builder.folder.path().join("ledger");
-    std::fs::create_dir(&ledger).unwrap();
-    std::fs::set_permissions(&ledger, PermissionsExt::from_mode(0o777)).unwrap();
+async fn serves(builder: &Builder, container: &str, ledger: &Path) {
     let volume = format!("{}:/ledger", ledger.display());
     let mut command = builder.command(&["run", "--isolation", "chroot", "--volume", &volume]);
     command.args(["--env", "PORT=0", "--env", "REFIT_LEDGER=/ledger", container, "/program"]);

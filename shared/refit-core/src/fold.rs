@@ -11,7 +11,7 @@ use crate::commit::{
     TriggerChange,
 };
 use crate::mutant::{self, Mutant};
-use crate::run::{Attempt, Cancel, Phase, Run};
+use crate::run::{Attempt, Cancel, Mark, Phase, Run};
 use crate::state::{Batch, BatchId, PartRef, Seal, Standing, State};
 use crate::time::Timestamp;
 
@@ -309,7 +309,9 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.empty_since = None;
             attempt.message = None;
         }
-        AttemptChange::LookedUp => attempt.empty_since = Some(stamp.now),
+        AttemptChange::LookedUp => {
+            attempt.empty_since = Some(Mark { commit: stamp.seq, time: stamp.now });
+        }
         AttemptChange::Abandoned(watch_until) => {
             attempt.phase = Phase::Abandoned;
             attempt.watch_until = Some(*watch_until);

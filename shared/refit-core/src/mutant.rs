@@ -49,6 +49,7 @@ mutants! {
     RelaunchWithoutLookUp => "takes a run for absent without looking it up",
     LeaseByOwnClock => "takes a lease for over by its own clock",
     AbandonAtFirstLookUp => "gives a key up after one look-up that found nothing",
+    LookUpsTooClose => "counts a second look-up that found nothing however soon it follows the first",
     OldAnswerBelieved => "takes the answer to an earlier call for the answer to a later one",
     SameKeyAgain => "starts again under the same key where that does harm",
     RetryReusesKey => "retries a run under the key of the attempt that failed",

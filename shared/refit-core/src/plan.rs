@@ -165,8 +165,9 @@ pub struct Observation {
     pub batch: BatchId,
     /// The attempt.
     pub attempt: u32,
-    /// The commit whose intent the call was made for. What a call did not do says nothing of a later one.
-    pub intent: u64,
+    /// The commit the question rested on, [`Attempt::basis`](crate::run::Attempt::basis). That nothing was found or
+    /// done then says nothing of what came later.
+    pub basis: u64,
     /// The answer.
     pub outcome: Outcome,
 }

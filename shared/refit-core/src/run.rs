@@ -62,6 +62,16 @@ pub struct BatchFacts {
     pub opened_at: Timestamp,
 }
 
+/// A commit and its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// Its number.
+    pub commit: u64,
+    /// Its time.
+    pub time: Timestamp,
+}
+
 /// One attempt to have a service run it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,9 +96,9 @@ pub struct Attempt {
     /// How often a call certainly started nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused_calls: u32,
-    /// When a look-up after the lease first found nothing.
+    /// The commit that first says that a look-up after the lease found nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub empty_since: Option<Timestamp>,
+    pub empty_since: Option<Mark>,
     /// The run at the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalRun>,
@@ -104,6 +114,15 @@ pub struct Attempt {
     /// The newest word on it, from the service or from us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+impl Attempt {
+    /// The commit that questions to the service rest on: of the newest intent, or of the first look-up after it that
+    /// found nothing.
+    #[must_use]
+    pub fn basis(&self) -> u64 {
+        self.empty_since.map_or(self.intent, |first| first.commit)
+    }
 }
 
 fn is_zero(count: &u32) -> bool {

@@ -254,15 +254,15 @@ impl Task<'_> {
             EffectKind::LookUp => {
                 self.look_up(caller).await.filter(|outcome| *outcome != Outcome::Absent)
             }
-            EffectKind::Follow => self.follow(caller).await,
+            EffectKind::Follow => self.follow(scene).await,
             EffectKind::Cancel => {
                 self.cancel(caller).await;
-                self.follow(caller).await
+                self.follow(scene).await
             }
         };
         let outcome = outcome?;
-        let Attempt { number: attempt, intent, .. } = *self.attempt;
-        Some(Observation { batch: self.run.batch, attempt, intent, outcome })
+        let (attempt, basis) = (self.attempt.number, self.attempt.basis());
+        Some(Observation { batch: self.run.batch, attempt, basis, outcome })
     }
 
     fn launch(&self) -> Launch<'_> {
@@ -280,22 +280,23 @@ impl Task<'_> {
     /// Looks a launch up that is not this process's to make, or whose answer was unclear. What is found is
     /// believed at any time; that nothing is found counts only after the lease, by the store's time.
     async fn take_over(&self, scene: Scene<'_>) -> Option<Outcome> {
-        let is_over = self.lease_is_over(scene).await;
+        let counts = self.lease_is_over(scene).await && self.is_apart(scene).await;
         let found = match self.run.profile.finds {
             true => self.look_up(scene.caller).await?,
             false if self.run.profile.class == Idempotency::A => Outcome::Absent,
             false => Outcome::NoLookUp,
         };
-        let counts = (is_over && self.is_apart(scene)) || matches!(found, Outcome::Found(_));
-        counts.then_some(found)
+        (counts || matches!(found, Outcome::Found(_))).then_some(found)
     }
 
-    /// Whether a second empty look-up may count: the planner asks for a time between them by the store's clock, and
-    /// where that may jump, this process must have known of the first for as long.
-    fn is_apart(&self, scene: Scene<'_>) -> bool {
-        scene.store_clock == StoreClock::Service
-            || self.attempt.empty_since.is_none()
-            || self.empty_for >= scene.state.timing.settle
+    /// Whether a look-up that is made now may count as a second one that found nothing. The first was made before the
+    /// commit that says so, and perhaps long after the listing that gave that commit its time.
+    async fn is_apart(&self, scene: Scene<'_>) -> bool {
+        let Some(first) = self.attempt.empty_since else { return true };
+        let wait = scene.state.timing.settle;
+        mutant::is(Mutant::LookUpsTooClose)
+            || self.empty_for >= wait
+            || (scene.now >= first.time + wait && is_older(scene, first.commit, wait).await)
     }
 
     /// Whether the writer of the intent can no longer call: by the time this process has known of it, or, where the
@@ -305,17 +306,8 @@ impl Task<'_> {
         if mutant::is(Mutant::LeaseByOwnClock) {
             return scene.caller.clock.now() >= self.attempt.intended_at + wait;
         }
-        if self.known_for >= wait {
-            return true;
-        }
         let is_early = scene.now < self.attempt.intended_at + wait;
-        if is_early || scene.store_clock == StoreClock::Machine {
-            return false;
-        }
-        let name = layout::commit(self.attempt.intent);
-        let Ok(page) = scene.store.list(layout::LOG, &name, 1).await else { return false };
-        let intent = page.entries.first().filter(|entry| entry.name == name);
-        intent.is_some_and(|entry| page.now >= entry.created + wait)
+        self.known_for >= wait || (!is_early && is_older(scene, self.attempt.intent, wait).await)
     }
 
     async fn look_up(&self, caller: &Caller<'_>) -> Option<Outcome> {
@@ -323,9 +315,11 @@ impl Task<'_> {
         caller.run(Step::Send(call)).await.flatten()
     }
 
-    async fn follow(&self, caller: &Caller<'_>) -> Option<Outcome> {
+    async fn follow(&self, scene: Scene<'_>) -> Option<Outcome> {
         let external = self.attempt.external.as_ref()?;
-        caller.run(Step::Send(self.service.status(external))).await.flatten()
+        let counts = self.is_apart(scene).await;
+        let seen = scene.caller.run(Step::Send(self.service.status(external))).await.flatten();
+        seen.filter(|outcome| counts || *outcome != Outcome::Vanished)
     }
 
     async fn cancel(&self, caller: &Caller<'_>) {
@@ -336,4 +330,15 @@ impl Task<'_> {
             tracing::warn!(run = %self.run.batch, message, "a run could not be cancelled");
         }
     }
+}
+
+/// Whether a commit was created that long ago, by the store's time, where that is right.
+async fn is_older(scene: Scene<'_>, commit: u64, wait: Span) -> bool {
+    if scene.store_clock == StoreClock::Machine {
+        return false;
+    }
+    let name = layout::commit(commit);
+    let Ok(page) = scene.store.list(layout::LOG, &name, 1).await else { return false };
+    let entry = page.entries.first().filter(|entry| entry.name == name);
+    entry.is_some_and(|entry| page.now >= entry.created + wait)
 }

@@ -156,3 +156,70 @@ impl Waker for Caller {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::channel::oneshot;
+
+    use super::*;
+
+    /// A topic that takes a message only when it is told to.
+    #[derive(Debug, Default)]
+    struct Slow(Mutex<Vec<oneshot::Sender<()>>>);
+
+    impl Slow {
+        async fn published(&self, messages: usize) {
+            while self.0.lock().unwrap().len() < messages {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        /// Waits until so many messages were published, and lets the last be taken.
+        async fn take(&self, nth: usize) {
+            self.published(nth).await;
+            let taken = self.0.lock().unwrap().pop().unwrap();
+            self.0.lock().unwrap().push(oneshot::channel().0);
+            taken.send(()).unwrap();
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Topic for Slow {
+        async fn publish(&self, _: Message) -> Result<String, Error> {
+            let (taken, wait) = oneshot::channel();
+            self.0.lock().unwrap().push(taken);
+            wait.await.unwrap();
+            Ok("1".to_owned())
+        }
+    }
+
+    #[cfg(not(feature = "gcp"))]
+    #[tokio::test]
+    async fn a_topic_in_a_build_without_topics_is_refused_with_the_cure() {
+        let clock: Arc<dyn Clock> = Arc::new(refit_platform::clock::SystemClock);
+        let transport = HttpTransport::new(Arc::clone(&clock), Options::default()).unwrap();
+        let transport: Arc<dyn Transport> = Arc::new(transport);
+        let error = Caller::open("projects/p/topics/t", &transport, &clock).await.unwrap_err();
+        assert!(error.to_string().starts_with("REFIT_WAKE: "), "{error}");
+        assert!(error.to_string().contains("--features gcp"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn wakes_while_one_is_under_way_make_one_more_message() {
+        let topic = Arc::new(Slow::default());
+        let waker = Caller::publishing(Arc::<Slow>::clone(&topic));
+        waker.wake();
+        topic.published(1).await;
+        for _ in 0..10 {
+            waker.wake();
+        }
+        topic.take(1).await;
+        topic.take(2).await;
+        while waker.state.load(Ordering::Acquire) != IDLE {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(topic.0.lock().unwrap().len(), 2);
+    }
+}

@@ -113,7 +113,9 @@ impl Credentials {
         match &request.auth {
             Auth::Aws { service, .. } => Err(Error::new(
                 ErrorKind::Invalid,
-                format!("aws is not in this build, install one with --features aws: service=`{service}`"),
+                format!(
+                    "aws is not in this build, install one with --features aws: service=`{service}`"
+                ),
             )),
             _ => Ok(()),
         }

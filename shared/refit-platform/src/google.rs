@@ -130,7 +130,11 @@ mod tests {
             assert_eq!(endpoint.as_str(), url);
         }
         for wrong in ["ftp://host", "http://", "a b", "http://host/?x"] {
-            assert_eq!(endpoint(Some(wrong), "").unwrap_err().kind(), ErrorKind::Invalid, "{wrong}");
+            assert_eq!(
+                endpoint(Some(wrong), "").unwrap_err().kind(),
+                ErrorKind::Invalid,
+                "{wrong}"
+            );
         }
     }
 }

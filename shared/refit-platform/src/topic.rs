@@ -114,9 +114,15 @@ mod tests {
         for name in ["projects/p/topics/t", "projects/example.com:p-1/topics/refit-wake"] {
             assert!(check(name, "topics").is_ok() && is_topic(name), "{name}");
         }
-        for name in
-            ["projects/p/topics/", "projects//topics/t", "projects/p/subscriptions/t", "t", "", "projects/p/topics/t/x", "projects/p/topics/a b"]
-        {
+        for name in [
+            "projects/p/topics/",
+            "projects//topics/t",
+            "projects/p/subscriptions/t",
+            "t",
+            "",
+            "projects/p/topics/t/x",
+            "projects/p/topics/a b",
+        ] {
             assert_eq!(check(name, "topics").unwrap_err().kind(), ErrorKind::Invalid, "{name}");
         }
     }
@@ -127,6 +133,9 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
         let transport = HttpTransport::new(Arc::clone(&clock), Default::default()).unwrap();
         let error = open("projects/p/topics/t", &clock, &Arc::new(transport)).await.unwrap_err();
-        assert!(error.to_string().contains("--features gcp: topic=`projects/p/topics/t`"), "{error}");
+        assert!(
+            error.to_string().contains("--features gcp: topic=`projects/p/topics/t`"),
+            "{error}"
+        );
     }
 }

@@ -19,7 +19,9 @@ use refit_core::error::ErrorKind;
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::{Clock, Transport};
-use refit_wire::http::{Auth, Failure, Reply, Request};
+#[cfg(feature = "gcp")]
+use refit_wire::http::Auth;
+use refit_wire::http::{Failure, Reply, Request};
 
 pub(crate) use self::allow::{Allowed, place};
 pub(crate) use self::client::Client;
@@ -81,7 +83,7 @@ impl HttpTransport {
         Ok(token.expect("a credential was named").header())
     }
 
-    /// Forgets the access token that was refused.
+    /// Forgets the access token that Google's own client was refused with.
     #[cfg(feature = "gcp")]
     pub(crate) async fn forget_google_token(&self) {
         if let Ok(Some(token)) = self.credentials.of(&GOOGLE_TOKEN).await {

@@ -130,7 +130,7 @@ macro_rules! services {
         #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum ServiceConfig {
-            $($(#[$doc])* $kind($module::Config),)*
+            $($(#[$doc])* $kind(Box<$module::Config>),)*
         }
 
         impl ServiceConfig {

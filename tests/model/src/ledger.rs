@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::commit::{BatchChange, Change, Commit, Decision};
+use refit_core::commit::{AttemptChange, BatchChange, Change, Commit, Decision};
 use refit_core::event::{Command, Event, Fact, Identity};
 use refit_core::fold::fold;
 use refit_core::invariants;
@@ -32,6 +32,8 @@ pub struct Node {
     pub fates: BTreeMap<u8, Vec<BatchId>>,
     /// When the commits were created that hold the intents of launching attempts.
     pub intents: BTreeMap<(BatchId, u32), Tick>,
+    /// When the commits were created that tell of their first look-up that found nothing.
+    pub absences: BTreeMap<(BatchId, u32), Tick>,
     /// Every key that was ever intended, with its attempt.
     pub keys: BTreeMap<RunKey, (BatchId, u32)>,
     /// Contents of the stored objects open batches refer to.
@@ -71,6 +73,8 @@ pub struct Stored {
     pub event: u8,
     /// Which of the event's deliveries it is.
     pub delivery: u8,
+    /// Whether it was stored again, under another name.
+    pub is_again: bool,
     /// When it was created.
     pub created: Tick,
 }
@@ -102,7 +106,8 @@ impl Stored {
     /// Its name, as a commit has it.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}-{}.{}", at(self.named).compact(), self.event, self.delivery)
+        let nonce = if self.is_again { "again" } else { "first" };
+        format!("{}-{}.{}.{nonce}", at(self.named).compact(), self.event, self.delivery)
     }
 
     fn segment(&self) -> Segment {
@@ -278,8 +283,9 @@ impl Ledger {
     /// The ledger after the commit was created at that tick.
     #[must_use]
     pub fn land(&self, base: &Link<Node>, draft: &Link<Draft>, created: Tick) -> Link<Node> {
-        // Only of an intent does it matter when it was created.
-        let created = if draft.commit.intents().next().is_some() { created } else { 0 };
+        let commit = &draft.commit;
+        let is_timed = commit.intents().next().is_some() || absences(commit).next().is_some();
+        let created = if is_timed { created } else { 0 };
         let id = digest(&(base.id(), draft.id(), created));
         if let Some(node) = self.landings.get(id) {
             return node;
@@ -297,9 +303,17 @@ impl Ledger {
     }
 
     fn intern(&self, node: Node) -> Link<Node> {
-        let id = digest(&(&node.state, &node.fates, &node.intents, &node.wrong));
+        let id = digest(&(&node.state, &node.fates, &node.intents, &node.absences, &node.wrong));
         self.nodes.get(id).unwrap_or_else(|| self.nodes.put(id, Link::new(id, node)))
     }
+}
+
+/// The attempts of which a commit tells that a first look-up found nothing.
+fn absences(commit: &Commit) -> impl Iterator<Item = (BatchId, u32)> {
+    commit.changes.iter().filter_map(|change| match change {
+        Change::Attempt { run, attempt, change: AttemptChange::LookedUp } => Some((*run, *attempt)),
+        _ => None,
+    })
 }
 
 impl Node {
@@ -308,6 +322,7 @@ impl Node {
             state,
             fates: BTreeMap::new(),
             intents: BTreeMap::new(),
+            absences: BTreeMap::new(),
             keys: BTreeMap::new(),
             objects: BTreeMap::new(),
             wrong: None,
@@ -319,6 +334,7 @@ impl Node {
             state: self.state.clone(),
             fates: self.fates.clone(),
             intents: self.intents.clone(),
+            absences: self.absences.clone(),
             keys: self.keys.clone(),
             objects: self.objects.clone(),
             wrong: self.wrong.clone(),
@@ -348,12 +364,15 @@ impl Node {
         node.objects.extend(draft.objects.iter().cloned());
         for (batch, attempt) in commit.intents() {
             node.intents.insert((batch, attempt), created);
+            node.absences.remove(&(batch, attempt));
         }
+        node.absences.extend(absences(commit).map(|slot| (slot, created)));
         let launching = |(batch, attempt): &(BatchId, u32)| {
             let attempt = node.state.runs.get(batch).and_then(|run| run.attempt_numbered(*attempt));
             attempt.is_some_and(|attempt| attempt.phase == Phase::Launching)
         };
         node.intents.retain(|intent, _| launching(intent));
+        node.absences.retain(|intent, _| launching(intent));
         for run in node.state.runs.values() {
             node.keys.extend(run.attempts.iter().map(|a| (a.key, (run.batch, a.number))));
         }

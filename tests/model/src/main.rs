@@ -51,9 +51,6 @@ struct Args {
     /// Seconds at the most
     #[arg(long)]
     time: Option<u64>,
-    /// Look-ups that found nothing are kept for later passes, and judged by the listing before them
-    #[arg(long)]
-    stale: bool,
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -103,7 +100,6 @@ fn one(args: &Args) -> bool {
         errors: !args.no_errors,
         refusals: args.refusals,
         late: args.late,
-        stale: args.stale,
         ..Scope::new(args.events, args.deliveries, args.class)
     };
     let limits = Limits {

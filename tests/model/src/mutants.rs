@@ -29,6 +29,7 @@ pub const QUICK: &[Mutant] = &[
     Mutant::RelaunchWithoutLookUp,
     Mutant::LeaseByOwnClock,
     Mutant::AbandonAtFirstLookUp,
+    Mutant::LookUpsTooClose,
     Mutant::OldAnswerBelieved,
     Mutant::SameKeyAgain,
     Mutant::RetryReusesKey,
@@ -67,6 +68,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::RelaunchWithoutLookUp
         | Mutant::LeaseByOwnClock
         | Mutant::AbandonAtFirstLookUp
+        | Mutant::LookUpsTooClose
         | Mutant::SameKeyAgain => b,
         Mutant::OldAnswerBelieved => Scope { refusals: true, ..b },
         Mutant::RetryReusesKey => Scope { attempts: 2, ..a },

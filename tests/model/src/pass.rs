@@ -17,7 +17,6 @@ impl Protocol {
     /// Reads the newest state, lists the inbox, reads what is unread, plans, and stores what the commit depends on.
     pub(crate) fn begin_pass(&self, world: &mut World, who: usize, is_cut: bool) {
         let pass = listing(world, who, is_cut);
-        self.forget_absence(world, who);
         let head = world.head.clone();
         self.decide(world, who, pass, &head);
     }
@@ -34,7 +33,7 @@ impl Protocol {
         match planned.draft {
             None => {
                 process.observations.clear();
-                self.enter(world, who, pass, view);
+                self.enter(world, who, &pass, view);
             }
             Some(draft) => {
                 world.blame(draft.wrong.clone());
@@ -86,7 +85,7 @@ impl Protocol {
                     let pass = pass.clone();
                     world.reconcilers[who].observations.clear();
                     let head = world.head.clone();
-                    self.enter(world, who, pass, &head);
+                    self.enter(world, who, &pass, &head);
                 }
                 Place::Sent(_, other) if other.commit.seq <= world.head.state.seq => {
                     self.lose(world, who);
@@ -104,7 +103,7 @@ impl Protocol {
             () if mutant::is(Mutant::LostMeansOurs) => {
                 let ghost = self.ledger.land(&draft.base, &draft, world.now);
                 self.claim_ghost(world, who, &draft);
-                return self.enter(world, who, pass, &ghost);
+                return self.enter(world, who, &pass, &ghost);
             }
             () if mutant::is(Mutant::ForeignNotFolded) => self.ledger.skip(&draft.base),
             () => world.head.clone(),
@@ -113,7 +112,6 @@ impl Protocol {
             let ghost = self.ledger.land(&draft.base, &draft, world.now);
             self.call_all(world, &draft, &ghost);
         }
-        self.forget_absence(world, who);
         let recent = &world.head.state.recent;
         let left: Vec<Stored> = pass
             .segments
@@ -136,7 +134,7 @@ impl Protocol {
         let Place::Sent(pass, draft) = place else { return };
         let ghost = self.ledger.land(&draft.base, &draft, world.now);
         self.claim_ghost(world, who, &draft);
-        self.enter(world, who, pass, &ghost);
+        self.enter(world, who, &pass, &ghost);
     }
 
     fn claim_ghost(&self, world: &mut World, who: usize, draft: &Draft) {
@@ -159,60 +157,32 @@ impl Protocol {
     }
 
     /// The listing is dealt with: what is left of the pass is calls.
-    fn enter(&self, world: &mut World, who: usize, pass: Pass, view: &Link<Node>) {
-        self.learn(world, who, view);
+    fn enter(&self, world: &mut World, who: usize, pass: &Pass, view: &Link<Node>) {
         let process = &mut world.reconcilers[who];
         process.full = pass.listed.full;
         process.fast = (pass.confirmed == world.now).then_some(pass.listed.fast);
         let listed = Listed { more: false, ..pass.listed };
-        let pass = Pass { listed, segments: Vec::new(), ..pass };
-        self.go_on(world, who, pass, view, effects(&view.state));
+        let pass = Pass { listed, segments: Vec::new(), ..pass.clone() };
+        self.go_on(world, who, (pass, view.clone(), effects(&view.state)));
     }
 
-    /// That nothing was found says nothing of a later state, or at a later time.
-    fn forget_absence(&self, world: &mut World, who: usize) {
-        if !self.scope.stale {
-            world.reconcilers[who].observations.retain(|seen| seen.outcome != Outcome::Absent);
-        }
-    }
-
-    /// Notes since when a process knows that a look-up had found nothing.
-    fn learn(&self, world: &mut World, who: usize, view: &Node) {
-        let attempts = view.state.runs.values().flat_map(|run| run.attempts.last());
-        let mut empty = attempts
-            .filter(|attempt| attempt.phase == Phase::Launching && attempt.empty_since.is_some());
-        let intent = empty.next().map(|attempt| attempt.intent);
-        let now = world.now;
-        let known = &mut world.reconcilers[who].empty;
-        *known = intent
-            .filter(|_| !self.scope.stale)
-            .map(|intent| known.filter(|(of, _)| *of == intent).unwrap_or((intent, now)));
-    }
-
-    /// Whether a second empty look-up may count: this process has known of the first for long enough.
-    fn is_apart(&self, world: &World, who: usize, attempt: &Attempt) -> bool {
-        let known = world.reconcilers[who].empty.filter(|(intent, _)| *intent == attempt.intent);
-        self.scope.stale
-            || attempt.empty_since.is_none()
-            || known.is_some_and(|(_, since)| world.now >= since + SETTLE)
+    /// Whether a second look-up that finds nothing may count: the commit that tells of the first is old enough.
+    fn is_apart(&self, world: &World, view: &Node, effect: &Effect) -> bool {
+        let first = view.absences.get(&(effect.batch, effect.attempt));
+        mutant::is(Mutant::LookUpsTooClose)
+            || first.is_none_or(|created| world.now >= created + SETTLE)
     }
 
     /// Goes on with the calls that are left, then with what was answered.
-    fn go_on(
-        &self,
-        world: &mut World,
-        who: usize,
-        pass: Pass,
-        view: &Link<Node>,
-        tasks: Vec<Effect>,
-    ) {
+    fn go_on(&self, world: &mut World, who: usize, calls: (Pass, Link<Node>, Vec<Effect>)) {
+        let (pass, view, tasks) = calls;
         let process = &mut world.reconcilers[who];
         if !tasks.is_empty() {
-            process.place = Place::Acting(pass, view.clone(), tasks);
+            process.place = Place::Acting(pass, view, tasks);
             return;
         }
         process.place = Place::Resting;
-        let planned = self.ledger.plan(view, pass.listed, &[], &process.observations);
+        let planned = self.ledger.plan(&view, pass.listed, &[], &process.observations);
         match planned.draft {
             None => process.observations.clear(),
             Some(draft) => {
@@ -233,7 +203,7 @@ impl Protocol {
             EffectKind::Launch if self.may_call(world, who, effect, attempt) => Some(Step::Start),
             EffectKind::Launch => {
                 let is_over = self.lease_is_over(world, view, effect, attempt)
-                    && self.is_apart(world, who, attempt);
+                    && self.is_apart(world, view, effect);
                 let is_blind = mutant::is(Mutant::RelaunchWithoutLookUp);
                 let absent = is_over.then_some(Step::Saw(Outcome::Absent));
                 if is_blind { absent } else { appeared.or(absent) }
@@ -292,7 +262,7 @@ impl Protocol {
         };
         tasks.remove(0);
         observe(world, who, effect, &attempt, outcome);
-        self.go_on(world, who, pass, &view, tasks);
+        self.go_on(world, who, (pass, view, tasks));
     }
 
     /// Uses up the right to call, and says until when it lasted.
@@ -348,7 +318,7 @@ impl Protocol {
         let unclear = Outcome::Unclear("no answer".to_owned());
         let outcome = run.map_or(unclear, |run| Outcome::Started(external(run)));
         observe(world, who, effect, &attempt, Some(outcome));
-        self.go_on(world, who, pass, &view, tasks);
+        self.go_on(world, who, (pass, view, tasks));
     }
 
     /// Whether the run a process has asked for began, so that its answer can arrive.
@@ -435,6 +405,6 @@ fn observe(
 ) {
     let Effect { batch, attempt: number, .. } = effect;
     let observed =
-        |outcome| Observation { batch, attempt: number, intent: attempt.intent, outcome };
+        |outcome| Observation { batch, attempt: number, basis: attempt.basis(), outcome };
     world.reconcilers[who].observations.extend(outcome.map(observed));
 }

@@ -6,6 +6,7 @@ use refit_core::key::RunKey;
 use refit_core::state::BatchId;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ledger::Stored;
 use crate::scope::{GRACE, Tick, tick_of};
 use crate::world::{Delivery, World};
 
@@ -92,10 +93,12 @@ fn durable(world: &World) -> Option<Wrong> {
         if world.head.fates.contains_key(event) {
             return false;
         }
-        let stored = world.inbox.iter().find(|stored| {
+        let is_pending = |stored: &Stored| {
             (stored.named, stored.event, stored.delivery) == (*named, *event, *number)
-        });
-        stored.is_none_or(|stored| *named < reach || recent.contains(&stored.name()))
+                && *named >= reach
+                && !recent.contains(&stored.name())
+        };
+        !world.inbox.iter().any(is_pending)
     };
     let lost = world.deliveries.iter().find(lost)?;
     Some(Wrong::new(Guarantee::Durable, format!("nothing will come of {lost:?}")))

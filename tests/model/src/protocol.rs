@@ -129,7 +129,8 @@ impl Protocol {
     fn store(&self, world: &mut World, number: usize, skew: i8) {
         let named = world.now.saturating_add_signed(skew);
         let (event, delivery) = self.place(number);
-        world.inbox.push(Stored { named, event, delivery, created: world.now });
+        let is_again = world.deliveries[number] == Delivery::Misnamed;
+        world.inbox.push(Stored { named, event, delivery, is_again, created: world.now });
         let is_near = named.abs_diff(world.now) <= NAME;
         let is_believed = is_near || mutant::is(Mutant::AcknowledgeByOwnClock);
         world.deliveries[number] = match is_believed {
@@ -195,7 +196,6 @@ impl Protocol {
         }
         let is_new = world.reconcilers[who].place == Place::Resting
             && world.reconcilers[who].own.is_empty()
-            && world.reconcilers[who].empty.is_none()
             && world.reconcilers[who].observations.is_empty();
         if self.scope.crashes && !is_new {
             actions.push(Action::Crash(who));
@@ -234,7 +234,7 @@ impl Model for Protocol {
         actions.extend((0..world.calls.len()).map(Action::Begin));
         for who in 0..world.reconcilers.len() {
             // Two processes that do the same do it in either order.
-            if who == 0 || world.reconcilers[0] != world.reconcilers[1] {
+            if who == 0 || !world.is_symmetric() {
                 self.add_steps(world, who, actions);
             }
         }

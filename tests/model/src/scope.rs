@@ -73,9 +73,6 @@ pub struct Scope {
     pub late: bool,
     /// Whether a pass may leave segments unread.
     pub cuts: bool,
-    /// Whether a look-up that found nothing is judged by the time of the listing before it, and kept for a later
-    /// state or pass: two of them are then not always `settle` apart, and the model finds two runs.
-    pub stale: bool,
     /// The deliberate breakage, if any.
     pub mutant: Option<Mutant>,
 }
@@ -100,7 +97,6 @@ impl Scope {
             refusals: false,
             late: false,
             cuts: false,
-            stale: false,
             mutant: None,
         }
     }

@@ -107,8 +107,6 @@ pub struct Reconciler {
     pub fast: Option<Tick>,
     /// Start calls it may still make.
     pub own: Vec<Own>,
-    /// The intent of which it knows that a look-up had found nothing, and since when.
-    pub empty: Option<(u64, Tick)>,
     /// Answers it has not written down.
     pub observations: Vec<Observation>,
     /// Where in a pass it is.
@@ -191,18 +189,27 @@ impl World {
         self.order();
     }
 
-    /// Orders the processes by a hash that does not depend on their numbers.
+    /// A hash of a process and of what is on its way for it, which does not depend on its number.
+    fn rank(&self, number: usize) -> u64 {
+        let mut writes: Vec<(u64, Tick)> = self
+            .writes
+            .iter()
+            .filter(|write| write.owner == Some(number))
+            .map(|write| (write.draft.id(), write.confirmed))
+            .collect();
+        writes.sort_unstable();
+        writes.dedup();
+        digest(&(&self.reconcilers[number], writes))
+    }
+
+    /// Whether the two processes are alike, and what is on its way for them.
+    #[must_use]
+    pub fn is_symmetric(&self) -> bool {
+        self.rank(0) == self.rank(1)
+    }
+
     fn order(&mut self) {
-        let rank = |number: usize| {
-            let writes: Vec<(u64, Tick)> = self
-                .writes
-                .iter()
-                .filter(|write| write.owner == Some(number))
-                .map(|write| (write.draft.id(), write.confirmed))
-                .collect();
-            digest(&(&self.reconcilers[number], writes))
-        };
-        if rank(0) > rank(1) {
+        if self.rank(0) > self.rank(1) {
             self.reconcilers.swap(0, 1);
             for owner in self.writes.iter_mut().filter_map(|write| write.owner.as_mut()) {
                 *owner = 1 - *owner;

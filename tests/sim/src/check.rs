@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use refit_core::commit::{AttemptChange, BatchChange, Change, Commit, Decision};
+use refit_core::commit::{AttemptChange, BatchChange, Change, Commit, Decision, RunChange};
 use refit_core::fold::fold;
 use refit_core::key::Hash128;
 use refit_core::policy::{Case, budget_is_full, judge};
 use refit_core::reason::Hold;
 use refit_core::rules::{Overlap, Rules};
+use refit_core::run::{Cancel, Phase};
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
 use refit_engine::audit::{audit, fsck};
@@ -149,6 +150,7 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
     let runs = world.lock().services.runs.clone();
     check_runs(&commits, &runs, &mut verdict);
     check_applies(&commits, books, &mut verdict);
+    check_replaced(&commits, &mut verdict);
     check_cost(&world.lock().counts, &mut verdict);
     if let Ok(Some(view)) = now(ledger.load()) {
         let store_now = world.lock().store_now(world.time().now());
@@ -281,6 +283,43 @@ fn check_applies(commits: &[Commit], books: &Books, verdict: &mut Verdict) {
         }
         fold(&mut state, commit);
     }
+}
+
+/// The members of a run that was replaced before it succeeded are those of the batch that replaced it.
+fn check_replaced(commits: &[Commit], verdict: &mut Verdict) {
+    let Some(genesis) = commits.first() else { return };
+    let mut state = refit_engine::ledger::begin(genesis);
+    for commit in &commits[1..] {
+        for change in &commit.changes {
+            let Change::Run { run, change: RunChange::Finished(finished) } = change else {
+                continue;
+            };
+            let Some(Cancel::ReplacedBy(to)) = cancel_of(&state, commit, *run) else { continue };
+            let waits = finished.phase != Phase::Succeeded && state.open_batch(to).is_some();
+            if waits && !lets_go(commit, *run, to) {
+                verdict.violations.push(format!("lost: members of {run} did not move to {to}"));
+            }
+        }
+        fold(&mut state, commit);
+    }
+}
+
+/// Why a run is to end: a person may have asked for it after it was to be replaced.
+fn cancel_of(state: &State, commit: &Commit, id: BatchId) -> Option<Cancel> {
+    let asked = commit.changes.iter().rev().find_map(|change| match change {
+        Change::Run { run, change: RunChange::CancelAsked(cancel) } if *run == id => Some(cancel),
+        _ => None,
+    });
+    asked.or_else(|| state.runs.get(&id)?.cancel.as_ref()).cloned()
+}
+
+/// Whether a commit moves the members of a run to a batch, or ends that batch itself.
+fn lets_go(commit: &Commit, run: BatchId, to: BatchId) -> bool {
+    commit.changes.iter().any(|change| match change {
+        Change::Batch { batch, change: BatchChange::MovedTo(_) } => *batch == run || *batch == to,
+        Change::Batch { batch, change: BatchChange::Discarded } => *batch == to,
+        _ => false,
+    })
 }
 
 /// Whether a batch would have started under these rules.

@@ -31,6 +31,7 @@ faults! {
     CallFails => "a call to the store failed before it had an effect",
     AnswerLost => "a call to the store had its effect and its answer was lost",
     LateCreate => "a create took effect after its caller had given up",
+    SlowAnswer => "a create answered so late that a lease may be over",
     Throttled => "a create was refused in a storm of throttling",
     PartialList => "a listing ended at a page before its end",
     StaleSnapshot => "a snapshot was stored with the content of an older one",
@@ -98,6 +99,8 @@ pub struct Faults {
     pub late_create: u64,
     /// How late.
     pub late_by_max: i64,
+    /// A create has its effect and its answer takes longer than a lease.
+    pub slow_answers: u64,
     /// How long a call to the store takes at the most.
     pub delay_max: i64,
     /// How long each half of a call to a service takes at the most.
@@ -160,6 +163,7 @@ impl Faults {
             error_after: maybe(400, &[10, 50, 200]),
             late_create: maybe(250, &[20, 100]),
             late_by_max,
+            slow_answers: maybe(150, &[20, 100]),
             delay_max: maybe(1000, &[20, 200, 3000]).cast_signed(),
             call_max: 300,
             page: usize::try_from(maybe(300, &[1, 2, 5])).unwrap_or(0),

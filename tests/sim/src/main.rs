@@ -85,7 +85,12 @@ fn print(summary: &Summary, took: Duration) {
     println!("events accepted  {acknowledged}");
     println!("commits          {commits}");
     println!("passes           {}", counts.passes);
-    println!("store calls      {} creates, {} lists, {} reads", counts.creates(), counts.lists, counts.gets);
+    println!(
+        "store calls      {} creates, {} lists, {} reads",
+        counts.creates(),
+        counts.lists,
+        counts.gets
+    );
     println!("faults injected  {}", injected.total());
     for fault in Fault::ALL {
         println!("  {:>12}  {}", injected.of(*fault), fault.text());

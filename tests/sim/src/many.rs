@@ -139,8 +139,7 @@ pub fn hunt(mutant: Mutant, seeds: Range<u64>, threads: usize, kills: usize) -> 
     });
     let mut failures = summary.failures;
     failures.sort_unstable_by_key(|verdict| verdict.seed);
-    let schedules =
-        failures.first().map_or(summary.schedules, |verdict| verdict.seed - first + 1);
+    let schedules = failures.first().map_or(summary.schedules, |verdict| verdict.seed - first + 1);
     let noticed = failures.first().and_then(|verdict| verdict.violations.first());
     let check = noticed.map(|violation| check_of(violation)).unwrap_or_default();
     Killers { schedules, seeds: failures.iter().map(|verdict| verdict.seed).collect(), check }

@@ -82,7 +82,7 @@ impl Schedule {
         let mut random = Random::new(plan.seed);
         let faults = Faults::draw(&mut random, timing().settle.as_millis());
         let executor = Executor::default();
-        let world_random = Random::new(random.next());
+        let world_random = Random::new(random.draw());
         let world = World::new(executor.time().clone(), world_random, faults.clone());
         if plan.verbose {
             world.lock().trace.lines = Some(Vec::new());
@@ -95,7 +95,7 @@ impl Schedule {
             timing: if faults.short_memory { short_timing() } else { timing() },
             store_clock: if jumps { StoreClock::Machine } else { StoreClock::Service },
         };
-        let order = Random::new(random.next());
+        let order = Random::new(random.draw());
         Self { stage: Stage::new(setting, executor, order), random, faults }
     }
 

@@ -126,7 +126,7 @@ impl Script {
         let executor = Executor::default();
         let mut random = Random::new(opening.seed);
         let world =
-            World::new(executor.time().clone(), Random::new(random.next()), Faults::default());
+            World::new(executor.time().clone(), Random::new(random.draw()), Faults::default());
         let mut books = BTreeMap::new();
         for (number, rules) in opening.revisions.into_iter().enumerate() {
             let revision = format!("r{number}");

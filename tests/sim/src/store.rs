@@ -13,6 +13,11 @@ use refit_engine::port::{Created, Entry, Page, Store};
 use crate::faults::Fault;
 use crate::world::{Inner, Stored, World};
 
+/// How long a slow answer takes, in milliseconds: from less than a lease to several.
+const SLOW_MIN: i64 = 20_000;
+/// And at the most.
+const SLOW_MAX: i64 = 200_000;
+
 /// The store with the faults of the schedule.
 #[derive(Debug)]
 pub struct SimStore {
@@ -91,8 +96,20 @@ impl SimStore {
             Fate::Late(_) => Fault::LateCreate,
         };
         guard.injected.count(fault);
+        drop(guard);
         self.calls.failed.store(true, Ordering::Relaxed);
         (fate, before, after)
+    }
+
+    /// How much longer than usual the answer to a create takes.
+    fn slowness(&self) -> i64 {
+        let mut guard = self.world.lock();
+        let Inner { random, faults, injected, .. } = &mut *guard;
+        if !random.per_mille(faults.slow_answers) {
+            return 0;
+        }
+        injected.count(Fault::SlowAnswer);
+        random.between(SLOW_MIN, SLOW_MAX)
     }
 
     fn lost(&self, what: &str, name: &str) -> Error {
@@ -131,7 +148,7 @@ impl Store for SimStore {
         let created = create(&self.world, name, body);
         let what = if matches!(created, Created::Won { .. }) { "creates" } else { "loses" };
         self.world.note(&self.who, what, name);
-        self.world.time().after(after).await;
+        self.world.time().after(after + self.slowness()).await;
         if fate == Fate::After {
             return Err(self.lost("create loses its answer", name));
         }

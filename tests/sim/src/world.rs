@@ -151,7 +151,6 @@ impl World {
     }
 
     /// What is in it, with late effects that are due by now.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.settle(self.time.now());

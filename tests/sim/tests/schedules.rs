@@ -87,9 +87,8 @@ fn what_once_failed_does_not_fail_again() {
 #[test]
 fn a_seed_that_fails_tells_its_story() {
     let mutant = Some(Mutant::AcknowledgeBeforeDurable);
-    let failing = run_many(0..10_000, threads(), mutant, &|_| (), &|summary| {
-        !summary.failures.is_empty()
-    });
+    let failing =
+        run_many(0..10_000, threads(), mutant, &|_| (), &|summary| !summary.failures.is_empty());
     let seed = failing.failures.first().expect("a schedule fails").seed;
     let verdict = run_one(&Plan { seed, verbose: true }, mutant);
     let story = verdict.story();

@@ -74,8 +74,9 @@ fn ctrl_c_ends_a_command_that_waits() {
 
 #[test]
 fn serve_answers_until_it_is_told_to_end() {
-    let folder = TempDir::new().unwrap();
-    let mut serve = command(folder.path(), &["serve", "--port", "0", "--json"]);
+    let folder = founded();
+    let mut serve =
+        command(folder.path(), &["serve", "--port", "0", "--json", "--ledger", "ledger"]);
     serve.stdout(Stdio::piped());
     let mut serve = Running::start(serve);
     let listening: Value =
@@ -101,5 +102,5 @@ fn serve_answers_until_it_is_told_to_end() {
     taken.ends(5);
     serve.signal(Signal::TERM);
     assert_eq!(serve.ended().ends(0).json(), json!({ "ended": true }));
-    refit(folder.path(), "status").ends(0).says(".refit");
+    refit(folder.path(), "status --ledger ledger").ends(0);
 }

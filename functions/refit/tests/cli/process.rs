@@ -106,10 +106,12 @@ impl Running {
         std::io::Read::read_to_string(&mut pipe, &mut stdout).unwrap();
         Ended { code: self.child.wait().unwrap().code(), stdout, stderr }
     }
+}
 
-    /// Ends it, and lets go of it.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless a test fails or is done with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

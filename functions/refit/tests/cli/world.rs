@@ -30,7 +30,7 @@ pub(crate) struct World {
     runtime: Runtime,
     pub(crate) kfp: Kfp,
     folder: TempDir,
-    serve: Running,
+    _serve: Running,
     /// Where `refit serve` answers.
     pub(crate) place: String,
 }
@@ -42,7 +42,8 @@ fn timing() -> Timing {
         margin: Span::from_millis(200),
         call: Span::secs(2),
         settle: Span::from_millis(500),
-        ping: Span::secs(5),
+        // Passes keep a distance that is a share of this.
+        ping: Span::from_millis(600),
         poll: Span::from_millis(50),
         ..Timing::default()
     }
@@ -72,7 +73,7 @@ impl World {
         let listening = serve.line(|line| line.contains("\"listening\""));
         let listening: Value = serde_json::from_str(&listening).unwrap();
         let place = listening["address"].as_str().unwrap().to_owned();
-        Self { runtime, kfp, folder, serve, place }
+        Self { runtime, kfp, folder, _serve: serve, place }
     }
 
     /// A world in which a trigger named `churn` has this rule.
@@ -172,11 +173,5 @@ impl World {
         self.until(&format!("{count} runs are {}", phase.text()), |state| {
             state.runs.values().filter(|run| run.attempt().phase == phase).count() == count
         });
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.serve.kill();
     }
 }

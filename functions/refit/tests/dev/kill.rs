@@ -18,7 +18,7 @@ const LINES_MAX: u64 = 80;
 /// How often others may run between a line and the kill, at the most: between two lines much is done.
 const YIELDS_MAX: u64 = 2000;
 /// Passes after the last kill before something is wrong.
-const PASSES_MAX: usize = 300;
+const PASSES_MAX: usize = 150;
 /// Files are dropped after every line, this many at the most.
 const FILES_MAX: u64 = 2;
 

@@ -27,23 +27,24 @@ impl Desk<'_> {
     }
 
     fn observe(&mut self, rules: &Rules, observation: &Observation) {
-        let Observation { batch, attempt: number, intent, outcome } = observation;
+        let Observation { batch, attempt: number, basis, outcome } = observation;
         let Some(run) = self.state.runs.get(batch) else { return };
         let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
+        let is_new = attempt.basis() == *basis || mutant::is(Mutant::OldAnswerBelieved);
         match outcome {
             Outcome::Started(external) => self.appeared(*batch, &attempt, external, true),
             Outcome::Found(external) => self.appeared(*batch, &attempt, external, false),
             Outcome::Status { phase, message } => {
                 self.report(*batch, &attempt, *phase, message.clone())
             }
-            Outcome::Vanished => self.vanished(*batch, &attempt),
+            Outcome::Vanished if is_new => self.vanished(*batch, &attempt),
+            Outcome::Vanished => {}
             Outcome::NotStarted { .. }
             | Outcome::Rejected(_)
             | Outcome::Unclear(_)
             | Outcome::Absent
             | Outcome::NoLookUp => {
-                let is_its = attempt.intent == *intent || mutant::is(Mutant::OldAnswerBelieved);
-                if attempt.phase == Phase::Launching && is_its {
+                if attempt.phase == Phase::Launching && is_new {
                     self.not_started(rules, *batch, &attempt, outcome);
                 }
             }
@@ -118,7 +119,7 @@ impl Desk<'_> {
         let on_unknown = rules.triggers.get(&run.trigger).map(|rule| rule.on_unknown);
         let change = match attempt.empty_since {
             None if !mutant::is(Mutant::AbandonAtFirstLookUp) => AttemptChange::LookedUp,
-            Some(since) if self.now < since + self.state.timing.settle => return,
+            Some(first) if self.now < first.time + self.state.timing.settle => return,
             Some(_) | None => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
                 OnUnknown::Relaunch => AttemptChange::Abandoned(self.now + self.state.timing.watch),
                 OnUnknown::Ask => AttemptChange::Uncertain("two look-ups found nothing".to_owned()),
@@ -164,8 +165,8 @@ impl Desk<'_> {
         let change = match (attempt.phase, attempt.empty_since) {
             (Phase::Abandoned, _) => AttemptChange::Unwatched,
             (Phase::Pending | Phase::Running, None) => AttemptChange::LookedUp,
-            (Phase::Pending | Phase::Running, Some(since))
-                if self.now >= since + self.state.timing.settle =>
+            (Phase::Pending | Phase::Running, Some(first))
+                if self.now >= first.time + self.state.timing.settle =>
             {
                 let message = Some("the service no longer knows the run".to_owned());
                 AttemptChange::Ended { phase: Phase::Failed, message }

@@ -181,8 +181,8 @@ impl World {
             "cancelled" => status(Phase::Cancelled),
             other => panic!("unknown action: {other}"),
         };
-        let intent = self.state.runs[&batch].attempt_numbered(attempt).unwrap().intent;
-        Observation { batch, attempt, intent, outcome }
+        let basis = self.state.runs[&batch].attempt_numbered(attempt).unwrap().basis();
+        Observation { batch, attempt, basis, outcome }
     }
 
     fn pass(&mut self, time: &str, events: Vec<Event>, observations: &[Observation]) {

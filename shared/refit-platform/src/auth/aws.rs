@@ -1,6 +1,7 @@
 //! Signatures of AWS, by the role of the function.
 
 use std::fmt;
+use std::sync::Arc;
 
 use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredential, AwsCredentialProvider};
 use object_store::client::{HttpRequest, HttpRequestBody};
@@ -69,7 +70,7 @@ impl Signer {
 fn find() -> Result<AwsCredentialProvider, Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let found = AmazonS3Builder::from_env().with_bucket_name(NO_BUCKET).build();
-    found.map(|store| store.credentials().clone()).map_err(|error| failed(&error))
+    found.map(|store| Arc::clone(store.credentials())).map_err(|error| failed(&error))
 }
 
 fn unsigned(request: &Request) -> Result<HttpRequest, Error> {

@@ -41,9 +41,8 @@ impl Folder {
     pub fn parse(location: &str) -> Result<Self, Error> {
         let location = location.strip_suffix('/').unwrap_or(location);
         let (bucket, folder) = location.split_once('/').unwrap_or((location, ""));
-        let lawful = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
-        };
+        let lawful =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         if !(3..=BUCKET_BYTES_MAX).contains(&bucket.len()) || !bucket.bytes().all(lawful) {
             let message = format!("not a name of a bucket: bucket=`{}`", bucket.escape_default());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -209,7 +208,8 @@ mod tests {
         for less in ["log", "log/", "log/0", "log/0z", "log/0/z", "log/-", "A", "inbox/9"] {
             assert!(less < before.as_str(), "{less}");
         }
-        assert!(super::before("a-") < "a-".to_owned() && super::before("a-") > "a".to_owned());
+        let before = super::before("a-");
+        assert!("a" < before.as_str() && before.as_str() < "a-", "{before}");
     }
 
     #[tokio::test]

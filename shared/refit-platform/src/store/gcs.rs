@@ -108,7 +108,7 @@ impl Store for GcsStore {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
         let doing = "read an object";
         let key = self.inner.folder.key(name)?;
-        match self.inner.within(doing, self.inner.read(&key)).await? {
+        match self.inner.within(doing, Box::pin(self.inner.read(&key))).await? {
             Ok(body) => Ok(Some(body)),
             Err(error) if error.http_status_code() == Some(404) => Ok(None),
             Err(error) => Err(self.inner.failed(doing, error).await),
@@ -118,7 +118,7 @@ impl Store for GcsStore {
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
         let doing = "create an object";
         let key = self.inner.folder.key(name)?;
-        match self.inner.within(doing, self.inner.write(&key, body)).await? {
+        match self.inner.within(doing, Box::pin(self.inner.write(&key, body))).await? {
             Ok(object) => created_at(doing, &object).map(|at| Created::Won { at }),
             Err(error) if error.http_status_code() == Some(412) => {
                 let headers = error.http_headers().cloned().unwrap_or_default();
@@ -157,7 +157,7 @@ impl Inner {
 
     async fn write(&self, key: &str, body: Bytes) -> google_cloud_storage::Result<Object> {
         let write = self.objects.write_object(&self.bucket, key, body);
-        write.set_if_generation_match(0_i64).send_buffered().await
+        Box::pin(write.set_if_generation_match(0_i64).send_buffered()).await
     }
 
     async fn listed(&self, mut url: Url, token: Option<String>) -> Result<Listed, Error> {

@@ -11,9 +11,9 @@ use url::Url;
 use super::Folder;
 #[cfg(feature = "gcp")]
 use super::GcsStore;
+use super::{LocalStore, MemoryStore};
 #[cfg(feature = "aws")]
 use super::{S3Place, S3Store};
-use super::{LocalStore, MemoryStore};
 #[cfg(any(feature = "aws", feature = "gcp"))]
 use crate::env;
 use crate::transport::HttpTransport;
@@ -106,9 +106,7 @@ fn locate(location: &str) -> Result<Location, Error> {
             Err(invalid("cloud storage is not in this build, install one with --features gcp"))
         }
         #[cfg(feature = "aws")]
-        Some(("s3", rest)) if rest.starts_with("//") => {
-            Folder::parse(&rest[2..]).map(Location::S3)
-        }
+        Some(("s3", rest)) if rest.starts_with("//") => Folder::parse(&rest[2..]).map(Location::S3),
         #[cfg(not(feature = "aws"))]
         Some(("s3", _)) => Err(invalid("s3 is not in this build, install one with --features aws")),
         Some((_, rest)) if rest.starts_with("//") => Err(invalid(

@@ -130,12 +130,12 @@ impl S3Store {
         let text = str::from_utf8(&response.body).ok();
         let listing: Option<Listing> = text.and_then(|text| quick_xml::de::from_str(text).ok());
         let listing = listing.ok_or_else(|| unreadable(doing, "it is not a listing"))?;
-        let entries: Option<_> = listing.contents.into_iter().map(|item| self.entry(item)).collect();
+        let entries: Option<_> = listing.contents.iter().map(|item| self.entry(item)).collect();
         let entries = entries.ok_or_else(|| unreadable(doing, "an object is not described"))?;
         Ok(Listed { entries, now, more: listing.next_continuation_token })
     }
 
-    fn entry(&self, item: Item) -> Option<Entry> {
+    fn entry(&self, item: &Item) -> Option<Entry> {
         let name = self.folder.name(&item.key)?;
         let created: Timestamp = item.last_modified.parse().ok()?;
         Some(Entry { name, size: item.size, created })
@@ -221,7 +221,11 @@ mod tests {
             ("ledgers", None, "https://ledgers.s3.eu-west-1.amazonaws.com/"),
             ("my.ledgers", None, "https://s3.eu-west-1.amazonaws.com/my.ledgers"),
             ("ledgers", Some("http://127.0.0.1:9000"), "http://127.0.0.1:9000/ledgers"),
-            ("ledgers", Some("https://minio.example.com/s3/"), "https://minio.example.com/s3/ledgers"),
+            (
+                "ledgers",
+                Some("https://minio.example.com/s3/"),
+                "https://minio.example.com/s3/ledgers",
+            ),
         ] {
             assert_eq!(bucket_url(bucket, &place(endpoint)).unwrap().as_str(), url);
         }

@@ -82,7 +82,8 @@ impl PubSubTopic {
 #[async_trait]
 impl Topic for PubSubTopic {
     async fn publish(&self, message: Message) -> Result<String, Error> {
-        let message = PubSubMessage::new().set_data(message.data).set_attributes(message.attributes);
+        let message =
+            PubSubMessage::new().set_data(message.data).set_attributes(message.attributes);
         let published = within(&*self.clock, PUBLISH_WITHIN, self.publisher.publish(message)).await;
         let late = || {
             let message = format!("a message was not published in time: topic=`{}`", self.name);

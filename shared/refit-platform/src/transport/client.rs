@@ -68,7 +68,9 @@ impl Client {
         let place = place(&request.url);
         let sent = self.prepare(request, credential, limit).send().await;
         let response = sent.map_err(|error| failure(&place, &error))?;
-        receive(response, bytes).await.map_err(|why| Failure::Unclear(format!("{why}: host=`{place}`")))
+        receive(response, bytes)
+            .await
+            .map_err(|why| Failure::Unclear(format!("{why}: host=`{place}`")))
     }
 
     fn prepare(

@@ -257,8 +257,11 @@ async fn secret_manager(status: &'static str, payload: &[u8]) -> Server {
 }
 
 fn with_secrets(metadata: &Server, manager: &Server) -> Options {
-    let places =
-        Places { metadata: Some(metadata.place.clone()), secret_manager: manager.url("/"), ..Places::default() };
+    let places = Places {
+        metadata: Some(metadata.place.clone()),
+        secret_manager: manager.url("/"),
+        ..Places::default()
+    };
     Options { places, ..Options::default() }
 }
 
@@ -305,11 +308,8 @@ async fn a_secret_that_cannot_be_read_means_not_sent() {
 async fn an_access_token_is_not_sent_in_clear_to_a_secret_manager_elsewhere() {
     let (metadata, target) = (metadata().await, Server::start(|_| Answer::ok("")).await);
     let secret_manager = "http://secrets.example.com/".parse().unwrap();
-    let places = Places {
-        metadata: Some(metadata.place.clone()),
-        secret_manager,
-        ..Places::default()
-    };
+    let places =
+        Places { metadata: Some(metadata.place.clone()), secret_manager, ..Places::default() };
     let auth = Auth::Bearer(Secret::Google(VERSION.to_owned()));
     let message = not_sent(
         transport(Options { places, ..Options::default() }).send(get(&target, auth)).await,

@@ -181,10 +181,9 @@ async fn a_bucket_that_does_not_exist_is_named_as_the_trouble() {
     let transport = Arc::new(transport(Options::default()));
     let store =
         GcsStore::open(folder, Some(server), Arc::new(SystemClock), transport).await.unwrap();
-    for error in [
-        store.create("log/1", Bytes::new()).await.err(),
-        store.list("", "", 10).await.err(),
-    ] {
+    for error in
+        [store.create("log/1", Bytes::new()).await.err(), store.list("", "", 10).await.err()]
+    {
         let error = error.expect("there is no bucket");
         assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
         assert!(error.to_string().contains("no such bucket"), "{error}");

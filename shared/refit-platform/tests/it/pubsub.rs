@@ -39,8 +39,7 @@ async fn pull(number: usize, server: &str) -> Pulled {
         .with_credentials(anonymous::Builder::new().build());
     let subscriber = subscriber.build().await.unwrap();
     let name = format!("projects/refit/subscriptions/s{number}");
-    let (message, handler) =
-        subscriber.subscribe(name).build().next().await.unwrap().unwrap();
+    let (message, handler) = subscriber.subscribe(name).build().next().await.unwrap().unwrap();
     handler.ack();
     message
 }

@@ -32,14 +32,16 @@ fn signing() -> HttpTransport {
     transport(Options { places, ..Options::default() })
 }
 
-/// Host and port of the server; none where it is not installed.
-async fn server(test: &str) -> Option<&'static str> {
-    let server = SERVER.get_or_init(|| Kind::S3.start(test)).as_ref()?.place();
+/// The server, behind a proxy: of several requests at once it might answer each as if it were alone. None where it is
+/// not installed.
+async fn server(test: &str) -> Option<Proxy> {
+    let server = SERVER.get_or_init(|| Kind::S3.start(test)).as_ref()?;
+    let proxy = Proxy::in_turn(server.place());
     let auth = Auth::Aws { service: "s3".to_owned(), region: REGION.to_owned() };
-    let url = format!("http://{server}/{BUCKET}").parse().unwrap();
+    let url = format!("http://{}/{BUCKET}", proxy.place()).parse().unwrap();
     let made = signing().send(Request::new(Method::PUT, url).auth(auth)).await.unwrap();
     assert!([200, 409].contains(&made.status), "{made:?}");
-    Some(server)
+    Some(proxy)
 }
 
 fn open_in(bucket: &str, place: &str, server: &str) -> S3Store {
@@ -52,12 +54,12 @@ fn open(place: &str, server: &str) -> S3Store {
     open_in(BUCKET, place, server)
 }
 
-struct S3(&'static str);
+struct S3(Proxy);
 
 #[async_trait]
 impl Backend for S3 {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        Arc::new(open(place, self.0))
+        Arc::new(open(place, &self.0.place()))
     }
 
     fn traits(&self) -> Traits {
@@ -75,11 +77,12 @@ mod suite {
     refit_testkit::store_conformance!(optional super::backend().await);
 }
 
-/// A store behind a proxy whose first requests end as listed; none where the server is not installed.
-async fn behind(test: &str, faults: &[Fault]) -> Option<(Proxy, S3Store)> {
-    let proxy = Proxy::scripted(server(test).await?, faults.to_vec());
+/// A store whose first requests end as listed, with the proxies before it; none where the server is not installed.
+async fn behind(test: &str, faults: &[Fault]) -> Option<([Proxy; 2], S3Store)> {
+    let server = server(test).await?;
+    let proxy = Proxy::scripted(&server.place(), faults.to_vec());
     let store = open(test, &proxy.place());
-    Some((proxy, store))
+    Some(([proxy, server], store))
 }
 
 fn kind<T>(answer: Result<T, Error>) -> ErrorKind {
@@ -90,7 +93,9 @@ fn kind<T>(answer: Result<T, Error>) -> ErrorKind {
 async fn a_create_that_is_to_be_tried_again_is_neither_won_nor_lost() {
     let refusals = [408, 409, 429, 500, 503];
     let test = "a_create_that_is_to_be_tried_again_is_neither_won_nor_lost";
-    let Some((proxy, store)) = behind(test, &refusals.map(Fault::Refuse)).await else { return };
+    let Some(([proxy, _server], store)) = behind(test, &refusals.map(Fault::Refuse)).await else {
+        return;
+    };
     for requests in 1..=refusals.len() {
         assert_eq!(kind(store.create("log/1", "x".into()).await), ErrorKind::Unavailable);
         assert_eq!(proxy.requests().len(), requests, "one request for one create");
@@ -101,7 +106,7 @@ async fn a_create_that_is_to_be_tried_again_is_neither_won_nor_lost() {
 #[tokio::test]
 async fn a_create_whose_answer_is_lost_took_effect_and_the_next_one_loses() {
     let test = "a_create_whose_answer_is_lost_took_effect_and_the_next_one_loses";
-    let Some((proxy, store)) = behind(test, &[Fault::LoseAnswer]).await else { return };
+    let Some(([proxy, _server], store)) = behind(test, &[Fault::LoseAnswer]).await else { return };
     assert_eq!(kind(store.create("log/1", "ours".into()).await), ErrorKind::Unavailable);
     assert_eq!(proxy.requests().len(), 1, "{:?}", proxy.requests());
     assert!(matches!(store.create("log/1", "again".into()).await, Ok(Created::Lost { .. })));
@@ -113,7 +118,7 @@ async fn reading_listing_and_deleting_say_that_the_service_cannot_now() {
     let test = "reading_listing_and_deleting_say_that_the_service_cannot_now";
     for fault in [Fault::Refuse(429), Fault::Refuse(503), Fault::LoseRequest, Fault::LoseAnswer] {
         let faults = [Fault::None, fault, fault, fault];
-        let Some((_proxy, store)) = behind(test, &faults).await else { return };
+        let Some((_proxies, store)) = behind(test, &faults).await else { return };
         store.create("log/1", "x".into()).await.unwrap();
         assert_eq!(kind(store.get("log/1").await), ErrorKind::Unavailable, "{fault:?}");
         assert_eq!(kind(store.list("", "", 10).await), ErrorKind::Unavailable, "{fault:?}");
@@ -128,7 +133,7 @@ async fn reading_listing_and_deleting_say_that_the_service_cannot_now() {
 async fn a_bucket_that_does_not_exist_is_named_as_the_trouble() {
     let test = "a_bucket_that_does_not_exist_is_named_as_the_trouble";
     let Some(server) = server(test).await else { return };
-    let store = open_in("no-such-bucket", "prod", server);
+    let store = open_in("no-such-bucket", "prod", &server.place());
     for error in [
         store.create("log/1", Bytes::new()).await.err(),
         store.get("log/1").await.err(),
@@ -143,7 +148,7 @@ async fn a_bucket_that_does_not_exist_is_named_as_the_trouble() {
 async fn an_object_larger_than_other_answers_may_be_is_read_whole() {
     let test = "an_object_larger_than_other_answers_may_be_is_read_whole";
     let Some(server) = server(test).await else { return };
-    let store = open(test, server);
+    let store = open(test, &server.place());
     let body = Bytes::from(vec![b'x'; 6 << 20]);
     store.create("snapshot/1", body.clone()).await.unwrap();
     assert!(store.get("snapshot/1").await.unwrap() == Some(body), "the bytes differ");

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::client;
 use super::server::{Answer, Reacting, Reaction, Request, Server, Site};
@@ -24,6 +24,9 @@ const PASSED_ON: [&str; 8] = [
 ];
 /// Headers of a request that are between two neighbours only.
 const DROPPED: [&str; 5] = ["connection", "content-length", "expect", "host", "transfer-encoding"];
+
+/// The turn of proxies that let through one request at a time.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// How one request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Proxy {
 struct Passing {
     upstream: String,
     script: Box<Script>,
+    /// Whether the server is given one request at a time.
+    in_turn: bool,
     requests: Mutex<Vec<String>>,
     held: watch::Sender<usize>,
     released: watch::Sender<bool>,
@@ -68,13 +73,17 @@ impl Proxy {
         upstream: &str,
         script: impl Fn(&Request) -> Fault + Send + Sync + 'static,
     ) -> Self {
-        let passing = Passing {
-            upstream: upstream.to_owned(),
-            script: Box::new(script),
-            requests: Mutex::default(),
-            held: watch::Sender::new(0),
-            released: watch::Sender::new(false),
-        };
+        Self::open(Passing::new(upstream, Box::new(script), false))
+    }
+
+    /// A proxy that changes nothing, but that all proxies of this kind in the process let through one request at a
+    /// time: for a server that checks and acts in two steps, which its own threads may come between.
+    #[must_use]
+    pub fn in_turn(upstream: &str) -> Self {
+        Self::open(Passing::new(upstream, Box::new(|_| Fault::None), true))
+    }
+
+    fn open(passing: Passing) -> Self {
         let proxy = Self { server: Server::new(), passing: Arc::new(passing) };
         proxy.server.open(Arc::<Passing>::clone(&proxy.passing));
         proxy
@@ -141,7 +150,22 @@ impl Site for Passing {
 }
 
 impl Passing {
+    fn new(upstream: &str, script: Box<Script>, in_turn: bool) -> Self {
+        Self {
+            upstream: upstream.to_owned(),
+            script,
+            in_turn,
+            requests: Mutex::default(),
+            held: watch::Sender::new(0),
+            released: watch::Sender::new(false),
+        }
+    }
+
     async fn pass(&self, request: &Request) -> Reaction {
+        let _turn = match self.in_turn {
+            true => Some(TURN.acquire().await.expect("it is never closed")),
+            false => None,
+        };
         match self.exchange(request).await {
             Ok(answer) => Reaction::Answer(answer),
             Err(_) => Reaction::Close,

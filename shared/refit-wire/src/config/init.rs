@@ -168,8 +168,7 @@ fn run(pipelines: &Pipelines) -> String {
         }
     };
     format!(
-        "\
-      service: {name}
+        "      service: {name}
       pipeline: {}
       # Parameters of the pipeline, by name. A computed one keeps its type:
       # parameters:

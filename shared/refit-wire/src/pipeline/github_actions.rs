@@ -185,10 +185,10 @@ impl Github {
     }
 
     /// Starts a workflow. Servers that do not know of run details refuse them, and nothing is started.
-    fn dispatch(&self, workflow: &str, body: Value) -> Call<Outcome> {
+    fn dispatch(&self, workflow: &str, body: &Value) -> Call<Outcome> {
         let request = self.request(Method::POST, &["actions", "workflows", workflow, "dispatches"]);
         let (again, without) = (request.clone(), body.clone());
-        Call::new(request.json(&body), move |reply| match is_older(&reply) {
+        Call::new(request.json(body), move |reply| match is_older(&reply) {
             true => Step::Send(Call::once(again.json(&plain(without)), |reply| {
                 answer::started(reply, words, started)
             })),
@@ -249,7 +249,7 @@ impl PipelineService for Github {
             Ok(inputs) => {
                 let body =
                     json!({ "ref": reference, "inputs": inputs, "return_run_details": true });
-                Step::Send(self.dispatch(&workflow, body))
+                Step::Send(self.dispatch(&workflow, &body))
             }
             Err(message) => Step::Done(Outcome::Rejected(message)),
         }

@@ -149,9 +149,9 @@ impl Mage {
     }
 
     /// What a run that failed stands for: its newest successor, if there is one.
-    fn successor(&self, run: Value) -> Step<Option<Outcome>> {
-        let (service, failed) = (self.clone(), self.standing(&run));
-        let Some(retries) = Retries::of(self, &run) else { return done(failed) };
+    fn successor(&self, run: &Value) -> Step<Option<Outcome>> {
+        let (service, failed) = (self.clone(), self.standing(run));
+        let Some(retries) = Retries::of(self, run) else { return done(failed) };
         let request = retries.request();
         Step::Send(Call::new(request, move |reply| {
             match answer::read(understood(reply), words).map(|page| retries.newest(&page)) {
@@ -231,7 +231,7 @@ impl PipelineService for Mage {
         let service = self.clone();
         Call::new(self.run(&run.id), move |reply| match answer::read(understood(reply), words) {
             Ok(mut answer) => match answer.get_mut("pipeline_run").map(Value::take) {
-                Some(run) if standing(&run).0 == Phase::Failed => service.successor(run),
+                Some(run) if standing(&run).0 == Phase::Failed => service.successor(&run),
                 Some(run) if run.get("id").is_some() => done(service.standing(&run)),
                 Some(_) | None => Step::Done(None),
             },

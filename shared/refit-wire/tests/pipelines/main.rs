@@ -133,12 +133,12 @@ fn config(value: Value) -> ServiceConfig {
 fn a_kind_is_named_as_it_is_written() {
     let all = [
         json!({"kubeflow": {"endpoint": "http://localhost:8888"}}),
-        vertex(json!({})),
+        vertex(&json!({})),
         json!({"cloud_build": {"project": "acme"}}),
         json!({"cloud_run": {"project": "acme", "location": "europe-west4"}}),
         github("acme/training"),
         json!({"mage": {"endpoint": "http://localhost:6789"}}),
-        described(json!({})),
+        described(&json!({})),
         json!({"local": {}}),
     ];
     assert_eq!(all.len(), ServiceConfig::about().len(), "every kind is here");
@@ -150,7 +150,7 @@ fn a_kind_is_named_as_it_is_written() {
     }
 }
 
-fn vertex(settings: Value) -> Value {
+fn vertex(settings: &Value) -> Value {
     let mut config = json!({"project": "acme", "location": "europe-west4"});
     config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     json!({ "vertex": config })
@@ -160,7 +160,7 @@ fn github(repository: &str) -> Value {
     json!({"github_actions": {"repository": repository, "auth": {"bearer": {"env": "T"}}}})
 }
 
-fn described(settings: Value) -> Value {
+fn described(settings: &Value) -> Value {
     let mut config = json!({
         "endpoint": "http://localhost:8080",
         "start": {"path": "/runs/{key}/{pipeline}", "run": "/id"},
@@ -188,9 +188,9 @@ fn settings_that_cannot_be_are_refused() {
         (json!({"local": {"endpoint": "http://10.0.0.1"}}), "on this machine"),
         (json!({"vertex": {"project": "acme"}}), "missing field `location`"),
         (json!({"vertex": {"project": "acme", "location": "x/../y"}}), "no `location` of Google"),
-        (vertex(json!({"labels": {"refit-key": "x"}})), "cannot be a label"),
-        (vertex(json!({"endpoint": "https://evil.example"})), "no host of Google"),
-        (vertex(json!({"caching": false})), "unknown field `caching`"),
+        (vertex(&json!({"labels": {"refit-key": "x"}})), "cannot be a label"),
+        (vertex(&json!({"endpoint": "https://evil.example"})), "no host of Google"),
+        (vertex(&json!({"caching": false})), "unknown field `caching`"),
         (json!({"cloud_build": {"project": "acme", "location": ""}}), "no `location` of Google"),
         (json!({"cloud_run": {"project": "A B", "location": "x"}}), "no `project` of Google"),
         (github("acme"), "OWNER/NAME"),
@@ -202,30 +202,30 @@ fn settings_that_cannot_be_are_refused() {
             json!({"mage": {"endpoint": "http://localhost", "check_status": false, "error_on_failure": false}}),
             "has no effect",
         ),
-        (described(json!({"start": {"path": "/runs", "run": "/id"}})), "does not send `{key}`"),
+        (described(&json!({"start": {"path": "/runs", "run": "/id"}})), "does not send `{key}`"),
         (
-            described(json!({"start": {"path": "/runs/{key}/{run}", "run": "/id"}})),
+            described(&json!({"start": {"path": "/runs/{key}/{run}", "run": "/id"}})),
             "not known before",
         ),
         (
-            described(json!({"start": {"path": "//evil.example/{key}", "run": "/id"}})),
+            described(&json!({"start": {"path": "//evil.example/{key}", "run": "/id"}})),
             "stays below",
         ),
-        (described(json!({"start": {"path": "/{key}", "run": "id"}})), "begins with `/`"),
+        (described(&json!({"start": {"path": "/{key}", "run": "id"}})), "begins with `/`"),
         (
-            described(json!({"start": {"path": "/{key}", "run": "/id", "body": "{KEY}"}})),
+            described(&json!({"start": {"path": "/{key}", "run": "/id", "body": "{KEY}"}})),
             "in braces",
         ),
-        (described(json!({"cancel": {"path": "/runs/{key}"}})), "by `{run}` alone"),
+        (described(&json!({"cancel": {"path": "/runs/{key}"}})), "by `{run}` alone"),
         (
             described(
-                json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": []}}}),
+                &json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": []}}}),
             ),
             "how badly",
         ),
         (
             described(
-                json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": ["a"]}}}),
+                &json!({"status": {"path": "/{run}", "state": "/s", "states": {"succeeded": ["a"], "failed": ["a"]}}}),
             ),
             "two states",
         ),
@@ -246,7 +246,7 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
     let v2 = json!({"kubeflow": {"endpoint": "http://localhost:8888"}});
     let v1 = json!({"kubeflow": {"endpoint": "http://localhost:8888", "api": "v1beta1"}});
     let root = json!({"pipeline": "churn", "pipeline_root": "gs://b/r"});
-    let (vx, gh, hs) = (vertex(json!({})), github("a/b"), described(json!({})));
+    let (vx, gh, hs) = (vertex(&json!({})), github("a/b"), described(&json!({})));
     let cb = json!({"cloud_build": {"project": "acme"}});
     let cr = json!({"cloud_run": {"project": "acme", "location": "europe-west4"}});
     let mg = json!({"mage": {"endpoint": "http://localhost:6789"}});

@@ -116,10 +116,8 @@ fn an_overwrite_counts_by_its_bytes() {
     let mut trigger = trigger();
     trigger.overlap = Overlap::Allow;
     let mut script = Script::new(trigger);
-    let same = refit_core::event::DataRef {
-        generation: Some("2".to_owned()),
-        ..generation("x", 1, 9)
-    };
+    let same =
+        refit_core::event::DataRef { generation: Some("2".to_owned()), ..generation("x", 1, 9) };
     script.upload(10.0, generation("x", 1, 9));
     script.upload(300.0, same);
     script.upload(600.0, generation("x", 3, 9));

@@ -104,8 +104,7 @@ fn five_events_in_batches_of_two_are_three() {
         script.uploads(f64::from(10 + number), &[&number.to_string()]);
     }
     script.play(600.0);
-    let expected: &[(f64, &[&str])] =
-        &[(13.0, &["1", "2"]), (15.0, &["3", "4"]), (75.0, &["5"])];
+    let expected: &[(f64, &[&str])] = &[(13.0, &["1", "2"]), (15.0, &["3", "4"]), (75.0, &["5"])];
     assert_eq!(launched(&script), batches(expected));
     is_clean(&script);
 }

@@ -14,8 +14,7 @@ pub(super) const NUMBERS: &[u32] = &[3, 19, 24, 32, 34];
 #[test]
 fn two_reconcilers_launch_a_batch_once() {
     for seed in 0..300 {
-        let mut script =
-            Script::open(Opening { seed, ticks: 2, ..Opening::with(plain("b")) });
+        let mut script = Script::open(Opening { seed, ticks: 2, ..Opening::with(plain("b")) });
         script.faults(|faults| (faults.delay_max, faults.call_max) = (300, 300));
         script.uploads(10.0, &["x"]);
         script.play(600.0);
@@ -116,7 +115,10 @@ fn a_loop_between_two_triggers_ends_itself() {
     }
     assert_eq!(script.runs().len(), 6, "three of each");
     // The seventh is held, not lost: it starts when the day of the first is over.
-    assert_eq!(script.state().triggers.values().map(|standing| standing.open.len()).sum::<usize>(), 1);
+    assert_eq!(
+        script.state().triggers.values().map(|standing| standing.open.len()).sum::<usize>(),
+        1
+    );
     is_clean(&script);
 }
 

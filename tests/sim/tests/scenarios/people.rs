@@ -95,7 +95,8 @@ fn deploying_starts_nothing() {
 /// 31: a trigger is deleted and made again: what was not delivered waits for a decision, and is not lost.
 #[test]
 fn a_trigger_made_again_offers_what_it_had() {
-    let rules = |triggers: &[&'static str]| rules_of(triggers.iter().map(|name| (*name, trigger())));
+    let rules =
+        |triggers: &[&'static str]| rules_of(triggers.iter().map(|name| (*name, trigger())));
     let mut script = Script::open(Opening::of(rules(&["t"])).then(rules(&["other"])));
     script.uploads(10.0, &["x", "y"]);
     script.command(30.0, apply("r1", Some("r0"), false));

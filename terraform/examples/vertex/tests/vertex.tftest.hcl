@@ -1,0 +1,30 @@
+mock_provider "google" {
+  source          = "../../modules/gcp/tests/mocks"
+  override_during = plan
+}
+
+variables {
+  project = "acme-ml"
+  images = {
+    object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+  }
+  data_bucket = "acme-ml-data"
+  pipelines   = { repository = "pipelines", root_bucket = "acme-pipelines" }
+  operators   = ["group:ml@acme.example"]
+  emails      = ["ml-oncall@acme.example"]
+}
+
+run "plan" {
+  command = plan
+
+  assert {
+    condition     = output.ledger == "gs://acme-ml-refit-ledger/prod"
+    error_message = "the ledger must be where refit.yaml says"
+  }
+
+  assert {
+    condition     = google_storage_bucket_iam_member.train["ledger"].bucket == "acme-ml-refit-ledger" && google_storage_bucket_iam_member.train["ledger"].role == "roles/storage.objectViewer"
+    error_message = "the steps must read manifests, and not write to the ledger"
+  }
+}

@@ -1,0 +1,102 @@
+locals {
+  # One notification for every bucket and prefix.
+  notifications = merge([
+    for key, data in var.data : {
+      for prefix in data.prefixes : "${key}/${prefix}" => { key = key, bucket = data.bucket, prefix = prefix }
+    } if data.events == "notification"
+  ]...)
+  eventarc = { for key, data in var.data : key => data if data.events == "eventarc" }
+}
+
+resource "google_storage_bucket" "data" {
+  for_each = { for key, data in var.data : key => data if data.create }
+
+  project                     = var.project
+  name                        = each.value.bucket
+  location                    = each.value.location
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = false
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_notification" "object" {
+  for_each = local.notifications
+
+  bucket             = each.value.bucket
+  topic              = google_pubsub_topic.events["object"].id
+  payload_format     = "JSON_API_V1"
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = each.value.prefix == "" ? null : each.value.prefix
+
+  # Cloud Storage refuses a topic it may not publish to, and what it announces before somebody listens is lost.
+  depends_on = [
+    google_pubsub_subscription.events,
+    google_pubsub_topic_iam_member.storage,
+    google_storage_bucket.data,
+  ]
+}
+
+resource "google_service_account" "eventarc" {
+  for_each = local.has_eventarc ? { this = {} } : {}
+
+  project      = var.project
+  account_id   = "${var.name}-eventarc"
+  display_name = "${var.name}-eventarc"
+  description  = "Eventarc delivers new objects as this account"
+}
+
+resource "google_project_iam_member" "eventarc_receiver" {
+  for_each = google_service_account.eventarc
+
+  project = var.project
+  role    = "roles/eventarc.eventReceiver"
+  member  = each.value.member
+}
+
+# Eventarc makes topics of its own, of which nobody knows the names beforehand: this is for the project.
+resource "google_project_iam_member" "eventarc_storage" {
+  for_each = google_service_account.eventarc
+
+  project = var.project
+  role    = "roles/pubsub.publisher"
+  member  = local.agents.storage
+}
+
+resource "google_eventarc_trigger" "object" {
+  for_each = local.eventarc
+
+  project         = var.project
+  name            = "${var.name}-object-${each.key}"
+  location        = lower(each.value.location)
+  service_account = google_service_account.eventarc["this"].email
+  labels          = local.labels
+
+  matching_criteria {
+    attribute = "type"
+    value     = "google.cloud.storage.object.v1.finalized"
+  }
+
+  matching_criteria {
+    attribute = "bucket"
+    value     = each.value.bucket
+  }
+
+  destination {
+    cloud_run_service {
+      service = local.receivers["object"].name
+      region  = var.region
+      path    = "/"
+    }
+  }
+
+  depends_on = [
+    google_project_iam_member.eventarc_receiver,
+    google_project_iam_member.eventarc_storage,
+    google_storage_bucket.data,
+    module.intake,
+    module.reconciler,
+  ]
+}

@@ -1,0 +1,93 @@
+locals {
+  # What receives events, appends them and wakes; all have the same rights. One more is one more entry.
+  intakes_known = {
+    object = { image = var.images.object, does = "A new object arrived: records it and wakes the reconciler" }
+    drift  = { image = var.drift_enabled ? var.images.drift : null, does = "Drift was reported: records it and wakes the reconciler" }
+  }
+  intakes = var.single_service ? {} : { for name, function in local.intakes_known : name => function if function.image != null }
+
+  # What reconciles: `tick`, or everything in one.
+  reconciler = var.single_service ? {
+    name          = "refit", image = var.images.refit, args = ["serve"], wake_path = "/tick"
+    does          = "Receives events, decides what is to run, and calls the services"
+    memory        = "1Gi"
+    concurrency   = 80
+    instances_max = try(coalesce(var.limits.refit.instances_max, 1), 1)
+    } : {
+    name          = "tick", image = var.images.tick, args = [], wake_path = "/"
+    does          = "Woken, or pinged by a scheduler: decides what is to run, and calls the services"
+    memory        = "1Gi"
+    concurrency   = 20
+    instances_max = 1
+  }
+
+  limits_reconciler = merge(
+    { memory = local.reconciler.memory, concurrency = local.reconciler.concurrency, timeout = "300s" },
+    { for name, value in try(var.limits[local.reconciler.name], {}) : name => value if value != null },
+    { instances_max = local.reconciler.instances_max },
+  )
+
+  environment = {
+    REFIT_LEDGER         = local.ledger
+    REFIT_CALLERS        = "platform"
+    REFIT_LOG            = var.log
+    GOOGLE_CLOUD_PROJECT = var.project
+  }
+  wake = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
+
+  # Who receives the events of a topic: the function of its name, or the one service.
+  receivers = {
+    for topic in keys(local.topics) : topic => {
+      name = var.single_service ? module.reconciler.name : module.intake[topic].name
+      uri  = var.single_service ? module.reconciler.uri : module.intake[topic].uri
+    }
+  }
+}
+
+module "reconciler" {
+  source = "./function"
+
+  project     = var.project
+  region      = var.region
+  name        = "${var.name}-${local.reconciler.name}"
+  description = local.reconciler.does
+  image       = local.reconciler.image
+  args        = local.reconciler.args
+  environment = local.environment
+  limits      = local.limits_reconciler
+  ingress     = var.ingress
+  vpc         = var.vpc
+  kms_key     = var.kms_key
+  labels      = local.labels
+  invokers = merge(
+    { ping = google_service_account.ping.member },
+    { for name, account in google_service_account.push : "push-${name}" => account.member if var.single_service || name == "wake" },
+    { for name, function in module.intake : name => function.member if var.wake == "url" },
+    { for name, account in google_service_account.eventarc : "eventarc" => account.member if var.single_service },
+  )
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+module "intake" {
+  source   = "./function"
+  for_each = local.intakes
+
+  project     = var.project
+  region      = var.region
+  name        = "${var.name}-${each.key}"
+  description = each.value.does
+  image       = each.value.image
+  environment = merge(local.environment, { REFIT_WAKE = local.wake })
+  limits      = { for name, value in try(var.limits[each.key], {}) : name => value if value != null }
+  ingress     = var.ingress
+  vpc         = var.vpc
+  kms_key     = var.kms_key
+  labels      = local.labels
+  invokers = merge(
+    { for name, account in google_service_account.push : "push-${name}" => account.member if name == each.key },
+    { for name, account in google_service_account.eventarc : "eventarc" => account.member if each.key == "object" },
+  )
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}

@@ -1,0 +1,127 @@
+locals {
+  ledger_bucket = coalesce(var.ledger.bucket, "${var.project}-${var.name}-ledger")
+  ledger        = "gs://${local.ledger_bucket}/${var.ledger.folder}"
+  # What the names of all objects in a folder of the ledger begin with, as conditions see them.
+  ledger_objects = "projects/_/buckets/${local.ledger_bucket}/objects/${var.ledger.folder}"
+
+  # Where the reconciler deletes what nothing can need any more: never in `log/` or `rules/`.
+  ledger_tidied = ["inbox/", "manifests/", "parts/", "seen/", "snapshot/"]
+}
+
+# No lifecycle rule and no retention policy: only the reconciler deletes, and it must be able to.
+# No versioning: nothing is overwritten, and soft deletion is there for mistakes.
+resource "google_storage_bucket" "ledger" {
+  count = var.ledger.create ? 1 : 0
+
+  project                     = var.project
+  name                        = local.ledger_bucket
+  location                    = coalesce(var.ledger.location, var.region)
+  labels                      = local.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = false
+
+  soft_delete_policy {
+    retention_duration_seconds = var.ledger.soft_delete_days * 24 * 60 * 60
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms_key[*]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+resource "google_project_iam_custom_role" "append" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_append"
+  title       = "${var.name}: append to the ledger"
+  description = "Creates objects. It cannot overwrite: that takes the right to delete as well."
+  permissions = ["storage.objects.create"]
+}
+
+resource "google_project_iam_custom_role" "reconcile" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_reconcile"
+  title       = "${var.name}: read the ledger and append to it"
+  permissions = ["storage.objects.create", "storage.objects.get", "storage.objects.list"]
+}
+
+resource "google_project_iam_custom_role" "tidy" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_tidy"
+  title       = "${var.name}: delete what the ledger no longer needs"
+  permissions = ["storage.objects.delete"]
+}
+
+resource "google_storage_bucket_iam_member" "intake" {
+  for_each = module.intake
+
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.append.id
+  member = each.value.member
+
+  condition {
+    title      = "inbox only"
+    expression = "resource.name.startsWith(\"${local.ledger_objects}/inbox/\")"
+  }
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+resource "google_storage_bucket_iam_member" "reconcile" {
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.reconcile.id
+  member = module.reconciler.member
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+resource "google_storage_bucket_iam_member" "tidy" {
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.tidy.id
+  member = module.reconciler.member
+
+  condition {
+    title = "never the log, never the rules"
+    expression = join(" || ", [
+      for folder in local.ledger_tidied : "resource.name.startsWith(\"${local.ledger_objects}/${folder}\")"
+    ])
+  }
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+resource "google_storage_bucket_iam_member" "viewer" {
+  for_each = setunion(var.viewers, var.operators)
+
+  bucket = local.ledger_bucket
+  role   = "roles/storage.objectViewer"
+  member = each.key
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+resource "google_storage_bucket_iam_member" "operator" {
+  for_each = var.operators
+
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.append.id
+  member = each.key
+
+  condition {
+    title = "commands and rules"
+    expression = join(" || ", [
+      for folder in ["inbox/", "rules/"] : "resource.name.startsWith(\"${local.ledger_objects}/${folder}\")"
+    ])
+  }
+
+  depends_on = [google_storage_bucket.ledger]
+}

@@ -1,0 +1,36 @@
+resource "google_service_account" "ping" {
+  project      = var.project
+  account_id   = "${var.name}-ping"
+  display_name = "${var.name}-ping"
+  description  = "Cloud Scheduler pings the reconciler as this account"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_cloud_scheduler_job" "ping" {
+  project          = var.project
+  region           = var.region
+  name             = "${var.name}-ping"
+  description      = "Pings the reconciler of ${var.name}"
+  schedule         = var.ping.schedule
+  time_zone        = var.ping.time_zone
+  paused           = var.ping.paused
+  attempt_deadline = "300s"
+
+  # One that failed is made good by the next.
+  retry_config {
+    retry_count = 0
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = "${module.reconciler.uri}${local.reconciler.wake_path}"
+
+    oidc_token {
+      service_account_email = google_service_account.ping.email
+      audience              = module.reconciler.uri
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}

@@ -1,0 +1,274 @@
+# What the module makes, against a provider that knows everything's form and does nothing.
+
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+# Accounts that are told apart below.
+override_resource {
+  target          = google_service_account.push["object"]
+  override_during = plan
+  values          = { email = "push-object@x", member = "serviceAccount:push-object@x", name = "push-object" }
+}
+
+override_resource {
+  target          = google_service_account.push["wake"]
+  override_during = plan
+  values          = { email = "push-wake@x", member = "serviceAccount:push-wake@x", name = "push-wake" }
+}
+
+override_resource {
+  target          = google_service_account.ping
+  override_during = plan
+  values          = { email = "ping@x", member = "serviceAccount:ping@x", name = "ping" }
+}
+
+override_resource {
+  target          = module.intake["object"].google_service_account.this
+  override_during = plan
+  values          = { email = "object@x", member = "serviceAccount:object@x", name = "object" }
+}
+
+override_resource {
+  target          = module.reconciler.google_service_account.this
+  override_during = plan
+  values          = { email = "tick@x", member = "serviceAccount:tick@x", name = "tick" }
+}
+
+override_resource {
+  target          = google_project_iam_custom_role.append
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_append" }
+}
+
+override_resource {
+  target          = google_project_iam_custom_role.reconcile
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_reconcile" }
+}
+
+override_resource {
+  target          = google_project_iam_custom_role.tidy
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_tidy" }
+}
+
+variables {
+  project = "acme-ml"
+  region  = "europe-west4"
+  images = {
+    object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+  }
+  data = { churn = { bucket = "acme-data", prefixes = ["churn/", "fraud/"] } }
+}
+
+run "defaults" {
+  command = plan
+
+  assert {
+    condition     = google_storage_bucket.ledger[0].uniform_bucket_level_access && google_storage_bucket.ledger[0].public_access_prevention == "enforced"
+    error_message = "the ledger must never be public"
+  }
+
+  assert {
+    condition     = length(google_storage_bucket.ledger[0].lifecycle_rule) == 0 && length(google_storage_bucket.ledger[0].retention_policy) == 0
+    error_message = "nobody but the reconciler deletes in the ledger, and it must be able to"
+  }
+
+  assert {
+    condition     = google_storage_bucket.ledger[0].soft_delete_policy[0].retention_duration_seconds == 2592000 && !google_storage_bucket.ledger[0].force_destroy
+    error_message = "what is deleted in the ledger by mistake must be restorable"
+  }
+
+  assert {
+    condition     = toset([for n in google_storage_notification.object : "${n.bucket} ${n.object_name_prefix} ${join(",", n.event_types)} ${n.payload_format}"]) == toset(["acme-data churn/ OBJECT_FINALIZE JSON_API_V1", "acme-data fraud/ OBJECT_FINALIZE JSON_API_V1"])
+    error_message = "a bucket must announce new objects under its prefixes, and nothing else"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.events["object"].push_config[0].oidc_token[0].service_account_email == "push-object@x" && google_pubsub_subscription.events["object"].push_config[0].oidc_token[0].audience == "https://mock-uc.a.run.app"
+    error_message = "events must be delivered with a token of the account that may, for the service alone"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.events["object"].dead_letter_policy[0].max_delivery_attempts == 100 && google_pubsub_subscription.dead.expiration_policy[0].ttl == "" && google_pubsub_subscription.events["object"].expiration_policy[0].ttl == ""
+    error_message = "events must become dead letters that somebody keeps, and no subscription may expire"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.wake[0].push_config[0].oidc_token[0].service_account_email == "push-wake@x" && google_pubsub_subscription.wake[0].push_config[0].push_endpoint == "https://mock-uc.a.run.app/"
+    error_message = "wakes must reach tick, with a token"
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.ping.http_target[0].oidc_token[0].service_account_email == "ping@x" && google_cloud_scheduler_job.ping.http_target[0].http_method == "POST"
+    error_message = "the ping must carry a token"
+  }
+
+  assert {
+    condition     = { for key, it in module.reconciler.invokers : key => it.member } == { ping = "serviceAccount:ping@x", push-wake = "serviceAccount:push-wake@x" }
+    error_message = "tick must be called by the scheduler and the wake alone"
+  }
+
+  assert {
+    condition     = { for key, it in module.intake["object"].invokers : key => it.member } == { push-object = "serviceAccount:push-object@x" }
+    error_message = "object must be called by its subscription alone"
+  }
+
+  assert {
+    condition     = module.reconciler.service.template[0].scaling[0].max_instance_count == 1
+    error_message = "tick must have one instance at most"
+  }
+
+  assert {
+    condition     = alltrue([for service in [module.reconciler.service, module.intake["object"].service] : service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY" && !service.invoker_iam_disabled])
+    error_message = "services must be private"
+  }
+
+  assert {
+    condition     = alltrue([for key, it in google_service_account_iam_member.push_token : it.service_account_id == "push-${key}" && it.member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"])
+    error_message = "Pub/Sub must be able to make tokens of the push accounts, and of no other"
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.append.permissions == toset(["storage.objects.create"])
+    error_message = "who appends must not read, and must not delete, or it could overwrite"
+  }
+
+  assert {
+    condition     = { for key, it in google_storage_bucket_iam_member.intake : key => "${it.member} ${it.condition[0].expression}" } == { object = "serviceAccount:object@x resource.name.startsWith(\"projects/_/buckets/acme-ml-refit-ledger/objects/prod/inbox/\")" }
+    error_message = "object must create in the inbox alone"
+  }
+
+  assert {
+    condition     = { for key, it in google_pubsub_topic_iam_member.waker : key => "${it.member} ${it.topic} ${it.role}" } == { object = "serviceAccount:object@x refit-wake roles/pubsub.publisher" }
+    error_message = "object must publish the wake alone"
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.reconcile.permissions == toset(["storage.objects.create", "storage.objects.get", "storage.objects.list"])
+    error_message = "tick must read and append"
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.tidy.permissions == toset(["storage.objects.delete"]) && length(regexall("inbox/|manifests/|parts/|seen/|snapshot/", google_storage_bucket_iam_member.tidy.condition[0].expression)) == 5 && length(regexall("log/|rules/", google_storage_bucket_iam_member.tidy.condition[0].expression)) == 0
+    error_message = "nobody must delete in the log or the rules"
+  }
+}
+
+run "single_service" {
+  command = plan
+  variables {
+    single_service = true
+    drift_enabled  = true
+    images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
+  }
+
+  override_resource {
+    target          = google_service_account.push["drift"]
+    override_during = plan
+    values          = { email = "push-drift@x", member = "serviceAccount:push-drift@x", name = "push-drift" }
+  }
+
+  assert {
+    condition     = length(module.intake) == 0 && module.reconciler.service.name == "refit-refit" && module.reconciler.service.template[0].containers[0].args == tolist(["serve"])
+    error_message = "everything must be in `refit serve`"
+  }
+
+  assert {
+    condition     = sort(keys(module.reconciler.invokers)) == tolist(["ping", "push-drift", "push-object", "push-wake"])
+    error_message = "the one service must be called by every push and the ping"
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.ping.http_target[0].uri == "https://mock-uc.a.run.app/tick" && google_pubsub_subscription.wake[0].push_config[0].push_endpoint == "https://mock-uc.a.run.app/tick" && google_pubsub_subscription.events["object"].push_config[0].push_endpoint == "https://mock-uc.a.run.app/"
+    error_message = "pings and wakes must go to /tick, events to /"
+  }
+}
+
+run "everything" {
+  command = plan
+  variables {
+    images = {
+      object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+      tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+      drift  = "europe-west4-docker.pkg.dev/acme-ml/refit/drift@sha256:0000000000000000000000000000000000000000000000000000000000000004"
+    }
+    data = {
+      churn = { bucket = "acme-data", prefixes = ["churn/"] }
+      fraud = { bucket = "acme-fraud", create = true, location = "EU" }
+      logs  = { bucket = "acme-logs", events = "eventarc", location = "EU" }
+    }
+    drift_enabled    = true
+    drift_publishers = { monitor = "serviceAccount:monitor@acme-ml.iam.gserviceaccount.com" }
+    vertex = {
+      accounts     = { train = "train@acme-ml.iam.gserviceaccount.com" }
+      repositories = { pipelines = { location = "europe-west4", repository = "pipelines" } }
+      buckets      = ["acme-pipelines"]
+    }
+    secrets   = ["projects/acme-ml/secrets/github"]
+    operators = ["group:ml@acme.example"]
+    viewers   = ["group:everybody@acme.example"]
+    limits    = { object = { instances_max = 3, memory = "256Mi" }, tick = { instances_max = 9, cpu = "2" } }
+    vpc       = { network = "acme", subnetwork = "acme-west4" }
+    kms_key   = "projects/acme-ml/locations/europe-west4/keyRings/refit/cryptoKeys/ledger"
+    alerts    = { emails = ["ml@acme.example"] }
+  }
+
+  assert {
+    condition     = module.reconciler.service.template[0].scaling[0].max_instance_count == 1 && module.reconciler.service.template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "1Gi" })
+    error_message = "limits must be taken, but for the one instance of tick"
+  }
+
+  assert {
+    condition     = module.intake["object"].service.template[0].scaling[0].max_instance_count == 3 && module.intake["object"].service.template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "256Mi" })
+    error_message = "limits that are not given must keep their defaults"
+  }
+
+  assert {
+    condition     = google_eventarc_trigger.object["logs"].location == "eu" && google_eventarc_trigger.object["logs"].destination[0].cloud_run_service[0].service == "refit-object" && sort(keys(module.intake["object"].invokers)) == tolist(["eventarc", "push-object"])
+    error_message = "eventarc must deliver to object, from where the bucket is"
+  }
+
+  assert {
+    condition     = toset(keys(google_kms_crypto_key_iam_member.agent)) == toset(["storage", "pubsub", "run"]) && google_storage_bucket.ledger[0].encryption[0].default_kms_key_name == var.kms_key && alltrue([for topic in google_pubsub_topic.events : topic.kms_key_name == var.kms_key])
+    error_message = "everything kept must be kept under the key, and the agents must be able to use it"
+  }
+
+  assert {
+    condition     = google_service_account_iam_member.vertex["train"].service_account_id == "projects/acme-ml/serviceAccounts/train@acme-ml.iam.gserviceaccount.com" && google_service_account_iam_member.vertex["train"].member == "serviceAccount:tick@x"
+    error_message = "tick must be able to act as the pipelines' account"
+  }
+
+  assert {
+    condition     = !strcontains(google_storage_bucket_iam_member.operator["group:ml@acme.example"].condition[0].expression, "log/")
+    error_message = "people must not write the log"
+  }
+}
+
+run "wake_by_url" {
+  command = plan
+  variables {
+    wake    = "url"
+    ingress = "all"
+    alerts  = { enabled = false }
+    ledger  = { create = false, bucket = "acme-ledger" }
+  }
+
+  assert {
+    condition     = length(google_pubsub_topic.wake) == 0 && length(google_pubsub_topic_iam_member.waker) == 0 && module.reconciler.invokers["object"].member == "serviceAccount:object@x"
+    error_message = "object must call tick, and nothing must be published"
+  }
+
+  assert {
+    condition     = one([for env in module.intake["object"].service.template[0].containers[0].env : env.value if env.name == "REFIT_WAKE"]) == "https://mock-uc.a.run.app/"
+    error_message = "object must know the URL"
+  }
+
+  assert {
+    condition     = length(google_storage_bucket.ledger) == 0 && output.ledger == "gs://acme-ledger/prod"
+    error_message = "a ledger that exists must be left as it is"
+  }
+}

@@ -1,0 +1,88 @@
+# What the module refuses, before anything is made.
+
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  project = "acme-ml"
+  region  = "europe-west4"
+  images = {
+    object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+  }
+  data = {}
+}
+
+run "images_by_tag" {
+  command = plan
+  variables {
+    images = { object = "example.com/object:latest", tick = "example.com/tick:latest" }
+  }
+  expect_failures = [var.images]
+}
+
+run "single_service_without_its_image" {
+  command = plan
+  variables {
+    single_service = true
+  }
+  expect_failures = [var.images]
+}
+
+run "prefixes_within_one_another" {
+  command = plan
+  variables {
+    data = { churn = { bucket = "acme-data", prefixes = ["churn/", "churn/daily/"] } }
+  }
+  expect_failures = [var.data]
+}
+
+run "the_ledger_watched" {
+  command = plan
+  variables {
+    data = { churn = { bucket = "acme-ml-refit-ledger" } }
+  }
+  expect_failures = [var.data]
+}
+
+run "eventarc_with_a_prefix" {
+  command = plan
+  variables {
+    data = { churn = { bucket = "acme-data", prefixes = ["churn/"], events = "eventarc", location = "EU" } }
+  }
+  expect_failures = [var.data]
+}
+
+run "a_call_that_would_be_turned_away" {
+  command = plan
+  variables {
+    wake = "url"
+  }
+  expect_failures = [var.wake]
+}
+
+run "everybody_an_operator" {
+  command = plan
+  variables {
+    operators = ["allUsers"]
+  }
+  expect_failures = [var.operators]
+}
+
+run "soft_deletion_off" {
+  command = plan
+  variables {
+    ledger = { soft_delete_days = 0 }
+  }
+  expect_failures = [var.ledger]
+}
+
+run "the_default_account_of_compute_engine" {
+  command = plan
+  variables {
+    vertex = { accounts = { steps = "123456789012-compute@developer.gserviceaccount.com" } }
+  }
+  expect_failures = [var.vertex]
+}
