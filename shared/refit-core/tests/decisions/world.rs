@@ -12,29 +12,34 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use jiff::civil::Weekday;
 use refit_core::commit::{
     AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
 };
+use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay,
 };
 use refit_core::expression::Expression;
 use refit_core::fold::fold;
+use refit_core::invariants::{Violation, check};
 use refit_core::member::{Line, read_manifest, read_part};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
 use refit_core::rules::{
-    Budget, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Retry, Rules,
-    RunRule, ServiceProfile, Trigger,
+    Budget, DriftMatch, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap,
+    Retry, Rules, RunRule, ServiceProfile, Trigger,
 };
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::scope::{OBJECT_VARIABLES, RUN_VARIABLES};
+use refit_core::schedule::{Misfire, Schedule, Zone};
+use refit_core::scope::{OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
 use refit_core::state::{BatchId, State};
 use refit_core::template::Template;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
+use refit_core::window::Window as Hours;
 use serde_json::{Value, json};
 
 pub(crate) struct World {
@@ -47,17 +52,15 @@ pub(crate) struct World {
     commits: u64,
     full: bool,
     pub(crate) log: Vec<Commit>,
+    pub(crate) violations: Vec<Violation>,
     out: String,
 }
 
-/// Runs the text and answers with what was decided.
+/// Runs the text and answers with what was decided, all of which obeys the invariants.
 pub(crate) fn run(text: &str) -> String {
     let mut world = World::new();
-    let lines =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    for line in lines {
-        world.line(line);
-    }
+    world.lines(text);
+    assert_eq!(world.violations, [], "{}", world.out);
     world.out
 }
 
@@ -73,8 +76,21 @@ impl World {
             commits: 0,
             full: false,
             log: Vec::new(),
+            violations: Vec::new(),
             out: String::new(),
         }
+    }
+
+    pub(crate) fn lines(&mut self, text: &str) {
+        let lines =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+        lines.for_each(|line| self.line(line));
+    }
+
+    /// What a reconciler would decide at that time, without deciding it.
+    pub(crate) fn planned(&mut self, time: &str) -> Plan {
+        self.now = clock(time);
+        self.plan(&[], &[])
     }
 
     fn line(&mut self, line: &str) {
@@ -100,7 +116,8 @@ impl World {
         for setting in settings {
             set(setting, &mut rule, &mut objects, &mut profile);
         }
-        if rule.on.is_empty() {
+        let timed = rule.schedules().next().is_some() && !objects.bucket.is_empty();
+        if rule.on.is_empty() || timed {
             rule.on.push(On::Objects(objects));
         }
         rule.run.service.clone_from(name);
@@ -117,7 +134,7 @@ impl World {
             let (verb, args) = words.split_first().expect("an action has a verb");
             match verb.as_str() {
                 "tick" => {}
-                "put" | "delete" | "message" => events.push(event(verb, args, self.now)),
+                "put" | "delete" | "message" | "drift" => events.push(event(verb, args, self.now)),
                 "apply" | "pause" | "resume" | "cancel" | "settle" => {
                     let command = self.command(verb, args);
                     events.push(commanded(command, self.commits, events.len()));
@@ -204,7 +221,10 @@ impl World {
             };
             self.objects.extend(planned.objects.drain(..));
             self.print(time, &commit, &labels);
+            let before = self.state.clone();
             fold(&mut self.state, &commit);
+            let rules = self.state.rules.as_ref().and_then(|revision| self.revisions.get(revision));
+            self.violations.extend(check(&before, &commit, rules.map(|rules| &**rules)));
             self.log.push(commit);
             rounds += 1;
             if planned.next != Some(self.now) || rounds > 50 {
@@ -285,7 +305,11 @@ impl World {
                 Some(uri) => {
                     format!("{}#{}", &uri["gs://b/".len()..], member.generation.unwrap_or_default())
                 }
-                None => member.message.unwrap().id,
+                None => match (member.message, member.firing) {
+                    (Some(message), _) => message.id,
+                    (None, Some(firing)) => firing.slot.civil,
+                    (None, None) => member.drift.unwrap().name(),
+                },
             };
             self.names.insert(closed.batch.to_string(), members.into_iter().map(of).collect());
         }
@@ -341,9 +365,24 @@ fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
             Some(format!("{trigger} troubled: {} until {}", trouble.message, hour(trouble.until)))
         }
         TriggerChange::Untroubled => Some(format!("{trigger} no longer troubled")),
-        TriggerChange::Paused(_) | TriggerChange::Resumed | TriggerChange::LaunchesForgotten(_) => {
-            None
+        TriggerChange::Scheduled { schedule, from } => {
+            Some(format!("{trigger} begins at {}: {schedule}", hour(*from)))
         }
+        TriggerChange::Unscheduled(schedule) => Some(format!("{trigger} ends: {schedule}")),
+        TriggerChange::Fired { firing, batch } => {
+            Some(format!("{trigger} {} -> {batch}", firing.slot.civil))
+        }
+        TriggerChange::Passed { firing, reason, .. } => {
+            Some(format!("{trigger} {} passed: {}", firing.slot.civil, snake(reason)))
+        }
+        TriggerChange::Missed { after, until, .. } => {
+            Some(format!("{trigger} missed after {} before {}", hour(*after), hour(*until)))
+        }
+        TriggerChange::Paused(_)
+        | TriggerChange::Resumed
+        | TriggerChange::Streak { .. }
+        | TriggerChange::StreakForgotten(_)
+        | TriggerChange::LaunchesForgotten(_) => None,
     }
 }
 
@@ -454,6 +493,7 @@ fn label(event: &Event) -> String {
             )
         }
         Fact::Message(message) => message.id.clone(),
+        Fact::Drift(_) => event.identity.0[1].clone(),
         Fact::Command(_) | Fact::Invalid(_) => String::new(),
     }
 }
@@ -483,6 +523,7 @@ fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
     };
     let (mut identity, fact) = match verb {
         "message" => message(&args[0], &settings),
+        "drift" => report(&args[0], &settings),
         _ => object(verb, &args[0], &settings, time),
     };
     if replay == Some(Replay::Forced) {
@@ -504,6 +545,31 @@ fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let message =
         Message { source: "test".into(), id: id.to_owned(), ty, data, ..Message::default() };
     (vec!["ce".into(), id.to_owned()], Fact::Message(message))
+}
+
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
+fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
+    let text = |name: &str| settings.get(name).copied();
+    let finding = |drifted| {
+        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
+    };
+    let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
+    let drifted = listed("drifted").map(finding(Some(true)));
+    let findings = drifted.chain(listed("open").map(finding(None))).collect();
+    let verdict = json!(text("verdict").unwrap_or("drift"));
+    let report = DriftReport {
+        verdict: serde_json::from_value(verdict).unwrap(),
+        detector: Detector { tool: "test".into(), ..Detector::default() },
+        model: Model { name: Some(text("model").unwrap_or("churn").into()), ..Model::default() },
+        window: Window { start: None, end: text("end").map(clock) },
+        summary: Summary {
+            share: text("share").map(|share| serde_json::from_str(share).unwrap()),
+            ..Summary::default()
+        },
+        findings,
+        ..DriftReport::default()
+    };
+    (vec!["drift".into(), id.to_owned()], Fact::Drift(Box::new(report)))
 }
 
 fn object(
@@ -537,11 +603,18 @@ fn run_rule(name: &str) -> RunRule {
     }
 }
 
+fn drift_entry(rule: &mut Trigger) -> &mut DriftMatch {
+    match rule.on.last_mut() {
+        Some(On::Drift(entry)) => entry,
+        _ => panic!("`drift` comes first"),
+    }
+}
+
 fn set(setting: &str, rule: &mut Trigger, objects: &mut ObjectMatch, profile: &mut ServiceProfile) {
     let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
     let span = || Some(value.parse::<Span>().unwrap());
     let count = || value.parse().unwrap();
-    let expression = || Some(Expression::compile(value, OBJECT_VARIABLES).unwrap());
+    let expression = || Some(Expression::compile(value, OBJECT_AND_DRIFT_VARIABLES).unwrap());
     match key {
         "bucket" => objects.bucket = value.to_owned(),
         "prefix" => objects.prefix = value.to_owned(),
@@ -549,6 +622,41 @@ fn set(setting: &str, rule: &mut Trigger, objects: &mut ObjectMatch, profile: &m
         "glob" => objects.glob = Some(Glob::new(value).unwrap()),
         "zero_bytes" => objects.zero_bytes = true,
         "identical" => objects.identical = true,
+        "drift" => rule.on.push(On::Drift(DriftMatch {
+            model: value.to_owned(),
+            min_share: None,
+            features: [].into(),
+            consecutive: 1,
+        })),
+        "min_share" => drift_entry(rule).min_share = Some(value.parse().unwrap()),
+        "features" => {
+            drift_entry(rule).features = value.split(',').map(str::to_owned).collect();
+        }
+        "consecutive" => drift_entry(rule).consecutive = value.parse().unwrap(),
+        "cron" => {
+            // `30 2 * * *@Europe/Berlin@last`
+            let parts: Vec<&str> = value.split('@').collect();
+            let misfire = match parts.get(2) {
+                Some(&"none") => Misfire::None,
+                Some(&"last") | None => Misfire::Last,
+                Some(count) => Misfire::All(count.parse().unwrap()),
+            };
+            let zone = Zone::new(parts[1]).unwrap();
+            rule.on.push(On::Schedule(Schedule::new(parts[0], zone, misfire).unwrap()));
+        }
+        "window" => {
+            // `Europe/Berlin@22:00-06:00`, on weekdays
+            let (zone, hours) = value.split_once('@').unwrap();
+            let (from, to) = hours.split_once('-').unwrap();
+            let day = |n| Weekday::from_monday_one_offset(n).unwrap();
+            let time = |text: &str| text.parse().unwrap();
+            rule.window = Some(Hours {
+                zone: Zone::new(zone).unwrap(),
+                days: (1..=5).map(day).collect(),
+                from: time(from),
+                to: time(to),
+            });
+        }
         "message" => {
             let ty = (!value.is_empty()).then(|| value.to_owned());
             rule.on.push(On::Message(MessageMatch { ty, source: None }));

@@ -11,7 +11,7 @@ use refit_wire::source::{Delivery, understand};
 use serde_json::Value;
 
 /// The folders of samples that the sources there are understand.
-const FOLDERS: [&str; 4] = ["gcs/", "pubsub/", "cloudevents/", "scheduler/"];
+const FOLDERS: [&str; 5] = ["gcs/", "pubsub/", "cloudevents/", "scheduler/", "drift/monitoring"];
 
 /// A request as it is kept there, and what is expected of it.
 pub(crate) struct Shared {
@@ -63,8 +63,27 @@ fn check_event(id: &str, expected: &Value, event: &Value) {
         let instant = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
         match (name.as_str(), instant(value)) {
             ("time", Some(time)) => assert_eq!(instant(found), Some(time), "{id}: {name}"),
+            ("drift", _) => check_report(id, value, found),
             (_, _) => assert_eq!(found, value, "{id}: {name}"),
         }
+    }
+}
+
+/// Everything expected of a report is so; lists are as long, and times may have another form.
+fn check_report(id: &str, expected: &Value, found: &Value) {
+    let instant = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+    match (expected, found) {
+        (Value::Object(members), _) => {
+            members.iter().for_each(|(name, value)| check_report(id, value, &found[name]));
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            assert_eq!(expected.len(), found.len(), "{id}: {found:?}");
+            expected.iter().zip(found).for_each(|(value, found)| check_report(id, value, found));
+        }
+        (_, _) if instant(expected).is_some() => {
+            assert_eq!(instant(found), instant(expected), "{id}");
+        }
+        (_, _) => assert_eq!(found, expected, "{id}"),
     }
 }
 
