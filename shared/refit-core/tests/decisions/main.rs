@@ -10,6 +10,7 @@ mod races;
 mod rules;
 mod runs;
 mod schedule;
+mod settings;
 mod world;
 
 /// Compares what is decided with what is wanted.

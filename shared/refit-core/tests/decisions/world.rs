@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use jiff::civil::Weekday;
 use refit_core::commit::{
     AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
 };
@@ -21,26 +20,20 @@ use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay,
 };
-use refit_core::expression::Expression;
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
 use refit_core::member::{Line, read_manifest, read_part};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
-use refit_core::rules::{
-    Budget, DriftMatch, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap,
-    Retry, Rules, RunRule, ServiceProfile, Trigger,
-};
+use refit_core::rules::{Idempotency, ObjectMatch, On, Rules, ServiceProfile, Trigger};
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::schedule::{Misfire, Schedule, Zone};
-use refit_core::scope::{OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
 use refit_core::state::{BatchId, State};
-use refit_core::template::Template;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
-use refit_core::window::Window as Hours;
 use serde_json::{Value, json};
+
+use crate::settings::{run_rule, set};
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -215,10 +208,7 @@ impl World {
         let mut planned = self.plan(&segments, observations);
         // A pass goes on while the plan says that more can be decided at once.
         let mut rounds = 0;
-        loop {
-            let Some(commit) = planned.commit.take() else {
-                break;
-            };
+        while let Some(commit) = planned.commit.take() {
             self.objects.extend(planned.objects.drain(..));
             self.print(time, &commit, &labels);
             let before = self.state.clone();
@@ -592,130 +582,4 @@ fn object(
     };
     let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
     (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by: None }))
-}
-
-fn run_rule(name: &str) -> RunRule {
-    RunRule {
-        service: name.to_owned(),
-        target: json!({}),
-        parameters: BTreeMap::new(),
-        cache: false,
-    }
-}
-
-fn drift_entry(rule: &mut Trigger) -> &mut DriftMatch {
-    match rule.on.last_mut() {
-        Some(On::Drift(entry)) => entry,
-        _ => panic!("`drift` comes first"),
-    }
-}
-
-fn set(setting: &str, rule: &mut Trigger, objects: &mut ObjectMatch, profile: &mut ServiceProfile) {
-    let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
-    let span = || Some(value.parse::<Span>().unwrap());
-    let count = || value.parse().unwrap();
-    let expression = || Some(Expression::compile(value, OBJECT_AND_DRIFT_VARIABLES).unwrap());
-    match key {
-        "bucket" => objects.bucket = value.to_owned(),
-        "prefix" => objects.prefix = value.to_owned(),
-        "suffix" => objects.suffix = value.to_owned(),
-        "glob" => objects.glob = Some(Glob::new(value).unwrap()),
-        "zero_bytes" => objects.zero_bytes = true,
-        "identical" => objects.identical = true,
-        "drift" => rule.on.push(On::Drift(DriftMatch {
-            model: value.to_owned(),
-            min_share: None,
-            features: [].into(),
-            consecutive: 1,
-        })),
-        "min_share" => drift_entry(rule).min_share = Some(value.parse().unwrap()),
-        "features" => {
-            drift_entry(rule).features = value.split(',').map(str::to_owned).collect();
-        }
-        "consecutive" => drift_entry(rule).consecutive = value.parse().unwrap(),
-        "cron" => {
-            // `30 2 * * *@Europe/Berlin@last`
-            let parts: Vec<&str> = value.split('@').collect();
-            let misfire = match parts.get(2) {
-                Some(&"none") => Misfire::None,
-                Some(&"last") | None => Misfire::Last,
-                Some(count) => Misfire::All(count.parse().unwrap()),
-            };
-            let zone = Zone::new(parts[1]).unwrap();
-            rule.on.push(On::Schedule(Schedule::new(parts[0], zone, misfire).unwrap()));
-        }
-        "window" => {
-            // `Europe/Berlin@22:00-06:00`, on weekdays
-            let (zone, hours) = value.split_once('@').unwrap();
-            let (from, to) = hours.split_once('-').unwrap();
-            let day = |n| Weekday::from_monday_one_offset(n).unwrap();
-            let time = |text: &str| text.parse().unwrap();
-            rule.window = Some(Hours {
-                zone: Zone::new(zone).unwrap(),
-                days: (1..=5).map(day).collect(),
-                from: time(from),
-                to: time(to),
-            });
-        }
-        "message" => {
-            let ty = (!value.is_empty()).then(|| value.to_owned());
-            rule.on.push(On::Message(MessageMatch { ty, source: None }));
-        }
-        "when" => rule.when = expression(),
-        "quiet" => rule.batch.quiet = span(),
-        "max_wait" => rule.batch.max_wait = span(),
-        "min_count" => rule.batch.min_count = count(),
-        "min_bytes" => rule.batch.min_bytes = count(),
-        "max_count" => rule.batch.max_count = count(),
-        "by" => rule.batch.by = expression(),
-        "each" => rule.batch.each = true,
-        "until" => {
-            let suffix = value.to_owned();
-            rule.batch.until =
-                Some(ObjectMatch { bucket: "b".into(), suffix, ..ObjectMatch::default() });
-            rule.batch.quiet = None;
-        }
-        "cooldown" => rule.cooldown = value.parse().unwrap(),
-        "timeout" => rule.timeout = value.parse().unwrap(),
-        "overlap" => {
-            rule.overlap = match value.split_once(':').unwrap_or((value, "")) {
-                ("allow", _) => Overlap::Allow,
-                ("forbid", _) => Overlap::Forbid,
-                ("replace", _) => Overlap::Replace,
-                (_, places) => Overlap::Queue(places.parse().unwrap()),
-            };
-        }
-        "budget" => {
-            let (runs, per) = value.split_once('/').unwrap();
-            rule.budget = Budget { runs: runs.parse().unwrap(), per: per.parse().unwrap() };
-        }
-        "retry" => {
-            let parts: Vec<&str> = value.split('/').collect();
-            rule.retry = Retry {
-                attempts: parts[0].parse().unwrap(),
-                backoff: parts[1].parse().unwrap(),
-                max_backoff: parts[2].parse().unwrap(),
-            };
-        }
-        "pause" => {
-            rule.pause = Some(if value == "ignore" { PauseMode::Ignore } else { PauseMode::Hold })
-        }
-        "on_unknown" => {
-            rule.on_unknown = if value == "ask" { OnUnknown::Ask } else { OnUnknown::Relaunch }
-        }
-        "class" => {
-            profile.class = match value {
-                "A" => Idempotency::A,
-                "B" => Idempotency::B,
-                _ => Idempotency::C,
-            };
-        }
-        "trouble" => rule.run.target = json!({"trouble": value}),
-        "param" => {
-            let (name, text) = value.split_once(':').unwrap();
-            let template = Template::parse(&json!(text), RUN_VARIABLES).unwrap();
-            rule.run.parameters.insert(name.to_owned(), template);
-        }
-        other => panic!("unknown setting: {other}"),
-    }
 }

@@ -25,9 +25,9 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     let columns = columns.into_iter().filter_map(|(name, column)| Some((name, column?)));
     let judged = columns.map(|(name, column)| finding(name, column));
     let judged = judged.collect::<Result<Vec<(Finding, Verdict)>, Rejected>>()?;
-    let verdict = worst(judged.iter().map(|(_, verdict)| *verdict));
+    let verdicts: Vec<Verdict> = judged.iter().map(|(_, verdict)| *verdict).collect();
     let report = DriftReport {
-        verdict,
+        verdict: worst(&verdicts),
         objective: Some(Objective::FeatureDrift),
         detector: Detector { tool: TOOL.to_owned(), ..Detector::default() },
         findings: judged.into_iter().map(|(finding, _)| finding).collect(),
@@ -37,9 +37,9 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
 }
 
 /// Drift in any column is drift; what cannot be told of one cannot be told of all.
-fn worst(verdicts: impl Iterator<Item = Verdict> + Clone) -> Verdict {
+fn worst(verdicts: &[Verdict]) -> Verdict {
     let order = [Verdict::Drift, Verdict::Unknown, Verdict::Possible];
-    let found = order.into_iter().find(|verdict| verdicts.clone().any(|other| other == *verdict));
+    let found = order.into_iter().find(|verdict| verdicts.contains(verdict));
     found.unwrap_or(Verdict::Ok)
 }
 
