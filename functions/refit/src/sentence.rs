@@ -65,7 +65,7 @@ fn minded(drift: &DriftMatch) -> String {
     }
     match drift.consecutive {
         0 | 1 => text,
-        count => format!("{count}th {text} in a row"),
+        count => format!("{text} that is the last of {count} in a row"),
     }
 }
 
@@ -98,6 +98,7 @@ fn due(rule: &BatchRule) -> String {
     let due = match (&rule.until, rule.quiet) {
         _ if rule.each => "at once".to_owned(),
         (Some(marker), _) => format!("when its marker {} arrives, {latest}", place(marker)),
+        (None, Some(Span::ZERO)) => "at once".to_owned(),
         (None, Some(quiet)) if quiet < longest => {
             format!("when nothing arrived for {quiet}, {latest}")
         }
