@@ -1,6 +1,6 @@
 //! What became of events, batches and runs, in words.
 
-use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange};
+use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
 use refit_core::event::DataRef;
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
@@ -17,6 +17,9 @@ pub(crate) fn episode(change: &Change) -> Option<String> {
         Change::Run { change, .. } => run(change),
         Change::Attempt { attempt, change, .. } => {
             Some(format!("attempt {attempt} {}", self::attempt(change)?))
+        }
+        Change::Trigger { change: TriggerChange::Fired { firing, .. }, .. } => {
+            Some(format!("{} came, by `{}`", firing.slot.civil, firing.schedule))
         }
         Change::Created { .. }
         | Change::Inbox(_)
@@ -140,7 +143,7 @@ pub(crate) fn nearest(rules: &Rules, object: &DataRef) -> Option<(String, String
     let matches = rules.triggers.iter().flat_map(|(name, rule)| {
         rule.on.iter().filter_map(move |on| match on {
             On::Objects(matching) => Some((name, matching)),
-            On::Message(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
         })
     });
     let faults: Option<Vec<_>> = matches

@@ -1,7 +1,9 @@
 //! What a trigger does, in a few sentences.
 
 use refit_core::event::PauseMode;
-use refit_core::rules::{BatchRule, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Trigger};
+use refit_core::rules::{
+    BatchRule, DriftMatch, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Trigger,
+};
 use refit_core::time::Span;
 use serde_json::Value;
 
@@ -27,6 +29,8 @@ fn source(on: &On) -> String {
     match on {
         On::Objects(objects) => format!("new object {}", place(objects)),
         On::Message(message) => heard(message),
+        On::Drift(drift) => minded(drift),
+        On::Schedule(schedule) => format!("time of `{}`", schedule.text()),
     }
 }
 
@@ -48,6 +52,21 @@ fn heard(message: &MessageMatch) -> String {
     let ty = message.ty.as_ref().map(|ty| format!(" of type `{ty}`")).unwrap_or_default();
     let source = message.source.as_ref().map(|source| format!(" from `{source}`"));
     format!("message{ty}{}", source.unwrap_or_default())
+}
+
+fn minded(drift: &DriftMatch) -> String {
+    let mut text = format!("report of drift in `{}`", drift.model);
+    if !drift.features.is_empty() {
+        let features: Vec<&str> = drift.features.iter().map(String::as_str).collect();
+        text.push_str(&format!(" of a feature among `{}`", features.join("`, `")));
+    }
+    if let Some(share) = drift.min_share {
+        text.push_str(&format!(" in at least {share} of the columns"));
+    }
+    match drift.consecutive {
+        0 | 1 => text,
+        count => format!("{text} that is the last of {count} in a row"),
+    }
 }
 
 fn starts(rule: &Trigger) -> String {
@@ -79,6 +98,7 @@ fn due(rule: &BatchRule) -> String {
     let due = match (&rule.until, rule.quiet) {
         _ if rule.each => "at once".to_owned(),
         (Some(marker), _) => format!("when its marker {} arrives, {latest}", place(marker)),
+        (None, Some(Span::ZERO)) => "at once".to_owned(),
         (None, Some(quiet)) if quiet < longest => {
             format!("when nothing arrived for {quiet}, {latest}")
         }
@@ -98,6 +118,12 @@ fn limits(rule: &Trigger) -> String {
         Span::ZERO => String::new(),
         cooldown => format!(", {cooldown} apart"),
     };
+    let window = rule.window.as_ref().map(|window| {
+        let (from, to) = (window.from.strftime("%H:%M"), window.to.strftime("%H:%M"));
+        let days: Vec<String> = window.days.iter().map(|day| format!("{day:?}")).collect();
+        format!(", started from {from} to {to} ({}) on {}", window.zone.name(), days.join(", "))
+    });
+    let window = window.unwrap_or_default();
     let retry = match rule.retry.attempts {
         0 | 1 => "one that fails is not tried again".to_owned(),
         attempts => format!("one that fails is tried {attempts} times in all"),
@@ -107,7 +133,7 @@ fn limits(rule: &Trigger) -> String {
         OnUnknown::Ask => "; where the fate of a start is unknown, a person is asked",
     };
     format!(
-        "{budget}{cooldown}; {retry}, one that takes longer than {} is cancelled{unknown}.",
+        "{budget}{cooldown}{window}; {retry}, one that takes longer than {} is cancelled{unknown}.",
         rule.timeout
     )
 }

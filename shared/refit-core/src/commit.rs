@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::bloom::Bloom;
 use crate::event::PauseMode;
 use crate::key::{Hash128, RunKey};
+use crate::member::Firing;
 use crate::memory::{Fresh, SeenRun};
 use crate::reason::Refusal;
 use crate::rules::ServiceProfile;
 use crate::run::{BatchFacts, Cancel, ExternalRun, Finished, Phase};
-use crate::state::{BatchId, Held, PartRef, Seal, Trouble};
+use crate::state::{BatchId, Held, PartRef, Seal, Streak, Trouble};
 use crate::time::{Day, Timestamp};
 use crate::timing::Timing;
 
@@ -145,6 +146,50 @@ pub enum TriggerChange {
     Troubled(Trouble),
     /// Its pipeline can be prepared again.
     Untroubled,
+    /// A row of drift reports went on, or ended.
+    Streak {
+        /// What its reports have in common.
+        series: Hash128,
+        /// How it stands.
+        streak: Streak,
+    },
+    /// A row of drift reports is followed no longer.
+    StreakForgotten(Hash128),
+    /// A schedule begins: what lies before is of no concern.
+    Scheduled {
+        /// Its expression and zone.
+        schedule: String,
+        /// When.
+        from: Timestamp,
+    },
+    /// A schedule is no longer in the rules.
+    Unscheduled(String),
+    /// A time of a schedule came, and is a member of a batch.
+    Fired {
+        /// The time.
+        firing: Firing,
+        /// The batch.
+        batch: BatchId,
+    },
+    /// A time of a schedule came, and is a member of no batch.
+    Passed {
+        /// The time.
+        firing: Firing,
+        /// Why.
+        reason: Refusal,
+        /// More on it, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// Times of a schedule were missed, and are left out.
+    Missed {
+        /// Its expression and zone.
+        schedule: String,
+        /// Those after this one.
+        after: Timestamp,
+        /// Those before this one.
+        until: Timestamp,
+    },
     /// Launches before this time are beyond what its budget looks at.
     LaunchesForgotten(Timestamp),
 }

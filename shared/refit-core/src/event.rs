@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::DriftReport;
 use crate::key::{Hash128, hash128};
 use crate::time::Timestamp;
 
@@ -58,6 +59,8 @@ pub enum Fact {
     Object(ObjectChange),
     /// A message: a CloudEvent of any type, or a Pub/Sub message that is none.
     Message(Message),
+    /// A drift report.
+    Drift(Box<DriftReport>),
     /// A person's command.
     Command(Command),
     /// Something that arrived and could not be understood: the quarantine.
@@ -248,12 +251,14 @@ impl Event {
         self.replay == Some(Replay::Forced)
     }
 
-    /// What an operator would call it: the URI of its object, or the source and id of its message.
+    /// What an operator would call it: the URI of its object, the source and id of its message, the tool and
+    /// model of its report.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.fact {
             Fact::Object(change) => change.object.uri(),
             Fact::Message(message) => format!("{}#{}", message.source, message.id),
+            Fact::Drift(report) => report.name(),
             Fact::Command(_) | Fact::Invalid(_) => self.identity.0.join("/"),
         }
     }

@@ -3,7 +3,7 @@
 //! Nothing is decided here, so that old logs stay readable when the deciding code changes. A change that names
 //! something the state does not have is passed over: [`crate::invariants`] is where such a commit is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::commit::{
@@ -12,8 +12,9 @@ use crate::commit::{
 };
 use crate::mutant::{self, Mutant};
 use crate::run::{Attempt, Cancel, Mark, Phase, Run};
-use crate::state::{Batch, BatchId, PartRef, Seal, Standing, State};
-use crate::time::Timestamp;
+use crate::schedule::Slot;
+use crate::state::{Batch, BatchId, PartRef, ScheduleMark, Seal, Standing, State};
+use crate::time::{Span, Timestamp};
 
 /// What every change of a commit shares.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +116,7 @@ fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: S
         if let Some(standing) = state.triggers.get_mut(name) {
             standing.removed = true;
             standing.accepting.clear();
+            standing.schedules.clear();
         }
         release_trigger(state, name);
     }
@@ -138,7 +140,36 @@ fn apply_to_trigger(standing: &mut Standing, change: &TriggerChange) {
         TriggerChange::Resumed => standing.paused = None,
         TriggerChange::Troubled(trouble) => standing.trouble = Some(trouble.clone()),
         TriggerChange::Untroubled => standing.trouble = None,
+        TriggerChange::Streak { series, streak } => {
+            standing.streaks.insert(*series, *streak);
+        }
+        TriggerChange::StreakForgotten(series) => {
+            standing.streaks.remove(series);
+        }
+        TriggerChange::Scheduled { .. }
+        | TriggerChange::Unscheduled(_)
+        | TriggerChange::Fired { .. }
+        | TriggerChange::Passed { .. }
+        | TriggerChange::Missed { .. } => apply_to_schedules(&mut standing.schedules, change),
         TriggerChange::LaunchesForgotten(before) => standing.launches.retain(|at| at >= before),
+    }
+}
+
+fn apply_to_schedules(marks: &mut BTreeMap<String, ScheduleMark>, change: &TriggerChange) {
+    if let TriggerChange::Scheduled { schedule, from } = change {
+        marks.insert(schedule.clone(), ScheduleMark { until: *from, civil: String::new() });
+    } else if let TriggerChange::Unscheduled(schedule) = change {
+        marks.remove(schedule);
+    } else if let TriggerChange::Missed { schedule, until, .. } = change {
+        // The time it ends at may be one to act on.
+        let before = *until - Span::from_millis(1);
+        marks.entry(schedule.clone()).and_modify(|mark| mark.until = mark.until.max(before));
+    } else if let TriggerChange::Fired { firing, .. } | TriggerChange::Passed { firing, .. } =
+        change
+    {
+        let Slot { at, civil } = firing.slot.clone();
+        let mark = ScheduleMark { until: at, civil };
+        marks.entry(firing.schedule.clone()).and_modify(|known| *known = mark);
     }
 }
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::commit::{AttemptChange, BatchChange, Change, Commit, MemoryChange};
+use crate::commit::{AttemptChange, BatchChange, Change, Commit, MemoryChange, TriggerChange};
 use crate::fold::fold;
 use crate::policy::budget_is_full;
 use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Phase, Run};
-use crate::state::{Batch, BatchId, Standing, State};
+use crate::state::{Batch, BatchId, ScheduleMark, Standing, State};
 use crate::time::Span;
 
 /// A broken invariant.
@@ -59,6 +59,8 @@ const ALL: &[(&str, Invariant)] = &[
     ("cooldown holds", cooldown_holds),
     ("the budget holds", budget_holds),
     ("a launch is counted once", launches_once),
+    ("a time of a schedule comes once", times_once),
+    ("a row of reports is counted up", rows_count_up),
 ];
 
 /// The names of all invariants.
@@ -304,4 +306,60 @@ fn launches_once(step: &Step<'_>) -> Option<String> {
         counted(after) != before + intended(name)
     };
     step.after.triggers.iter().find(wrong).map(|(name, _)| format!("trigger=`{name}`"))
+}
+
+/// What the commit changes of how triggers stand.
+fn of_triggers<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a str, &'a TriggerChange)> {
+    step.commit.changes.iter().filter_map(|change| {
+        let Change::Trigger { trigger, change } = change else { return None };
+        Some((trigger.as_str(), change))
+    })
+}
+
+/// A schedule begins with the commit that finds it; its times come in order, by the clock and by the calendar, and
+/// not before their time.
+fn times_once(step: &Step<'_>) -> Option<String> {
+    let now = step.commit.now;
+    let mut marks: BTreeMap<(&str, &str), ScheduleMark> = BTreeMap::new();
+    for (trigger, change) in of_triggers(step) {
+        if let TriggerChange::Scheduled { schedule, from } = change {
+            if *from != now {
+                return Some(format!("trigger=`{trigger}`, begins=`{from}`"));
+            }
+            let mark = ScheduleMark { until: *from, civil: String::new() };
+            marks.insert((trigger, schedule), mark);
+        }
+        let (TriggerChange::Fired { firing, .. } | TriggerChange::Passed { firing, .. }) = change
+        else {
+            continue;
+        };
+        let slot = &firing.slot;
+        let standing = step.before.triggers.get(trigger);
+        let known = standing.and_then(|standing| standing.schedules.get(&firing.schedule));
+        let place = (trigger, firing.schedule.as_str());
+        let last = marks.get(&place).or(known);
+        if !last.is_some_and(|last| last.until < slot.at && last.civil < slot.civil)
+            || slot.at > now
+        {
+            return Some(format!("trigger=`{trigger}`, time=`{}`", slot.civil));
+        }
+        marks.insert(place, ScheduleMark { until: slot.at, civil: slot.civil.clone() });
+    }
+    None
+}
+
+/// A report adds one to its row or ends it, and none is about an earlier time than the last.
+fn rows_count_up(step: &Step<'_>) -> Option<String> {
+    let mut rows = BTreeMap::new();
+    for (trigger, change) in of_triggers(step) {
+        let TriggerChange::Streak { series, streak } = change else { continue };
+        let standing = step.before.triggers.get(trigger);
+        let known = standing.and_then(|standing| standing.streaks.get(series));
+        let last = rows.insert((trigger, series), *streak).or(known.copied());
+        let (count, at) = last.map_or((0, streak.at), |last| (last.count, last.at));
+        if streak.at < at || (streak.count != 0 && streak.count != count + 1) {
+            return Some(format!("trigger=`{trigger}`, was=`{count}`, is=`{}`", streak.count));
+        }
+    }
+    None
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::DriftReport;
 use crate::event::{DataRef, Event, Fact, Message};
 use crate::key::Hash128;
+use crate::schedule::Slot;
 use crate::state::BatchId;
 use crate::time::Timestamp;
 
@@ -33,6 +35,22 @@ pub struct Member {
     /// The message, where the event was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
+    /// The report, where the event was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Box<DriftReport>>,
+    /// The time, where it was one of a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing: Option<Firing>,
+}
+
+/// A time of a schedule that has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Firing {
+    /// The expression and the zone.
+    pub schedule: String,
+    /// The time.
+    #[serde(flatten)]
+    pub slot: Slot,
 }
 
 /// One line of a part: what a commit added to an open batch.
@@ -77,17 +95,22 @@ impl Member {
     pub fn of(event: &Event) -> Option<Self> {
         match &event.fact {
             Fact::Object(change) => Some(Self::of_object(&change.object, event.id())),
-            Fact::Message(message) => Some(Self {
-                uri: None,
-                generation: None,
-                size: None,
-                checksum: None,
-                created: event.time,
-                event: event.id(),
-                message: Some(message.clone()),
-            }),
+            Fact::Message(message) => {
+                let message = Some(message.clone());
+                Some(Self { message, ..Self::bare(event.id(), event.time) })
+            }
+            Fact::Drift(report) => {
+                let drift = Some(report.clone());
+                Some(Self { drift, ..Self::bare(event.id(), event.time) })
+            }
             Fact::Command(_) | Fact::Invalid(_) => None,
         }
+    }
+
+    /// The member a time of a schedule becomes; `event` is its identity.
+    #[must_use]
+    pub fn of_firing(event: Hash128, firing: &Firing) -> Self {
+        Self { firing: Some(firing.clone()), ..Self::bare(event, Some(firing.slot.at)) }
     }
 
     fn of_object(object: &DataRef, event: Hash128) -> Self {
@@ -96,9 +119,22 @@ impl Member {
             generation: object.generation.clone(),
             size: object.size,
             checksum: object.checksum.clone(),
-            created: object.created,
+            ..Self::bare(event, object.created)
+        }
+    }
+
+    /// A member of which nothing is known but its event and time.
+    fn bare(event: Hash128, created: Option<Timestamp>) -> Self {
+        Self {
+            uri: None,
+            generation: None,
+            size: None,
+            checksum: None,
+            created,
             event,
             message: None,
+            drift: None,
+            firing: None,
         }
     }
 
@@ -247,6 +283,8 @@ mod tests {
             created: Some(Timestamp::from_millis(created)),
             event: Hash128(1),
             message: None,
+            drift: None,
+            firing: None,
         })
     }
 

@@ -60,6 +60,9 @@ mutants! {
     CooldownIgnored => "launches without looking at the cooldown",
     SuccessorStartsEarly => "starts a replacing run once the old one was asked to end",
     ApplyStartsRuns => "starts what becomes due because rules were applied",
+    RowGoesOn => "goes on counting a row of reports after one without drift",
+    ScheduleFiresTwice => "acts on a civil time again when the clock repeats it",
+    ScheduleFiresForThePast => "acts on times of a schedule before it was applied",
     SegmentsDeletedUnread => "deletes segments by their age, read or not",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }

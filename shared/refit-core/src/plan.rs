@@ -6,10 +6,12 @@
 //! the same function that folds it later.
 
 mod command;
+mod drift;
 mod events;
 mod follow;
 mod keep;
 mod launch;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -226,6 +228,7 @@ pub fn plan(state: &State, inputs: &Inputs<'_>) -> Plan {
         return desk.finish();
     };
     let rules = desk.judge_segments(rules);
+    desk.judge_schedules(&rules);
     desk.follow(&rules);
     desk.launch(&rules);
     desk.keep(&rules);

@@ -11,6 +11,7 @@ mod overlap;
 mod pause;
 mod quiet;
 mod trouble;
+mod window;
 
 use crate::rules::Trigger;
 use crate::state::{Batch, Held, Standing};
@@ -42,6 +43,7 @@ pub const ALL: &[Policy] = &[
     quiet::judge,
     trouble::judge,
     cooldown::judge,
+    window::judge,
     budget::judge,
     overlap::judge,
 ];

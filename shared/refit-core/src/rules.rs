@@ -1,16 +1,21 @@
 //! The rules in force, checked and compiled: what a revision of the rule file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::{DriftReport, Verdict};
 use crate::event::{DataRef, Message, PauseMode};
 use crate::expression::Expression;
+use crate::key::{Hash128, hash128};
+use crate::reason::Refusal;
+use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::time::Span;
 use crate::timing::BATCH_COUNT_DEFAULT;
+use crate::window::Window;
 
 /// One revision of the rules.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +63,8 @@ pub struct Trigger {
     pub cooldown: Span,
     /// What to do while a run is active.
     pub overlap: Overlap,
+    /// The hours of days within which it may start runs; at any time if absent.
+    pub window: Option<Window>,
     /// How many runs it may start in a sliding period.
     pub budget: Budget,
     /// When a failed run is tried again.
@@ -79,6 +86,10 @@ pub enum On {
     Objects(ObjectMatch),
     /// Messages.
     Message(MessageMatch),
+    /// Drift reports.
+    Drift(DriftMatch),
+    /// Times.
+    Schedule(Schedule),
 }
 
 /// Which objects.
@@ -112,6 +123,19 @@ pub struct MessageMatch {
     pub ty: Option<String>,
     /// CloudEvents `source`, exactly; any if absent.
     pub source: Option<String>,
+}
+
+/// Which drift reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriftMatch {
+    /// The model, its deployment or endpoint, or the monitor.
+    pub model: String,
+    /// The least share of columns that drifted; any if absent.
+    pub min_share: Option<f64>,
+    /// Features of which one must have drifted; any if empty.
+    pub features: BTreeSet<String>,
+    /// So many reports in a row.
+    pub consecutive: u32,
 }
 
 /// How accepted events become batches.
@@ -199,6 +223,7 @@ impl Trigger {
             when: None,
             batch: BatchRule::default(),
             cooldown: Span::ZERO,
+            window: None,
             overlap: Overlap::Forbid,
             budget: Budget { runs: 24, per: Span::hours(24) },
             retry: Retry { attempts: 1, backoff: Span::mins(1), max_backoff: Span::hours(1) },
@@ -220,7 +245,7 @@ impl Trigger {
     pub fn object_match(&self, object: &DataRef) -> Option<&ObjectMatch> {
         self.on.iter().find_map(|on| match on {
             On::Objects(matching) => matching.matches(object).then_some(matching),
-            On::Message(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
         })
     }
 
@@ -229,7 +254,23 @@ impl Trigger {
     pub fn hears(&self, message: &Message) -> bool {
         self.on.iter().any(|on| match on {
             On::Message(matching) => matching.matches(message),
-            On::Objects(_) => false,
+            On::Objects(_) | On::Drift(_) | On::Schedule(_) => false,
+        })
+    }
+
+    /// The entries of `on` that a report concerns, whatever it says.
+    pub fn minds<'a>(&'a self, report: &'a DriftReport) -> impl Iterator<Item = &'a DriftMatch> {
+        self.on.iter().filter_map(|on| match on {
+            On::Drift(entry) => report.is_about(&entry.model).then_some(entry),
+            On::Objects(_) | On::Message(_) | On::Schedule(_) => None,
+        })
+    }
+
+    /// The schedules among the entries of `on`.
+    pub fn schedules(&self) -> impl Iterator<Item = &Schedule> {
+        self.on.iter().filter_map(|on| match on {
+            On::Schedule(schedule) => Some(schedule),
+            On::Objects(_) | On::Message(_) | On::Drift(_) => None,
         })
     }
 }
@@ -321,6 +362,54 @@ impl MessageMatch {
     pub fn matches(&self, message: &Message) -> bool {
         self.ty.as_ref().is_none_or(|ty| *ty == message.ty)
             && self.source.as_ref().is_none_or(|source| *source == message.source)
+    }
+}
+
+impl DriftMatch {
+    /// Whether a report says what is asked for; else why not, with a word on it. What it leaves open is neither.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn judge(&self, report: &DriftReport) -> Result<(), (Refusal, Option<String>)> {
+        let because = |reason, detail: String| Err((reason, Some(detail)));
+        match report.verdict {
+            Verdict::Drift => {}
+            Verdict::Unknown => return Err((Refusal::Undecided, None)),
+            Verdict::Possible | Verdict::Ok | Verdict::Resolved => {
+                let verdict = report.verdict.text();
+                return because(Refusal::NoDrift, format!("verdict=`{verdict}`"));
+            }
+        }
+        self.judge_features(report)?;
+        let Some(least) = self.min_share else { return Ok(()) };
+        match report.share() {
+            Some(share) if share >= least => Ok(()),
+            Some(share) => {
+                because(Refusal::BelowShare, format!("share=`{share:.3}`, min_share=`{least}`"))
+            }
+            None => because(Refusal::Undecided, "it states no share of columns".to_owned()),
+        }
+    }
+
+    fn judge_features(&self, report: &DriftReport) -> Result<(), (Refusal, Option<String>)> {
+        let ours = report.findings.iter().filter(|it| self.features.contains(&it.name));
+        let drifted: Vec<Option<bool>> = ours.map(|finding| finding.drifted).collect();
+        if self.features.is_empty() || drifted.contains(&Some(true)) {
+            return Ok(());
+        }
+        match drifted.contains(&None) {
+            true => Err((Refusal::Undecided, Some("it leaves the features open".to_owned()))),
+            false => Err((Refusal::OtherFeatures, None)),
+        }
+    }
+
+    /// The row a report belongs to: reports of one tool, monitor, model and question, judged by these settings.
+    #[must_use]
+    pub fn series(&self, report: &DriftReport) -> Hash128 {
+        let features: Vec<&str> = self.features.iter().map(String::as_str).collect();
+        let settings =
+            format!("{:?} {features:?} {} {}", self.min_share, self.consecutive, self.model);
+        hash128(report.series().0.into_iter().chain([settings.as_str()]))
     }
 }
 

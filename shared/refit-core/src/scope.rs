@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::drift;
 use crate::event::{DataRef, Event, Fact};
 use crate::expression::Scope;
 use crate::key::RunKey;
-use crate::member::Member;
+use crate::member::{Firing, Member};
 use crate::run::BatchFacts;
 
 /// Variables of `when` and `batch.by` of a trigger on objects.
 pub const OBJECT_VARIABLES: &[&str] = &["event", "object"];
 /// Variables of `when` and `batch.by` of a trigger on messages alone.
 pub const MESSAGE_VARIABLES: &[&str] = &["event"];
+/// Variables of `when` and `batch.by` of a trigger on drift alone.
+pub const DRIFT_VARIABLES: &[&str] = &["event", "drift"];
+/// Variables of `when` and `batch.by` of a trigger on objects and on drift.
+pub const OBJECT_AND_DRIFT_VARIABLES: &[&str] = &["event", "object", "drift"];
 /// Variables of parameters.
 pub const RUN_VARIABLES: &[&str] = &["batch", "run", "trigger"];
 /// Variables of parameters where every event is a batch of its own.
@@ -35,10 +40,34 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
             "size",
             "uri",
         ],
+        "drift" => &[
+            "current",
+            "detector",
+            "findings",
+            "model",
+            "objective",
+            "profile",
+            "raw",
+            "reference",
+            "severity",
+            "summary",
+            "verdict",
+            "window",
+        ],
         "batch" => &["bytes", "count", "key", "manifest", "prefix", "uris"],
         "run" => &["key"],
         "trigger" => &["name"],
-        "member" => &["checksum", "created", "event", "generation", "message", "size", "uri"],
+        "member" => &[
+            "checksum",
+            "created",
+            "drift",
+            "event",
+            "firing",
+            "generation",
+            "message",
+            "size",
+            "uri",
+        ],
         _ => &[],
     }
 }
@@ -50,11 +79,27 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
 pub fn scope_of(event: &Event) -> Result<Scope, String> {
     let object = match &event.fact {
         Fact::Object(change) => Some(object_value(&change.object)),
-        Fact::Message(_) | Fact::Command(_) | Fact::Invalid(_) => None,
+        Fact::Message(_) | Fact::Drift(_) | Fact::Command(_) | Fact::Invalid(_) => None,
     };
-    let variables = [("event", Some(event_value(event))), ("object", object)];
+    let drift = match &event.fact {
+        Fact::Drift(report) => Some(json!(report)),
+        Fact::Object(_) | Fact::Message(_) | Fact::Command(_) | Fact::Invalid(_) => None,
+    };
+    let variables = [("event", Some(event_value(event))), ("object", object), ("drift", drift)];
     let present = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
     Scope::new(present.collect())
+}
+
+/// The scope of `when` and `batch.by` for a time of a schedule.
+///
+/// # Errors
+/// None for any firing there is; the same as of [`scope_of`].
+pub fn scope_of_firing(trigger: &str, firing: &Firing) -> Result<Scope, String> {
+    let event = json!({
+        "type": "dev.refit.schedule.v1", "id": firing.slot.id(trigger).to_string(),
+        "source": trigger, "subject": firing.slot.civil, "time": firing.slot.at.to_string(),
+    });
+    Scope::new(BTreeMap::from([("event", event)]))
 }
 
 /// What the parameters of a run are made from.
@@ -136,6 +181,10 @@ fn event_value(event: &Event) -> Value {
             "type": change.kind.name(), "id": event.id().to_string(), "subject": change.object.name,
             "source": format!("{}://{}", change.object.scheme, change.object.bucket),
         }),
+        Fact::Drift(report) => json!({
+            "type": drift::TYPE, "id": event.id().to_string(), "subject": report.name(),
+            "source": report.detector.tool,
+        }),
         Fact::Command(_) | Fact::Invalid(_) => json!({"id": event.id().to_string()}),
     };
     if let Fact::Message(message) = &event.fact
@@ -153,6 +202,7 @@ fn event_value(event: &Event) -> Value {
 mod tests {
     use super::*;
     use crate::event::{Identity, Message, ObjectChange, ObjectKind};
+    use crate::schedule::Slot;
     use crate::time::Timestamp;
 
     fn event(fact: Fact) -> Event {
@@ -192,6 +242,9 @@ mod tests {
         assert!(known.into_iter().all(|key| fields_of("event").contains(&key.as_str())));
         let member =
             Member { message: Some(message), ..Member::of(&change).expect("an object is data") };
+        let slot = Slot { at: Timestamp::EPOCH, civil: String::new() };
+        let firing = Some(Firing { schedule: String::new(), slot });
+        let member = Member { drift: Some(Box::default()), firing, ..member };
         check(&json!(member), "member");
     }
 }

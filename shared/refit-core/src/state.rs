@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::PauseMode;
+use crate::key::Hash128;
 use crate::memory::Memory;
 use crate::reason::Hold;
 use crate::run::Run;
@@ -92,9 +93,36 @@ pub struct Standing {
     pub last_launch: Option<Timestamp>,
     /// When it launched attempts, oldest first, as far back as its budget looks.
     pub launches: Vec<Timestamp>,
+    /// Rows of drift reports under way, by what their reports have in common.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streaks: BTreeMap<Hash128, Streak>,
+    /// How far its schedules were judged, by expression and zone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, ScheduleMark>,
     /// Set while its pipeline cannot be prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+}
+
+/// A row of drift reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streak {
+    /// Reports of drift in a row, the newest included; those that led to a member are used up.
+    pub count: u32,
+    /// The time the newest is about.
+    pub at: Timestamp,
+}
+
+/// How far a schedule was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleMark {
+    /// Up to this time.
+    pub until: Timestamp,
+    /// The civil time last acted on; empty before the first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub civil: String,
 }
 
 /// Why a pipeline could not be prepared, and when to try again.
@@ -238,6 +266,8 @@ impl Standing {
             accepting: BTreeMap::new(),
             last_launch: None,
             launches: Vec::new(),
+            streaks: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             trouble: None,
         }
     }

@@ -116,6 +116,8 @@ pub const MEMORY_LIVE_MAX: usize = 1_000_000;
 pub const SNAPSHOT_COMMITS_MAX: u64 = 64;
 /// Finished runs of a trigger the state remembers.
 pub const FINISHED_RUNS_MAX: usize = 50;
+/// Rows of drift reports a trigger follows at once.
+pub const STREAKS_MAX: usize = 256;
 /// Bytes of the key of a batch.
 pub const BATCH_KEY_BYTES_MAX: usize = 256;
 /// Bytes of the parameters of a run, as JSON.

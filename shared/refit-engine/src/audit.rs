@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use refit_core::commit::{BatchChange, Change, Closed, Commit, Decision};
+use refit_core::commit::{BatchChange, Change, Closed, Commit, Decision, TriggerChange};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::fold::fold;
@@ -257,20 +257,18 @@ impl Books {
         for verdict in verdicts {
             if let Verdict::Accepted { trigger, batch } = verdict {
                 is_member = true;
-                self.join(trigger, *batch, event);
+                self.report.accepted += 1;
+                self.join(trigger, *batch, event.id());
             }
         }
         self.report.refused += u64::from(!is_member);
     }
 
-    fn join(&mut self, trigger: &str, batch: BatchId, event: &Event) {
-        self.report.accepted += 1;
+    fn join(&mut self, trigger: &str, batch: BatchId, event: Hash128) {
         *self.joined.entry(batch).or_default() += 1;
-        if let Some(other) = self.members.insert((trigger.to_owned(), event.id()), batch) {
-            let message = format!(
-                "event=`{}`, trigger=`{trigger}`, batches=`{other}, {batch}`",
-                event.name()
-            );
+        if let Some(other) = self.members.insert((trigger.to_owned(), event), batch) {
+            let message =
+                format!("event=`{event}`, trigger=`{trigger}`, batches=`{other}, {batch}`");
             self.report.find("one batch per event and trigger", message);
         }
     }
@@ -285,6 +283,11 @@ impl Books {
             {
                 let message = format!("commit=`{}`, batch=`{batch}`", commit.seq);
                 self.report.find("a batch is dropped by a person only", message);
+            }
+            if let Change::Trigger { trigger, change: TriggerChange::Fired { firing, batch } } =
+                change
+            {
+                self.join(trigger, *batch, firing.slot.id(trigger));
             }
             if let Change::Closed(closed) = change {
                 self.report.runs += 1;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use refit_core::commit::{BatchChange, Change, Commit, Decision};
+use refit_core::commit::{BatchChange, Change, Commit, Decision, TriggerChange};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
@@ -162,8 +162,11 @@ impl Story {
         commit: &Commit,
     ) -> Result<(), Error> {
         self.commits += 1;
-        if mentions(commit, subject) {
+        if mentions(commit, subject) && !commit.segments.is_empty() {
             self.read_events(ledger, subject, commit).await?;
+        }
+        for batch in fired(commit, subject) {
+            self.batches.entry(batch).or_default();
         }
         for change in &commit.changes {
             self.read_change(commit, change);
@@ -224,6 +227,7 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
         Change::Batch { batch, .. } => Some(*batch),
         Change::Closed(closed) => Some(closed.batch),
         Change::Run { run, .. } | Change::Attempt { run, .. } => Some(*run),
+        Change::Trigger { change: TriggerChange::Fired { batch, .. }, .. } => Some(*batch),
         Change::Created { .. }
         | Change::Inbox(_)
         | Change::Applied { .. }
@@ -231,6 +235,17 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
         | Change::Stored { .. }
         | Change::Memory(_) => None,
     }
+}
+
+/// The batch that the time of a schedule went into, where the story is about that time.
+fn fired(commit: &Commit, subject: &Subject) -> impl Iterator<Item = BatchId> {
+    commit.changes.iter().filter_map(move |change| match (change, subject) {
+        (
+            Change::Trigger { trigger, change: TriggerChange::Fired { firing, batch } },
+            Subject::Event(id),
+        ) if firing.slot.id(trigger) == *id => Some(*batch),
+        _ => None,
+    })
 }
 
 fn mentions(commit: &Commit, subject: &Subject) -> bool {

@@ -37,6 +37,8 @@ const APPEND_WITHIN: Span = Span::secs(4);
 pub enum Doors {
     /// New objects: append and wake.
     Object,
+    /// Drift reports: append and wake.
+    Drift,
     /// Wakes and pings: reconcile.
     Tick,
     /// Every door, and the reconciler.
@@ -97,7 +99,7 @@ pub async fn run(
     let base = Base::open(&settings.ledger).await?;
     let listener = server::listen(settings.address).await?;
     let (stop, stopped) = watch::channel(false);
-    let driver = (doors != Doors::Object).then(|| {
+    let driver = doors.reconcile().then(|| {
         Driver::start(
             Reconciler::new(base.parts(Timing::default())),
             Arc::clone(&base.clock),
@@ -118,6 +120,16 @@ pub async fn run(
     }
     tracing::info!("ended");
     Ok(())
+}
+
+impl Doors {
+    /// Whether a reconciler runs behind them.
+    fn reconcile(self) -> bool {
+        match self {
+            Self::Object | Self::Drift => false,
+            Self::Tick | Self::All => true,
+        }
+    }
 }
 
 impl Base {
@@ -195,9 +207,11 @@ async fn router(
         None => base.waker(settings.wake.as_deref()).await?,
     };
     let router = match doors {
-        Doors::Object => object(base, waker, &["/"]),
+        Doors::Object | Doors::Drift => object(base, waker, &["/"]),
         Doors::Tick => tick(driver, &["/"]),
-        Doors::All => object(base, waker, &["/", "/object"]).merge(tick(driver, &["/tick"])),
+        Doors::All => {
+            object(base, waker, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]))
+        }
     };
     Ok(guarded(router, settings.callers))
 }
@@ -213,7 +227,7 @@ pub fn guarded(router: Router, callers: Callers) -> Router {
         }))
 }
 
-/// The door of object events.
+/// The door of events: objects, drift reports and messages, each understood by what it is.
 pub fn object(base: &Base, waker: Arc<dyn Waker>, paths: &[&str]) -> Router {
     let door = Arc::new(Door { intake: base.intake(), waker });
     paths.iter().fold(Router::new(), |router, path| {

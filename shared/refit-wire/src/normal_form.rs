@@ -36,6 +36,7 @@ pub fn normal_event(event: &Event) -> Value {
     let (kind, details) = match &event.fact {
         Fact::Object(change) => (change.kind.name(), object(change)),
         Fact::Message(message) => (kind_of_message(event), self::message(message)),
+        Fact::Drift(report) => ("drift", vec![("drift", json!(report))]),
         Fact::Command(command) => ("command", vec![("command", json!(command))]),
         Fact::Invalid(invalid) => ("invalid", self::invalid(invalid)),
     };

@@ -5,6 +5,7 @@
 //! that it is none of its own, what it means, or what is inside it. A new source is one file and one row; what
 //! arrives otherwise than over HTTP is a document.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use http::HeaderMap;
@@ -18,6 +19,7 @@ use self::quarantine::quarantine;
 
 mod background;
 mod cloudevents;
+mod drift;
 mod fields;
 mod gcs;
 mod payload;
@@ -33,7 +35,7 @@ pub use self::quarantine::quarantined;
 
 /// The sources, in the order in which they are asked.
 const SOURCES: &[Source] =
-    &[cloudevents::read, pubsub::read, background::read, gcs::read, scheduler::read];
+    &[cloudevents::read, pubsub::read, background::read, gcs::read, drift::read, scheduler::read];
 
 /// What a source says of something: nothing where it is none of its own.
 type Source = fn(&Arrival<'_>) -> Result<Option<Meaning>, Rejected>;
@@ -206,6 +208,7 @@ fn within_limits(understood: Understood) -> Result<Understood, Rejected> {
 }
 
 fn check_size(event: &Event) -> Result<(), Rejected> {
+    let none = BTreeMap::new();
     let (attributes, others) = match &event.fact {
         Fact::Object(ObjectChange { object, .. }) => {
             (&object.metadata, [object.content_type.as_ref(), object.checksum.as_ref(), None])
@@ -214,6 +217,7 @@ fn check_size(event: &Event) -> Result<(), Rejected> {
             &message.attributes,
             [Some(&message.source), Some(&message.ty), message.subject.as_ref()],
         ),
+        Fact::Drift(_) => (&none, [None; 3]),
         Fact::Command(_) | Fact::Invalid(_) => return Ok(()),
     };
     if attributes.len() > ATTRIBUTES_MAX {

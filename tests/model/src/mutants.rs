@@ -79,6 +79,9 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
             Scope { overlap: Overlap::Replace, ..two }
         }
         Mutant::SnapshotTrustedBlindly
+        | Mutant::RowGoesOn
+        | Mutant::ScheduleFiresTwice
+        | Mutant::ScheduleFiresForThePast
         | Mutant::LogDeleted
         | Mutant::ApplyStartsRuns
         | Mutant::SegmentsDeletedUnread

@@ -123,6 +123,7 @@ fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
                 | Hold::Marker
                 | Hold::Unprepared
                 | Hold::Cooldown
+                | Hold::Window
                 | Hold::PassLimit => false,
             });
             if !waits {

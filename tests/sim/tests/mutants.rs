@@ -2,7 +2,7 @@
 #![expect(clippy::print_stderr, reason = "what killed each is part of the result")]
 
 use refit_core::mutant::Mutant;
-use refit_sim::killers::{Killers, Table, check_of};
+use refit_sim::killers::{BY_THE_MODEL, Killers, Table, check_of};
 use refit_sim::many::{hunt, run_one};
 use refit_sim::schedule::Plan;
 
@@ -36,6 +36,11 @@ const REQUIRED: &[(&str, Mutant)] = &[
     ("first deploy fires", Mutant::ApplyStartsRuns),
 ];
 
+/// Those the simulation is to kill.
+fn simulated() -> impl Iterator<Item = Mutant> {
+    Mutant::ALL.iter().copied().filter(|mutant| !BY_THE_MODEL.contains(mutant))
+}
+
 /// The first of the known schedules that still kills: which it is, and the check that noticed.
 fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
     known.seeds.iter().find_map(|seed| {
@@ -49,11 +54,17 @@ fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
 fn every_mutant_is_killed() {
     let table: Table = TABLE.parse().expect("the table can be read");
     let mut alive = Vec::new();
-    for mutant in Mutant::ALL {
-        let known = table.of(*mutant);
-        let killed = known_kill(*mutant, &known).or_else(|| {
+    for mutant in BY_THE_MODEL {
+        eprintln!(
+            "{:<24} killed by the model: cargo run --release -p refit-model",
+            format!("{mutant:?}")
+        );
+    }
+    for mutant in simulated() {
+        let known = table.of(mutant);
+        let killed = known_kill(mutant, &known).or_else(|| {
             eprintln!("no known schedule kills {mutant:?} any more: write the table anew");
-            let found = hunt(*mutant, 0..SEARCH, 2, 1);
+            let found = hunt(mutant, 0..SEARCH, 2, 1);
             found.seeds.first().map(|seed| (*seed, found.check.clone()))
         });
         match killed {
@@ -89,5 +100,5 @@ fn every_required_breakage_is_a_mutant_in_the_table() {
         let known = table.of(*mutant);
         assert!(!known.seeds.is_empty(), "`{rule}`: nothing is known to kill {mutant:?}");
     }
-    assert_eq!(table.0.len(), Mutant::ALL.len());
+    assert_eq!(table.0.len(), simulated().count());
 }

@@ -7,7 +7,7 @@ use refit_core::commit::Decision;
 use refit_core::event::PauseMode;
 use refit_core::policy::{Case, judge};
 use refit_core::reason::{Hold, Refusal};
-use refit_core::rules::Rules;
+use refit_core::rules::{Rules, Trigger};
 use refit_core::state::{Batch, BatchId, Held, Standing, State, Trouble};
 use refit_core::time::{Span, Timestamp};
 use serde::Serialize;
@@ -69,6 +69,8 @@ struct TriggerRow {
     /// Attempts its budget allows, and the period; none if its rule is not in force.
     budget: Option<(u32, Span)>,
     last_launch: Option<Timestamp>,
+    /// The next time of its schedules.
+    next_time: Option<Timestamp>,
     trouble: Option<Trouble>,
 }
 
@@ -144,10 +146,16 @@ fn triggers(state: &State, rules: Option<&Rules>, now: Timestamp) -> Vec<Trigger
             launches: standing.launches.iter().filter(|at| **at > since).count(),
             budget,
             last_launch: standing.last_launch,
+            next_time: rule.and_then(|rule| next_time(rule, now)),
             trouble: standing.trouble.clone(),
         }
     };
     state.triggers.iter().map(row).collect()
+}
+
+/// The next time of any schedule of a trigger.
+fn next_time(rule: &Trigger, now: Timestamp) -> Option<Timestamp> {
+    rule.schedules().filter_map(|schedule| Some(schedule.next(now)?.at)).min()
 }
 
 fn batches(state: &State, rules: Option<&Rules>, now: Timestamp) -> Vec<BatchRow> {
@@ -196,6 +204,7 @@ impl fmt::Display for Status {
         if !self.runs.is_empty() {
             write!(f, "\n{}", runs_table(&self.runs, self.now))?;
         }
+        self.write_times(f)?;
         self.write_troubles(f)
     }
 }
@@ -221,6 +230,11 @@ impl Status {
         writeln!(f, "inbox       {pending} for the reconciler")?;
         let quarantined = count(self.quarantined, "delivery", "deliveries");
         writeln!(f, "quarantine  {quarantined} not understood in the last day")
+    }
+
+    fn write_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timed = self.triggers.iter().filter_map(|row| Some((&row.trigger, row.next_time?)));
+        timed.into_iter().try_for_each(|(trigger, at)| write!(f, "\n{trigger}: next time {at}"))
     }
 
     fn write_troubles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

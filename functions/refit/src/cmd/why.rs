@@ -277,7 +277,7 @@ impl Teller<'_> {
         let goes_by = |event: &Event| {
             let message = match &event.fact {
                 Fact::Message(message) => message.id == text,
-                Fact::Object(_) | Fact::Command(_) | Fact::Invalid(_) => false,
+                Fact::Object(_) | Fact::Drift(_) | Fact::Command(_) | Fact::Invalid(_) => false,
             };
             message || event.delivery.as_deref() == Some(text) || event.name() == text
         };
@@ -352,7 +352,7 @@ impl ToldEvent {
     fn named(event: &Event) -> Self {
         let generation = match &event.fact {
             Fact::Object(change) => change.object.generation.clone(),
-            Fact::Message(_) | Fact::Command(_) | Fact::Invalid(_) => None,
+            Fact::Message(_) | Fact::Drift(_) | Fact::Command(_) | Fact::Invalid(_) => None,
         };
         Self {
             event: Some(event.id()),

@@ -21,21 +21,29 @@ use crate::timing::BATCH_KEY_BYTES_MAX;
 
 /// An event with its place in the commit.
 #[derive(Clone, Copy)]
-struct Item<'a> {
-    event: &'a Event,
+pub(super) struct Item<'a> {
+    pub(super) event: &'a Event,
     segment: u32,
     place: u32,
     /// When the store accepted it.
-    arrived: Timestamp,
+    pub(super) arrived: Timestamp,
+}
+
+/// What becomes a member.
+pub(super) struct Entrant {
+    pub(super) member: Member,
+    pub(super) arrived: Timestamp,
+    /// The segment and the place of its event, where it was one.
+    pub(super) place: Option<(u32, u32)>,
 }
 
 /// A trigger with its name.
-type Named<'a> = (&'a String, &'a Trigger);
+pub(super) type Named<'a> = (&'a String, &'a Trigger);
 
 /// Why an event is refused, with a word on it.
-struct Refused {
-    reason: Refusal,
-    detail: Option<String>,
+pub(super) struct Refused {
+    pub(super) reason: Refusal,
+    pub(super) detail: Option<String>,
 }
 
 /// What was decided of events since it was last written down, gathered by what they have in common.
@@ -95,6 +103,7 @@ impl Desk<'_> {
         let accepted = match &item.event.fact {
             Fact::Object(change) => self.judge_object(rules, item, change),
             Fact::Message(message) => self.judge_message(rules, item, message),
+            Fact::Drift(report) => self.judge_drift(rules, item, report),
             Fact::Invalid(invalid) => {
                 self.refuse(None, Refused::because(Refusal::Invalid, &invalid.reason), item);
                 false
@@ -118,7 +127,7 @@ impl Desk<'_> {
     }
 
     /// Whether an identity was recorded, and if so, whether it was accepted.
-    fn known(&mut self, id: Hash128) -> Option<bool> {
+    pub(super) fn known(&mut self, id: Hash128) -> Option<bool> {
         let here = self.fresh.get(&id).copied();
         let live = here.or_else(|| self.memory.identity(id).map(|known| known.accepted));
         live.or_else(|| self.in_runs(id, |run| run.identity(id)))
@@ -190,7 +199,7 @@ impl Desk<'_> {
     }
 
     /// Whether any trigger accepted the event; an event no trigger watches is refused as such.
-    fn sum_up(&mut self, verdicts: &[bool], item: Item<'_>) -> bool {
+    pub(super) fn sum_up(&mut self, verdicts: &[bool], item: Item<'_>) -> bool {
         if verdicts.is_empty() {
             self.refuse(None, Refused::new(Refusal::NoMatch), item);
         }
@@ -253,14 +262,22 @@ impl Desk<'_> {
     }
 
     /// The key of the batch an event belongs to, or why it belongs to none.
-    fn admit(&self, named: Named<'_>, event: &Event) -> Result<String, Refused> {
+    pub(super) fn admit(&self, named: Named<'_>, event: &Event) -> Result<String, Refused> {
+        self.admit_scope(named, || scope_of(event))
+    }
+
+    /// The same for whatever has this scope.
+    pub(super) fn admit_scope(
+        &self,
+        named: Named<'_>,
+        scope: impl FnOnce() -> Result<Scope, String>,
+    ) -> Result<String, Refused> {
         let (_, rule) = named;
         self.check_pause(named)?;
         if rule.when.is_none() && rule.batch.by.is_none() {
             return Ok(String::new());
         }
-        let scope =
-            scope_of(event).map_err(|text| Refused::because(Refusal::FilterError, &text))?;
+        let scope = scope().map_err(|text| Refused::because(Refusal::FilterError, &text))?;
         match rule.when.as_ref().map_or(Ok(true), |when| when.eval_bool(&scope)) {
             Ok(true) => key_of(rule.batch.by.as_ref(), &scope),
             Ok(false) => Err(Refused::new(Refusal::Filtered)),
@@ -289,7 +306,7 @@ impl Desk<'_> {
         }
     }
 
-    fn settle_verdict(
+    pub(super) fn settle_verdict(
         &mut self,
         named: Named<'_>,
         item: Item<'_>,
@@ -297,7 +314,10 @@ impl Desk<'_> {
     ) -> bool {
         match verdict {
             Ok(key) => {
-                self.join(named, key, item);
+                if let Some(member) = Member::of(item.event) {
+                    let place = Some((item.segment, item.place));
+                    self.join(named, key, Entrant { member, arrived: item.arrived, place });
+                }
                 true
             }
             Err(refused) => {
@@ -310,23 +330,27 @@ impl Desk<'_> {
         }
     }
 
-    fn join(&mut self, (name, rule): Named<'_>, key: String, item: Item<'_>) {
-        let Some(member) = Member::of(item.event) else {
-            return;
-        };
+    /// Adds a member to the batch that takes it.
+    pub(super) fn join(
+        &mut self,
+        (name, rule): Named<'_>,
+        key: String,
+        entrant: Entrant,
+    ) -> BatchId {
+        let Entrant { member, arrived, place } = entrant;
         let id = self.accepting((name, rule), &key);
-        let joined =
-            self.tally.joined.entry(id).or_insert_with(|| Joined::new(name, key, item.arrived));
+        let joined = self.tally.joined.entry(id).or_insert_with(|| Joined::new(name, key, arrived));
         joined.count += 1;
         joined.bytes = joined.bytes.saturating_add(member.size.unwrap_or(0));
-        joined.first_at = joined.first_at.min(item.arrived);
-        joined.last_at = joined.last_at.max(item.arrived);
-        joined.events.add(item.segment, item.place);
+        joined.first_at = joined.first_at.min(arrived);
+        joined.last_at = joined.last_at.max(arrived);
+        place.into_iter().for_each(|(segment, place)| joined.events.add(segment, place));
         self.joining.entry(id).or_default().push(Line::Member(member));
         if rule.batch.each {
             self.flush();
             self.change_batch(id, BatchChange::Sealed(Seal::Each));
         }
+        id
     }
 
     /// The batch that takes the next member, a new one where the last is full.
@@ -364,11 +388,13 @@ impl Desk<'_> {
     }
 
     /// Writes down what was gathered so far, so that what follows sees it.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let Tally { refused, joined, accepting: _ } = std::mem::take(&mut self.tally);
         for (batch, joined) in joined {
             let Joined { trigger, key, count, bytes, first_at, last_at, events } = joined;
-            self.decisions.push(Decision::Accepted { trigger: trigger.clone(), batch, events });
+            if !events.is_empty() {
+                self.decisions.push(Decision::Accepted { trigger: trigger.clone(), batch, events });
+            }
             self.change_batch(
                 batch,
                 BatchChange::Joined { trigger, key, count, bytes, first_at, last_at },
@@ -381,11 +407,11 @@ impl Desk<'_> {
 }
 
 impl Refused {
-    fn new(reason: Refusal) -> Self {
+    pub(super) fn new(reason: Refusal) -> Self {
         Self { reason, detail: None }
     }
 
-    fn because(reason: Refusal, text: &str) -> Self {
+    pub(super) fn because(reason: Refusal, text: &str) -> Self {
         Self { reason, detail: Some(text.to_owned()) }
     }
 }

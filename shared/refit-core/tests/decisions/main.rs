@@ -2,9 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod batches;
+mod drift;
 mod events;
+#[cfg(feature = "mutants")]
+mod mutants;
+mod races;
 mod rules;
 mod runs;
+mod schedule;
 mod settings;
 mod world;
 

@@ -1,16 +1,39 @@
-//! The settings of a rule in a world of text.
+//! The settings of a rule, as words.
 
+use std::collections::BTreeMap;
+
+use jiff::civil::Weekday;
 use refit_core::event::PauseMode;
 use refit_core::expression::Expression;
 use refit_core::rules::{
-    BatchRule, Budget, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Retry,
-    ServiceProfile, Trigger,
+    Budget, DriftMatch, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap,
+    Retry, RunRule, ServiceProfile, Trigger,
 };
-use refit_core::scope::{OBJECT_VARIABLES, RUN_VARIABLES};
+use refit_core::schedule::{Misfire, Schedule, Zone};
+use refit_core::scope::{OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
 use refit_core::template::Template;
+use refit_core::time::Span;
+use refit_core::window::Window;
 use serde_json::json;
 
-/// Sets `key=value` wherever it belongs.
+/// A run of nothing in particular.
+pub(crate) fn run_rule(name: &str) -> RunRule {
+    RunRule {
+        service: name.to_owned(),
+        target: json!({}),
+        parameters: BTreeMap::new(),
+        cache: false,
+    }
+}
+
+fn drift_entry(rule: &mut Trigger) -> &mut DriftMatch {
+    match rule.on.last_mut() {
+        Some(On::Drift(entry)) => entry,
+        _ => panic!("`drift` comes first"),
+    }
+}
+
+/// Sets one setting of a rule.
 pub(crate) fn set(
     setting: &str,
     rule: &mut Trigger,
@@ -18,14 +41,9 @@ pub(crate) fn set(
     profile: &mut ServiceProfile,
 ) {
     let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
-    let known = set_objects(key, value, objects)
-        || set_batch(key, value, &mut rule.batch)
-        || set_limits(key, value, rule)
-        || set_run(key, value, rule, profile);
-    assert!(known, "unknown setting: {key}");
-}
-
-fn set_objects(key: &str, value: &str, objects: &mut ObjectMatch) -> bool {
+    let span = || Some(value.parse::<Span>().unwrap());
+    let count = || value.parse().unwrap();
+    let expression = || Some(Expression::compile(value, OBJECT_AND_DRIFT_VARIABLES).unwrap());
     match key {
         "bucket" => objects.bucket = value.to_owned(),
         "prefix" => objects.prefix = value.to_owned(),
@@ -33,33 +51,20 @@ fn set_objects(key: &str, value: &str, objects: &mut ObjectMatch) -> bool {
         "glob" => objects.glob = Some(Glob::new(value).unwrap()),
         "zero_bytes" => objects.zero_bytes = true,
         "identical" => objects.identical = true,
-        _ => return false,
-    }
-    true
-}
-
-fn set_batch(key: &str, value: &str, batch: &mut BatchRule) -> bool {
-    match key {
-        "quiet" => batch.quiet = Some(value.parse().unwrap()),
-        "max_wait" => batch.max_wait = Some(value.parse().unwrap()),
-        "min_count" => batch.min_count = value.parse().unwrap(),
-        "min_bytes" => batch.min_bytes = value.parse().unwrap(),
-        "max_count" => batch.max_count = value.parse().unwrap(),
-        "by" => batch.by = Some(expression(value)),
-        "each" => batch.each = true,
+        "when" => rule.when = expression(),
+        "quiet" => rule.batch.quiet = span(),
+        "max_wait" => rule.batch.max_wait = span(),
+        "min_count" => rule.batch.min_count = count(),
+        "min_bytes" => rule.batch.min_bytes = count(),
+        "max_count" => rule.batch.max_count = count(),
+        "by" => rule.batch.by = expression(),
+        "each" => rule.batch.each = true,
         "until" => {
             let suffix = value.to_owned();
-            batch.until =
+            rule.batch.until =
                 Some(ObjectMatch { bucket: "b".into(), suffix, ..ObjectMatch::default() });
-            batch.quiet = None;
+            rule.batch.quiet = None;
         }
-        _ => return false,
-    }
-    true
-}
-
-fn set_limits(key: &str, value: &str, rule: &mut Trigger) -> bool {
-    match key {
         "cooldown" => rule.cooldown = value.parse().unwrap(),
         "timeout" => rule.timeout = value.parse().unwrap(),
         "overlap" => {
@@ -88,18 +93,6 @@ fn set_limits(key: &str, value: &str, rule: &mut Trigger) -> bool {
         "on_unknown" => {
             rule.on_unknown = if value == "ask" { OnUnknown::Ask } else { OnUnknown::Relaunch }
         }
-        _ => return false,
-    }
-    true
-}
-
-fn set_run(key: &str, value: &str, rule: &mut Trigger, profile: &mut ServiceProfile) -> bool {
-    match key {
-        "message" => {
-            let ty = (!value.is_empty()).then(|| value.to_owned());
-            rule.on.push(On::Message(MessageMatch { ty, source: None }));
-        }
-        "when" => rule.when = Some(expression(value)),
         "class" => {
             profile.class = match value {
                 "A" => Idempotency::A,
@@ -113,11 +106,52 @@ fn set_run(key: &str, value: &str, rule: &mut Trigger, profile: &mut ServiceProf
             let template = Template::parse(&json!(text), RUN_VARIABLES).unwrap();
             rule.run.parameters.insert(name.to_owned(), template);
         }
-        _ => return false,
+        _ => set_source(key, value, rule),
     }
-    true
 }
 
-fn expression(text: &str) -> Expression {
-    Expression::compile(text, OBJECT_VARIABLES).unwrap()
+/// The settings of messages, drift, schedules and windows.
+fn set_source(key: &str, value: &str, rule: &mut Trigger) {
+    match key {
+        "message" => {
+            let ty = (!value.is_empty()).then(|| value.to_owned());
+            rule.on.push(On::Message(MessageMatch { ty, source: None }));
+        }
+        "drift" => rule.on.push(On::Drift(DriftMatch {
+            model: value.to_owned(),
+            min_share: None,
+            features: [].into(),
+            consecutive: 1,
+        })),
+        "min_share" => drift_entry(rule).min_share = Some(value.parse().unwrap()),
+        "features" => {
+            drift_entry(rule).features = value.split(',').map(str::to_owned).collect();
+        }
+        "consecutive" => drift_entry(rule).consecutive = value.parse().unwrap(),
+        "cron" => {
+            // `30 2 * * *@Europe/Berlin@last`
+            let parts: Vec<&str> = value.split('@').collect();
+            let misfire = match parts.get(2) {
+                Some(&"none") => Misfire::None,
+                Some(&"last") | None => Misfire::Last,
+                Some(count) => Misfire::All(count.parse().unwrap()),
+            };
+            let zone = Zone::new(parts[1]).unwrap();
+            rule.on.push(On::Schedule(Schedule::new(parts[0], zone, misfire).unwrap()));
+        }
+        "window" => {
+            // `Europe/Berlin@22:00-06:00`, on weekdays
+            let (zone, hours) = value.split_once('@').unwrap();
+            let (from, to) = hours.split_once('-').unwrap();
+            let day = |n| Weekday::from_monday_one_offset(n).unwrap();
+            let time = |text: &str| text.parse().unwrap();
+            rule.window = Some(Window {
+                zone: Zone::new(zone).unwrap(),
+                days: (1..=5).map(day).collect(),
+                from: time(from),
+                to: time(to),
+            });
+        }
+        other => panic!("unknown setting: {other}"),
+    }
 }

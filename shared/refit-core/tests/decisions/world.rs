@@ -15,23 +15,25 @@ use std::sync::Arc;
 use refit_core::commit::{
     AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
 };
+use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay,
 };
 use refit_core::fold::fold;
+use refit_core::invariants::{Violation, check};
 use refit_core::member::{Line, read_manifest, read_part};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
-use refit_core::rules::{Idempotency, ObjectMatch, On, Rules, RunRule, ServiceProfile, Trigger};
+use refit_core::rules::{Idempotency, ObjectMatch, On, Rules, ServiceProfile, Trigger};
 use refit_core::run::{ExternalRun, Phase};
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
-use crate::settings;
+use crate::settings::{run_rule, set};
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -43,17 +45,15 @@ pub(crate) struct World {
     commits: u64,
     full: bool,
     pub(crate) log: Vec<Commit>,
+    pub(crate) violations: Vec<Violation>,
     out: String,
 }
 
-/// Runs the text and answers with what was decided.
+/// Runs the text and answers with what was decided, all of which obeys the invariants.
 pub(crate) fn run(text: &str) -> String {
     let mut world = World::new();
-    let lines =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    for line in lines {
-        world.line(line);
-    }
+    world.lines(text);
+    assert_eq!(world.violations, [], "{}", world.out);
     world.out
 }
 
@@ -69,8 +69,21 @@ impl World {
             commits: 0,
             full: false,
             log: Vec::new(),
+            violations: Vec::new(),
             out: String::new(),
         }
+    }
+
+    pub(crate) fn lines(&mut self, text: &str) {
+        let lines =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+        lines.for_each(|line| self.line(line));
+    }
+
+    /// What a reconciler would decide at that time, without deciding it.
+    pub(crate) fn planned(&mut self, time: &str) -> Plan {
+        self.now = clock(time);
+        self.plan(&[], &[])
     }
 
     fn line(&mut self, line: &str) {
@@ -94,9 +107,10 @@ impl World {
         let mut objects = ObjectMatch::default();
         let mut profile = ServiceProfile { class: Idempotency::A, finds: true, cancels: true };
         for setting in settings {
-            settings::set(setting, &mut rule, &mut objects, &mut profile);
+            set(setting, &mut rule, &mut objects, &mut profile);
         }
-        if rule.on.is_empty() {
+        let timed = rule.schedules().next().is_some() && !objects.bucket.is_empty();
+        if rule.on.is_empty() || timed {
             rule.on.push(On::Objects(objects));
         }
         rule.run.service.clone_from(name);
@@ -113,7 +127,7 @@ impl World {
             let (verb, args) = words.split_first().expect("an action has a verb");
             match verb.as_str() {
                 "tick" => {}
-                "put" | "delete" | "message" => events.push(event(verb, args, self.now)),
+                "put" | "delete" | "message" | "drift" => events.push(event(verb, args, self.now)),
                 "apply" | "pause" | "resume" | "cancel" | "settle" => {
                     let command = self.command(verb, args);
                     events.push(commanded(command, self.commits, events.len()));
@@ -194,13 +208,13 @@ impl World {
         let mut planned = self.plan(&segments, observations);
         // A pass goes on while the plan says that more can be decided at once.
         let mut rounds = 0;
-        loop {
-            let Some(commit) = planned.commit.take() else {
-                break;
-            };
+        while let Some(commit) = planned.commit.take() {
             self.objects.extend(planned.objects.drain(..));
             self.print(time, &commit, &labels);
+            let before = self.state.clone();
             fold(&mut self.state, &commit);
+            let rules = self.state.rules.as_ref().and_then(|revision| self.revisions.get(revision));
+            self.violations.extend(check(&before, &commit, rules.map(|rules| &**rules)));
             self.log.push(commit);
             rounds += 1;
             if planned.next != Some(self.now) || rounds > 50 {
@@ -281,7 +295,11 @@ impl World {
                 Some(uri) => {
                     format!("{}#{}", &uri["gs://b/".len()..], member.generation.unwrap_or_default())
                 }
-                None => member.message.unwrap().id,
+                None => match (member.message, member.firing) {
+                    (Some(message), _) => message.id,
+                    (None, Some(firing)) => firing.slot.civil,
+                    (None, None) => member.drift.unwrap().name(),
+                },
             };
             self.names.insert(closed.batch.to_string(), members.into_iter().map(of).collect());
         }
@@ -337,9 +355,24 @@ fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
             Some(format!("{trigger} troubled: {} until {}", trouble.message, hour(trouble.until)))
         }
         TriggerChange::Untroubled => Some(format!("{trigger} no longer troubled")),
-        TriggerChange::Paused(_) | TriggerChange::Resumed | TriggerChange::LaunchesForgotten(_) => {
-            None
+        TriggerChange::Scheduled { schedule, from } => {
+            Some(format!("{trigger} begins at {}: {schedule}", hour(*from)))
         }
+        TriggerChange::Unscheduled(schedule) => Some(format!("{trigger} ends: {schedule}")),
+        TriggerChange::Fired { firing, batch } => {
+            Some(format!("{trigger} {} -> {batch}", firing.slot.civil))
+        }
+        TriggerChange::Passed { firing, reason, .. } => {
+            Some(format!("{trigger} {} passed: {}", firing.slot.civil, snake(reason)))
+        }
+        TriggerChange::Missed { after, until, .. } => {
+            Some(format!("{trigger} missed after {} before {}", hour(*after), hour(*until)))
+        }
+        TriggerChange::Paused(_)
+        | TriggerChange::Resumed
+        | TriggerChange::Streak { .. }
+        | TriggerChange::StreakForgotten(_)
+        | TriggerChange::LaunchesForgotten(_) => None,
     }
 }
 
@@ -450,6 +483,7 @@ fn label(event: &Event) -> String {
             )
         }
         Fact::Message(message) => message.id.clone(),
+        Fact::Drift(_) => event.identity.0[1].clone(),
         Fact::Command(_) | Fact::Invalid(_) => String::new(),
     }
 }
@@ -479,6 +513,7 @@ fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
     };
     let (mut identity, fact) = match verb {
         "message" => message(&args[0], &settings),
+        "drift" => report(&args[0], &settings),
         _ => object(verb, &args[0], &settings, time),
     };
     if replay == Some(Replay::Forced) {
@@ -502,6 +537,31 @@ fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     (vec!["ce".into(), id.to_owned()], Fact::Message(message))
 }
 
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
+fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
+    let text = |name: &str| settings.get(name).copied();
+    let finding = |drifted| {
+        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
+    };
+    let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
+    let drifted = listed("drifted").map(finding(Some(true)));
+    let findings = drifted.chain(listed("open").map(finding(None))).collect();
+    let verdict = json!(text("verdict").unwrap_or("drift"));
+    let report = DriftReport {
+        verdict: serde_json::from_value(verdict).unwrap(),
+        detector: Detector { tool: "test".into(), ..Detector::default() },
+        model: Model { name: Some(text("model").unwrap_or("churn").into()), ..Model::default() },
+        window: Window { start: None, end: text("end").map(clock) },
+        summary: Summary {
+            share: text("share").map(|share| serde_json::from_str(share).unwrap()),
+            ..Summary::default()
+        },
+        findings,
+        ..DriftReport::default()
+    };
+    (vec!["drift".into(), id.to_owned()], Fact::Drift(Box::new(report)))
+}
+
 fn object(
     verb: &str,
     name: &str,
@@ -522,13 +582,4 @@ fn object(
     };
     let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
     (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by: None }))
-}
-
-fn run_rule(name: &str) -> RunRule {
-    RunRule {
-        service: name.to_owned(),
-        target: json!({}),
-        parameters: BTreeMap::new(),
-        cache: false,
-    }
 }

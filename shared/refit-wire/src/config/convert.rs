@@ -2,9 +2,11 @@
 //! is taken in its place, and the conversion goes on.
 
 mod batch;
+mod drift;
 mod expression;
 mod on;
 mod run;
+mod timed;
 mod trigger;
 
 use std::collections::BTreeMap;

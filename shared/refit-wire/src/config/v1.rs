@@ -1,5 +1,7 @@
 //! The rule file as it is written, version 1. The comments are what an editor shows.
 
+mod sources;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
+pub(super) use self::sources::{Clock, Day, Drift, Misfire, Schedule, Window};
 use super::located::{EITHER, Located, Named, OneOrMany};
 use crate::pipeline::ServiceConfig;
 
@@ -38,6 +41,8 @@ pub(super) struct Trigger {
     pub(super) batch: Option<Located<Batch>>,
     /// The least time between two launches. Default: none.
     pub(super) cooldown: Option<Located<Duration>>,
+    /// The hours and days within which runs may be started. Default: any.
+    pub(super) window: Option<Located<Window>>,
     /// What becomes of a batch that is due while a run is active. Default: `forbid`.
     pub(super) overlap: Option<Located<Overlap>>,
     /// How many runs it may start in a sliding period, every attempt counted. What is over is held, never dropped.
@@ -64,6 +69,10 @@ pub(super) enum On {
     Objects(Objects),
     /// CloudEvents and Pub/Sub messages.
     Message(Message),
+    /// Drift reports, of whichever tool.
+    Drift(Drift),
+    /// Times.
+    Schedule(Schedule),
 }
 
 /// New generations of objects: all conditions must hold.
@@ -119,7 +128,8 @@ pub(super) enum Batch {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct BatchSettings {
-    /// Due when nothing was accepted for this long. Default: `1m`; none where `until` is given.
+    /// Due when nothing was accepted for this long. Default: `1m`; none where `until` is given, `0s` where `on` has
+    /// schedules only.
     pub(super) quiet: Option<Located<Duration>>,
     /// Due this long after its first member, even if data still arrives. Default: `1h`; `24h` with `min_count`,
     /// `min_bytes` or `until`.
@@ -263,6 +273,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("`batch`", &["quiet", "max_wait", "min_count", "min_bytes", "max_count", "by", "until"]),
     ("`on: { objects: … }`", &["bucket", "prefix", "suffix", "glob", "zero_bytes", "identical"]),
     ("`on: { message: … }`", &["type", "source"]),
+    ("`on: { drift: … }`", &["model", "min_share", "features", "consecutive"]),
+    ("`on: { schedule: … }`", &["cron", "zone", "misfire"]),
+    ("`window`", &["from", "to", "days"]),
     ("`run`", &["service", "parameters", "cache"]),
     ("`retry`", &["attempts", "backoff", "max_backoff"]),
     ("`budget`", &["runs", "per"]),
@@ -273,6 +286,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "when",
             "batch",
             "cooldown",
+            "window",
             "overlap",
             "budget",
             "retry",
@@ -290,8 +304,8 @@ pub(super) const VARIABLE: &str = "variable";
 
 /// Settings that are planned, by the type they will belong to.
 const LATER: &[(&str, &[&str])] = &[
-    ("On", &["drift", "schedule", "webhook", "run", "all"]),
-    ("Trigger", &["window", "freshness", "gate", "notify", "consecutive", "resume"]),
+    ("On", &["webhook", "run", "all"]),
+    ("Trigger", &["freshness", "gate", "notify", "resume"]),
     ("BatchSettings", &["min_rows", "max_bytes", "max_rows"]),
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
@@ -308,6 +322,9 @@ pub(super) fn home_of(kind: &str, name: &str) -> Option<&'static str> {
         "On",
         "Objects",
         "Message",
+        "Drift",
+        "Schedule",
+        "Window",
         "BatchSettings",
         "Marker",
         "Budget",

@@ -318,6 +318,11 @@ impl CloudEvent {
         fields.ok_or_else(|| Rejected::malformed("the data of the CloudEvent is not a JSON object"))
     }
 
+    /// What the fact is: its source and id.
+    pub(super) fn identity(&self) -> Identity {
+        Identity(vec!["cloudevent".into(), self.source.clone(), self.id.clone()])
+    }
+
     /// The event as a message, where no source knows its type.
     pub(super) fn plain(&self) -> Meaning {
         let (origin, delivery, published) = match &self.route {
@@ -338,7 +343,7 @@ impl CloudEvent {
             attributes,
         };
         Meaning::record(Event {
-            identity: Identity(vec!["cloudevent".into(), self.source.clone(), self.id.clone()]),
+            identity: self.identity(),
             origin: origin.to_owned(),
             time: self.time.or(published),
             delivery,

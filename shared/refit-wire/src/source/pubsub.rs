@@ -176,25 +176,35 @@ impl PubsubMessage {
         self.attributes.get(name).or_else(similar).map(String::as_str)
     }
 
+    /// What the fact is where nothing within says so: the id, and where it holds.
+    pub(super) fn identity(&self) -> Result<Identity, Rejected> {
+        let (place, id) = self.place_and_id()?;
+        Ok(Identity(vec!["pubsub".to_owned(), place.to_owned(), id.to_owned()]))
+    }
+
+    fn place_and_id(&self) -> Result<(&str, &str), Rejected> {
+        let missing = |what: &str| Rejected::malformed(format!("the message names no {what}"));
+        let id = self.id.as_deref().ok_or_else(|| missing("id"))?;
+        let place = self.subscription.as_deref().or(self.topic.as_deref());
+        Ok((place.ok_or_else(|| missing("subscription"))?, id))
+    }
+
     /// The message as such, where no source knows what it holds.
     pub(super) fn plain(&self) -> Result<Meaning, Rejected> {
-        let missing = |what: &str| Rejected::malformed(format!("the message names no {what}"));
-        let id = self.id.clone().ok_or_else(|| missing("id"))?;
-        let place = self.subscription.as_ref().or(self.topic.as_ref());
-        let place = place.ok_or_else(|| missing("subscription"))?;
+        let (place, id) = self.place_and_id()?;
         let mut attributes = self.attributes.clone();
         let data = Payload::guessed(self.data.clone()).into_data(&mut attributes);
-        let source = self.topic.as_ref().unwrap_or(place);
+        let source = self.topic.as_deref().unwrap_or(place);
         let message = Message {
             source: format!("{PUBSUB}{source}"),
-            id: id.clone(),
+            id: id.to_owned(),
             ty: PUBLISHED.to_owned(),
             subject: None,
             data,
             attributes,
         };
         Ok(Meaning::record(Event {
-            identity: Identity(vec!["pubsub".to_owned(), place.clone(), id]),
+            identity: self.identity()?,
             origin: self.origin.to_owned(),
             time: self.published,
             delivery: self.delivery.clone(),

@@ -18,10 +18,12 @@ pub(super) fn rule(
     on: &[On],
     scene: &Scene,
 ) -> BatchRule {
+    let timed = !on.is_empty() && on.iter().all(|on| matches!(on, On::Schedule(_)));
+    let quiet = if timed { Span::ZERO } else { Span::mins(1) };
     match given(&trigger.batch) {
-        None => BatchRule::default(),
+        None => BatchRule { quiet: Some(quiet), ..BatchRule::default() },
         Some((v1::Batch::Each, at)) => each(notes, trigger, at),
-        Some((v1::Batch::Settings(settings), _)) => gathered(notes, settings, on, scene),
+        Some((v1::Batch::Settings(settings), _)) => gathered(notes, settings, (on, quiet), scene),
     }
 }
 
@@ -45,10 +47,10 @@ fn each(notes: &mut Notes<'_>, trigger: &v1::Trigger, at: NodeId) -> BatchRule {
 fn gathered(
     notes: &mut Notes<'_>,
     settings: &BatchSettings,
-    on: &[On],
+    (on, quiet): (&[On], Span),
     scene: &Scene,
 ) -> BatchRule {
-    let (quiet, max_wait) = waits(notes, settings);
+    let (quiet, max_wait) = waits(notes, settings, quiet);
     let min_count = given(&settings.min_count).map_or(0, |(count, _)| count.0);
     let max_count = max_count(notes, settings);
     if let Some((_, at)) = given(&settings.min_count).filter(|_| min_count > max_count) {
@@ -67,13 +69,13 @@ fn gathered(
     }
 }
 
-fn waits(notes: &mut Notes<'_>, settings: &BatchSettings) -> (Option<Span>, Span) {
+fn waits(notes: &mut Notes<'_>, settings: &BatchSettings, quiet: Span) -> (Option<Span>, Span) {
     let waits_for_more = settings.min_count.is_some() || settings.min_bytes.is_some();
     let usual_wait = match waits_for_more || settings.until.is_some() {
         true => Span::hours(24),
         false => Span::hours(1),
     };
-    let usual_quiet = settings.until.is_none().then_some(Span::mins(1));
+    let usual_quiet = settings.until.is_none().then_some(quiet);
     let max_wait =
         span(notes, &settings.max_wait, usual_wait, (Span::secs(1), Span::from_millis(i64::MAX)));
     let quiet = match &settings.quiet {
@@ -125,7 +127,7 @@ fn marker(notes: &mut Notes<'_>, until: &Located<v1::Marker>, on: &[On]) -> Opti
     }
     let first = on.iter().find_map(|on| match on {
         On::Objects(objects) => Some(objects.bucket.clone()),
-        On::Message(_) => None,
+        On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
     });
     if first.is_none() && !on.is_empty() {
         let cure = "add `bucket` to `until`";

@@ -1,14 +1,15 @@
 //! Expressions: compiled, and tried on a sample, so that what can never be evaluated is found before any event.
 
+use refit_core::drift::DriftReport;
 use refit_core::event::{DataRef, Event, Fact, Identity, Message, ObjectChange, ObjectKind};
 use refit_core::expression::{Expression, ExpressionError, Scope};
 use refit_core::key::{Hash128, RunKey};
-use refit_core::member::Member;
-use refit_core::rules::{ObjectMatch, On};
+use refit_core::member::{Firing, Member};
+use refit_core::rules::{DriftMatch, ObjectMatch, On};
 use refit_core::run::BatchFacts;
 use refit_core::scope::{
-    EACH_VARIABLES, MESSAGE_VARIABLES, OBJECT_VARIABLES, RUN_VARIABLES, RunFacts, fields_of,
-    scope_of,
+    DRIFT_VARIABLES, EACH_VARIABLES, MESSAGE_VARIABLES, OBJECT_AND_DRIFT_VARIABLES,
+    OBJECT_VARIABLES, RUN_VARIABLES, RunFacts, fields_of, scope_of, scope_of_firing,
 };
 use refit_core::template::{Piece, Template};
 use refit_core::time::Timestamp;
@@ -21,8 +22,16 @@ use super::super::report::Notes;
 use super::super::v1::{VARIABLE, comes_later};
 
 /// Fields whose content no sample can show.
-const OPEN: &[(&str, &str)] =
-    &[("object", "metadata"), ("event", "data"), ("event", "attributes"), ("member", "message")];
+const OPEN: &[(&str, &str)] = &[
+    ("object", "metadata"),
+    ("event", "data"),
+    ("event", "attributes"),
+    ("member", "message"),
+    ("member", "drift"),
+    ("member", "firing"),
+    ("drift", "findings"),
+    ("drift", "profile"),
+];
 
 /// What an expression may look at, and samples of it.
 #[derive(Debug)]
@@ -40,16 +49,22 @@ impl Scene {
     pub(super) fn of_events(on: &[On]) -> Self {
         let objects = on.is_empty() || on.iter().any(|on| matches!(on, On::Objects(_)));
         let messages = on.is_empty() || on.iter().any(|on| matches!(on, On::Message(_)));
-        let variables = if objects { OBJECT_VARIABLES } else { MESSAGE_VARIABLES };
+        let drift = on.iter().any(|on| matches!(on, On::Drift(_)));
+        let variables = match (objects, drift) {
+            (true, true) => OBJECT_AND_DRIFT_VARIABLES,
+            (true, false) => OBJECT_VARIABLES,
+            (false, true) => DRIFT_VARIABLES,
+            (false, false) => MESSAGE_VARIABLES,
+        };
         let without = if messages { &[] } else { OF_MESSAGES };
-        let samples = on.iter().filter_map(|on| scope_of(&sample(on)).ok()).collect();
+        let samples = on.iter().filter_map(|on| sample_scope(on).ok()).collect();
         Self { variables, without, samples }
     }
 
     /// The scene of parameters.
     pub(super) fn of_runs(each: bool) -> Self {
         let variables = if each { EACH_VARIABLES } else { RUN_VARIABLES };
-        let event = sample(&On::Objects(ObjectMatch::default()));
+        let event = sample(object_fact(&ObjectMatch::default()));
         let members: Vec<Member> = Member::of(&event).into_iter().collect();
         let facts =
             BatchFacts { count: 1, bytes: 1000, prefix: "a/".into(), ..BatchFacts::default() };
@@ -211,15 +226,10 @@ fn expressions(template: &Template) -> Vec<&Expression> {
     }
 }
 
-/// An event that `on` accepts, with everything an event may have.
-fn sample(on: &On) -> Event {
+/// What `on` accepts, with everything it may have.
+fn sample_scope(on: &On) -> Result<Scope, String> {
     let fact = match on {
-        On::Objects(matching) => Fact::Object(ObjectChange {
-            kind: ObjectKind::Finalized,
-            object: object(matching),
-            overwritten_by: None,
-            overwrote: None,
-        }),
+        On::Objects(matching) => object_fact(matching),
         On::Message(matching) => Fact::Message(Message {
             source: matching.source.clone().unwrap_or_else(|| "//sample".to_owned()),
             id: "1".to_owned(),
@@ -228,7 +238,16 @@ fn sample(on: &On) -> Event {
             data: json!({}),
             attributes: [].into(),
         }),
+        On::Drift(matching) => Fact::Drift(Box::new(report(matching))),
+        On::Schedule(schedule) => {
+            let slot = schedule.next(Timestamp::EPOCH).ok_or("it never comes")?;
+            return scope_of_firing("sample", &Firing { schedule: String::new(), slot });
+        }
     };
+    scope_of(&sample(fact))
+}
+
+fn sample(fact: Fact) -> Event {
     Event {
         identity: Identity(vec!["sample".to_owned()]),
         origin: String::new(),
@@ -237,6 +256,31 @@ fn sample(on: &On) -> Event {
         replay: None,
         fact,
     }
+}
+
+fn object_fact(matching: &ObjectMatch) -> Fact {
+    Fact::Object(ObjectChange {
+        kind: ObjectKind::Finalized,
+        object: object(matching),
+        overwritten_by: None,
+        overwrote: None,
+    })
+}
+
+/// A report that says everything a report may say.
+fn report(matching: &DriftMatch) -> DriftReport {
+    let everything = json!({
+        "verdict": "drift", "objective": "feature_drift", "severity": "warning",
+        "detector": {"tool": "t", "version": "1", "monitor": "m", "run": "r", "url": "u"},
+        "model": {"name": matching.model, "version": "1", "deployment": "d", "endpoint": "e"},
+        "window": {"start": Timestamp::EPOCH, "end": Timestamp::EPOCH},
+        "reference": {"name": "n", "uri": "u", "rows": 1},
+        "current": {"name": "n", "uri": "u", "rows": 1},
+        "summary": {"columns": 1, "drifted": 1, "share": 1.0, "threshold": 0.5, "score": 0.5},
+        "findings": [],
+        "raw": {"format": "f", "sha256": "s", "ref": "r"},
+    });
+    serde_json::from_value(everything).unwrap_or_default()
 }
 
 fn object(matching: &ObjectMatch) -> DataRef {

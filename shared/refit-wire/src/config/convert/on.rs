@@ -1,5 +1,6 @@
 //! What a trigger listens to.
 
+use refit_core::drift;
 use refit_core::rules::{Glob, MessageMatch, ObjectMatch, On};
 
 use super::super::document::NodeId;
@@ -7,6 +8,7 @@ use super::super::located::{Located, OneOrMany, given, text};
 use super::super::never;
 use super::super::report::Notes;
 use super::super::v1;
+use super::timed;
 
 /// Schemes a bucket may be written with.
 const SCHEMES: &[&str] = &["gs", "s3", "file"];
@@ -41,10 +43,33 @@ fn entry_of(notes: &mut Notes<'_>, on: &v1::On, at: NodeId) -> Option<On> {
     match on {
         v1::On::Objects(objects) => objects_of(notes, objects, at).map(On::Objects),
         v1::On::Message(message) => Some(On::Message(MessageMatch {
-            ty: attribute(notes, &message.ty),
+            ty: message_type(notes, &message.ty),
             source: attribute(notes, &message.source),
         })),
+        v1::On::Drift(drift) => {
+            let at = inside(notes, at, "drift");
+            super::drift::entry(notes, drift, at).map(On::Drift)
+        }
+        v1::On::Schedule(schedule) => {
+            let at = inside(notes, at, "schedule");
+            timed::schedule(notes, schedule, at).map(On::Schedule)
+        }
     }
+}
+
+/// The settings of an entry.
+fn inside(notes: &Notes<'_>, at: NodeId, name: &str) -> NodeId {
+    notes.document.entry(at, name).map_or(at, |entry| entry.value)
+}
+
+/// Drift reports are no messages, however they come.
+fn message_type(notes: &mut Notes<'_>, setting: &Option<Located<String>>) -> Option<String> {
+    let ty = attribute(notes, setting);
+    if let Some((_, at)) = given(setting).filter(|(ty, _)| *ty == drift::TYPE) {
+        let cure = "write `on: { drift: { model: NAME } }`";
+        notes.refuse(at, "drift reports are no messages: it can never fire").cured_by(cure);
+    }
+    ty
 }
 
 fn attribute(notes: &mut Notes<'_>, setting: &Option<Located<String>>) -> Option<String> {
@@ -57,7 +82,7 @@ fn attribute(notes: &mut Notes<'_>, setting: &Option<Located<String>>) -> Option
 
 fn objects_of(notes: &mut Notes<'_>, objects: &v1::Objects, at: NodeId) -> Option<ObjectMatch> {
     if objects.bucket.is_none() {
-        let at = notes.document.entry(at, "objects").map_or(at, |entry| entry.value);
+        let at = inside(notes, at, "objects");
         notes.refuse_missing(at, "bucket", "name it, such as `bucket: acme-data`");
     }
     let place = Place {

@@ -9,7 +9,7 @@ use super::super::located::{Located, given};
 use super::super::report::Notes;
 use super::super::v1;
 use super::expression::Scene;
-use super::{ANY, Services, batch, on, run, span};
+use super::{ANY, Services, batch, on, run, span, timed};
 
 /// Attempts at the most.
 const ATTEMPTS_MAX: u64 = 20;
@@ -29,6 +29,7 @@ pub(super) fn rule(
         when,
         batch,
         cooldown: span(notes, &rule.cooldown, Span::ZERO, ANY),
+        window: timed::window(notes, &rule.window),
         overlap: overlap(notes, &rule.overlap, service.map(|service| service.profile)),
         budget: budget(notes, &rule.budget),
         retry: retry(notes, &rule.retry),

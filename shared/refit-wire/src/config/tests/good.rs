@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect, expect_file};
 use refit_core::event::PauseMode;
 use refit_core::rules::{Budget, Idempotency, On, OnUnknown, Overlap, Retry, Trigger};
+use refit_core::schedule::Misfire;
 use refit_core::template::Template;
 use refit_core::time::Span;
 use serde_json::{Value, json};
@@ -92,6 +93,13 @@ const BODIES: &[&str] = &[
      run: { service: kfp, pipeline: { id: a1 }, cache: on, parameters: { uris: '${ batch.uris }', a: [1, null] } }",
     "batch: { min_bytes: 2GiB, quiet: 10s }\noverlap: replace\nretry: { attempts: 2 }\ntimeout: 30d",
     "when: |\n  object.size > 0\n  && object.name != ''\n",
+    "on: { drift: { model: churn, min_share: 0.3, features: [age, income], consecutive: 2 } }\n\
+     when: drift.severity == 'critical' || drift.findings.exists(f, f.name == 'age')\ncooldown: 24h",
+    "on:\n  - schedule: { cron: '30 2 * * MON', zone: Europe/Berlin, misfire: { all: 3 } }\n\
+     window: { from: '22:00', to: 06:00, zone: Europe/Berlin, days: [mon, sun] }",
+    "on:\n  - schedule: { cron: '@daily', zone: UTC, misfire: none }\n  - objects: { bucket: data }\n  \
+     - drift: { model: churn, min_share: 1 }\nwhen: event.type != 'x' || object.size > 0",
+    "on: { schedule: { cron: 0 5 1 * *, zone: UTC } }\nbatch: { max_wait: 2h }\nwhen: event.subject != ''",
 ];
 
 fn config(text: &str) -> Config {
@@ -185,6 +193,36 @@ fn every_setting_reaches_the_rules() {
     let on = trigger(BODIES[3]).on;
     assert!(matches!(&on[0], On::Objects(objects) if objects.zero_bytes && !objects.identical));
     assert!(matches!(&on[1], On::Message(message) if message.ty.as_deref() == Some("a")));
+}
+
+#[test]
+fn drift_schedules_and_windows_reach_the_rules() {
+    let drift = trigger(BODIES[9]);
+    let [On::Drift(entry)] = drift.on.as_slice() else { panic!("{:?}", drift.on) };
+    assert_eq!((entry.model.as_str(), entry.min_share, entry.consecutive), ("churn", Some(0.3), 2));
+    assert_eq!(entry.features.iter().map(String::as_str).collect::<Vec<_>>(), ["age", "income"]);
+    let timed = trigger(BODIES[10]);
+    let schedules: Vec<_> = timed.schedules().map(|it| (it.text(), it.misfire())).collect();
+    assert_eq!(schedules, [("30 2 * * 1 Europe/Berlin", Misfire::All(3))]);
+    let window = timed.window.expect("a window was given");
+    assert_eq!(window.zone.name(), "Europe/Berlin");
+    assert_eq!(format!("{:?}", window.days), "[Monday, Sunday]");
+    assert_eq!((window.from.hour(), window.to.hour()), (22, 6));
+    assert_eq!(timed.batch.quiet, Some(Span::ZERO), "a time is due when it comes");
+    assert_eq!(trigger(BODIES[11]).batch.quiet, Some(Span::mins(1)), "with data it is as usual");
+    assert_eq!(trigger(BODIES[12]).batch.quiet, Some(Span::ZERO));
+}
+
+#[test]
+fn the_examples_hold_no_mistake() {
+    for text in [
+        include_str!("../../../../../examples/drift/refit.yaml"),
+        include_str!("../../../../../examples/schedule/refit.yaml"),
+    ] {
+        config(text);
+        let validator = jsonschema::validator_for(&schema()).expect("it is a schema");
+        assert!(validator.is_valid(&as_json(text)), "{text}");
+    }
 }
 
 #[test]
@@ -298,6 +336,8 @@ fn settings_are_said_to_belong_where_the_schema_has_them() {
         ("BatchSettings", "`batch`"),
         ("Objects", "`on: { objects: … }`"),
         ("Message", "`on: { message: … }`"),
+        ("Drift", "`on: { drift: … }`"),
+        ("Schedule", "`on: { schedule: … }`"),
         ("Retry", "`retry`"),
         ("Budget", "`budget`"),
         ("Trigger", "a trigger"),

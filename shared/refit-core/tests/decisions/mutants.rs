@@ -1,0 +1,44 @@
+//! Breakages of the rules of rows and schedules, each of which an invariant notices.
+
+use refit_core::mutant::{Mutant, activate};
+
+use crate::world::World;
+
+fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
+    activate(mutant);
+    let mut world = World::new();
+    world.lines(text);
+    activate(None);
+    world.violations.iter().map(|violation| violation.invariant).collect()
+}
+
+fn check(mutant: Mutant, text: &str, invariant: &str) {
+    assert_eq!(noticed(None, text), [""; 0], "{mutant:?} is not at fault");
+    let noticed = noticed(Some(mutant), text);
+    assert!(noticed.contains(&invariant), "{mutant:?}: {noticed:?}");
+}
+
+#[test]
+fn a_time_that_comes_again_is_noticed() {
+    let fold = "rule t cron='30 2 * * *@Europe/Berlin' quiet=0s overlap=allow
+         237d12:00 apply
+         238d00:30 tick
+         238d01:30 tick";
+    check(Mutant::ScheduleFiresTwice, fold, "a time of a schedule comes once");
+    check(Mutant::ScheduleFiresTwice, fold, "an event is a member once");
+}
+
+#[test]
+fn a_schedule_that_begins_in_the_past_is_noticed() {
+    let past = "rule t cron='0 6 * * *@UTC' quiet=0s\n10:00 tick";
+    check(Mutant::ScheduleFiresForThePast, past, "a time of a schedule comes once");
+}
+
+#[test]
+fn a_row_that_goes_on_is_noticed() {
+    let row = "rule t drift=churn consecutive=2 quiet=1m
+         10:00 drift r1
+         10:10 drift r2 verdict=ok
+         10:20 drift r3";
+    check(Mutant::RowGoesOn, row, "a row of reports is counted up");
+}
