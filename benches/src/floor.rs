@@ -33,9 +33,13 @@ pub(crate) async fn sink() -> anyhow::Result<()> {
 
 async fn serve(router: Router) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    writeln!(std::io::stderr(), "{}", serde_json::json!({
-        "message": "listening", "address": listener.local_addr()?.to_string(),
-    }))?;
+    writeln!(
+        std::io::stderr(),
+        "{}",
+        serde_json::json!({
+            "message": "listening", "address": listener.local_addr()?.to_string(),
+        })
+    )?;
     axum::serve(listener, router).await?;
     Ok(())
 }

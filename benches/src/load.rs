@@ -123,8 +123,6 @@ pub(crate) fn upload(number: usize, now: Timestamp) -> (String, String) {
 fn request(place: &str, number: usize) -> Vec<u8> {
     let (headers, body) = upload(number, SystemClock.now());
     let length = body.len();
-    format!(
-        "POST / HTTP/1.1\r\nhost: {place}\r\n{headers}content-length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
+    format!("POST / HTTP/1.1\r\nhost: {place}\r\n{headers}content-length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }

@@ -11,8 +11,10 @@ use serde_json::Value;
 use crate::args::Cli;
 use crate::exit::Exit;
 
-/// The sections, by the names their marks have.
-const SECTIONS: [(&str, fn() -> String); 4] = [
+/// A section: the name its marks have, and what it says.
+type Section = (&'static str, fn() -> String);
+
+const SECTIONS: [Section; 4] = [
     ("exit codes", exit_codes),
     ("commands", commands),
     ("environment", environment),

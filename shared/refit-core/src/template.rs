@@ -187,8 +187,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn render(template: Value) -> Result<Value, String> {
-        let template = Template::parse(&template, &["batch"]).map_err(|error| error.message)?;
+    fn render(template: &Value) -> Result<Value, String> {
+        let template = Template::parse(template, &["batch"]).map_err(|error| error.message)?;
         template.render(&Scope::new(BTreeMap::from([("batch", json!({"count": 3, "key": "eu"}))]))?)
     }
 
@@ -205,7 +205,7 @@ mod tests {
             (json!({"a": [0.1, "${ batch.count > 2 }", null]}), json!({"a": [0.1, true, null]})),
         ];
         for (template, wanted) in cases {
-            assert_eq!(render(template.clone()), Ok(wanted), "{template}");
+            assert_eq!(render(&template), Ok(wanted), "{template}");
         }
     }
 

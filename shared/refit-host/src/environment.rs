@@ -49,6 +49,36 @@ pub const VARIABLES: &[Variable] = &[
         default: "the metadata server",
     },
     Variable {
+        name: "STORAGE_EMULATOR_HOST",
+        meaning: "a stand-in for Google Cloud Storage, as host:port or URL",
+        default: "Google's",
+    },
+    Variable {
+        name: "PUBSUB_EMULATOR_HOST",
+        meaning: "a stand-in for Pub/Sub, as host:port",
+        default: "Google's",
+    },
+    Variable {
+        name: "AWS_REGION",
+        meaning: "the region of the bucket of an s3:// ledger",
+        default: "AWS_DEFAULT_REGION",
+    },
+    Variable {
+        name: "AWS_DEFAULT_REGION",
+        meaning: "the same, where AWS_REGION is not set",
+        default: "none: an s3:// ledger needs one of the two",
+    },
+    Variable {
+        name: "AWS_ENDPOINT_URL_S3",
+        meaning: "another server than Amazon's that speaks S3, as a URL",
+        default: "AWS_ENDPOINT_URL",
+    },
+    Variable {
+        name: "AWS_ENDPOINT_URL",
+        meaning: "the same, where AWS_ENDPOINT_URL_S3 is not set",
+        default: "Amazon's",
+    },
+    Variable {
         name: "SSL_CERT_FILE",
         meaning: "the roots of trust in place of the system's, as a PEM file",
         default: "the system's, else those built in",

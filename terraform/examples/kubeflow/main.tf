@@ -24,7 +24,7 @@ module "refit" {
   }
 
   # The secret is made elsewhere; rules name it with its version, and only the reconciler may read it.
-  secrets = var.token == null ? [] : [var.token]
+  secrets = var.token == null ? {} : { kubeflow = var.token }
 
   operators = var.operators
   alerts    = { emails = var.emails }

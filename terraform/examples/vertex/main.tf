@@ -57,7 +57,7 @@ module "refit" {
     }
   }
 
-  kms_key   = var.kms_key
+  kms       = var.kms_key == null ? null : { key = var.kms_key }
   operators = var.operators
   viewers   = var.viewers
   alerts    = { emails = var.emails }

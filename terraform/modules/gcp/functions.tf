@@ -57,7 +57,7 @@ module "reconciler" {
   limits      = local.limits_reconciler
   ingress     = var.ingress
   vpc         = var.vpc
-  kms_key     = var.kms_key
+  kms_key     = try(var.kms.key, null)
   labels      = local.labels
   invokers = merge(
     { ping = google_service_account.ping.member },
@@ -82,7 +82,7 @@ module "intake" {
   limits      = { for name, value in try(var.limits[each.key], {}) : name => value if value != null }
   ingress     = var.ingress
   vpc         = var.vpc
-  kms_key     = var.kms_key
+  kms_key     = try(var.kms.key, null)
   labels      = local.labels
   invokers = merge(
     { for name, account in google_service_account.push : "push-${name}" => account.member if name == each.key },

@@ -26,9 +26,9 @@ resource "google_storage_bucket" "ledger" {
   }
 
   dynamic "encryption" {
-    for_each = var.kms_key[*]
+    for_each = var.kms[*]
     content {
-      default_kms_key_name = encryption.value
+      default_kms_key_name = encryption.value.key
     }
   }
 

@@ -38,9 +38,9 @@ resource "google_project_service" "api" {
 
 # Whoever uses the key does so as the agent of a service.
 resource "google_kms_crypto_key_iam_member" "agent" {
-  for_each = var.kms_key == null ? {} : local.agents
+  for_each = var.kms == null ? {} : local.agents
 
-  crypto_key_id = var.kms_key
+  crypto_key_id = var.kms.key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = each.value
 }

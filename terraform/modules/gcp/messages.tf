@@ -18,7 +18,7 @@ resource "google_pubsub_topic" "events" {
 
   project      = var.project
   name         = "${var.name}-${each.key}"
-  kms_key_name = var.kms_key
+  kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
@@ -101,7 +101,7 @@ resource "google_pubsub_subscription" "events" {
 resource "google_pubsub_topic" "dead" {
   project      = var.project
   name         = "${var.name}-dead"
-  kms_key_name = var.kms_key
+  kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
@@ -147,7 +147,7 @@ resource "google_pubsub_topic" "wake" {
 
   project      = var.project
   name         = "${var.name}-wake"
-  kms_key_name = var.kms_key
+  kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]

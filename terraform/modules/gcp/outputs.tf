@@ -47,7 +47,7 @@ output "next_step" {
       "",
       "  export REFIT_LEDGER=${local.ledger}",
     ],
-    var.wake == "topic" ? ["  export REFIT_WAKE=${local.wake}"] : [],
+    var.wake == "topic" ? ["  export REFIT_WAKE=projects/${var.project}/topics/${google_pubsub_topic.wake[0].name}"] : [],
     ["  refit check refit.yaml && refit apply refit.yaml"],
     length(var.data) == 0 ? [] : [
       "",

@@ -1,5 +1,5 @@
 locals {
-  vertex_project = try(coalesce(var.vertex.project, var.project), var.project)
+  vertex_project = var.vertex == null ? var.project : coalesce(var.vertex.project, var.project)
 }
 
 resource "google_project_iam_custom_role" "vertex" {
@@ -21,7 +21,7 @@ resource "google_project_iam_member" "vertex" {
 
 # To start a run is to act as the account it runs as.
 resource "google_service_account_iam_member" "vertex" {
-  for_each = try(var.vertex.accounts, {})
+  for_each = var.vertex == null ? {} : var.vertex.accounts
 
   service_account_id = "projects/${regex("@([a-z0-9-]+)\\.", each.value)[0]}/serviceAccounts/${each.value}"
   role               = "roles/iam.serviceAccountUser"
@@ -29,7 +29,7 @@ resource "google_service_account_iam_member" "vertex" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "vertex" {
-  for_each = try(var.vertex.repositories, {})
+  for_each = var.vertex == null ? {} : var.vertex.repositories
 
   project    = coalesce(each.value.project, local.vertex_project)
   location   = each.value.location
@@ -39,7 +39,7 @@ resource "google_artifact_registry_repository_iam_member" "vertex" {
 }
 
 resource "google_storage_bucket_iam_member" "vertex" {
-  for_each = toset(try(var.vertex.buckets, []))
+  for_each = toset(var.vertex == null ? [] : var.vertex.buckets)
 
   bucket = each.key
   role   = "roles/storage.objectViewer"
@@ -49,7 +49,7 @@ resource "google_storage_bucket_iam_member" "vertex" {
 resource "google_secret_manager_secret_iam_member" "reconciler" {
   for_each = var.secrets
 
-  secret_id = each.key
+  secret_id = each.value
   role      = "roles/secretmanager.secretAccessor"
   member    = module.reconciler.member
 

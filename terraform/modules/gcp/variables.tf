@@ -315,13 +315,13 @@ variable "vertex" {
 }
 
 variable "secrets" {
-  description = "The secrets that rules refer to, as `projects/PROJECT/secrets/SECRET`. They are made, and their versions added, elsewhere; the reconciler may read them."
-  type        = set(string)
-  default     = []
+  description = "The secrets that rules refer to, by a key that stays: `projects/PROJECT/secrets/SECRET`. They are made, and their versions added, elsewhere; the reconciler may read them."
+  type        = map(string)
+  default     = {}
   nullable    = false
 
   validation {
-    condition     = alltrue([for secret in var.secrets : can(regex("^projects/[a-z0-9-]+/secrets/[A-Za-z0-9_-]+$", secret))])
+    condition     = alltrue([for secret in values(var.secrets) : can(regex("^projects/[a-z0-9-]+/secrets/[A-Za-z0-9_-]+$", secret))])
     error_message = "secrets must be `projects/PROJECT/secrets/SECRET`, without a version: the rules say which."
   }
 }
@@ -377,14 +377,14 @@ variable "vpc" {
   default = null
 }
 
-variable "kms_key" {
-  description = "The key the ledger, the messages and the images are kept under, `projects/…/locations/…/keyRings/…/cryptoKeys/…` in the ledger's location; Google's own if null."
-  type        = string
+variable "kms" {
+  description = "The `key` the ledger, the messages and the images are kept under, `projects/…/locations/…/keyRings/…/cryptoKeys/…` in the ledger's location; Google's own if null."
+  type        = object({ key = string })
   default     = null
 
   validation {
-    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
-    error_message = "kms_key must be `projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version."
+    condition     = var.kms == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms.key))
+    error_message = "kms.key must be `projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version."
   }
 }
 

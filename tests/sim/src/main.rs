@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::killers::{BY_THE_MODEL, SEEDS_KEPT, Table};
+use refit_sim::killers::{SEEDS_KEPT, Table, simulated};
 use refit_sim::many::{Summary, hunt, run_many, run_one};
 use refit_sim::schedule::Plan;
 
@@ -124,13 +124,11 @@ fn show(seed: u64, mutant: Option<&str>) -> bool {
 }
 
 fn mutants(schedules: u64, only: &str, threads: usize, write: Option<&PathBuf>) -> bool {
-    let chosen = Mutant::ALL
-        .iter()
-        .filter(|mutant| format!("{mutant:?}").contains(only) && !BY_THE_MODEL.contains(mutant));
+    let chosen = simulated().filter(|mutant| format!("{mutant:?}").contains(only));
     let mut table = Table::default();
     let mut alive = 0;
     for mutant in chosen {
-        let killers = hunt(*mutant, 0..schedules, threads, SEEDS_KEPT);
+        let killers = hunt(mutant, 0..schedules, threads, SEEDS_KEPT);
         let name = format!("{mutant:?}");
         alive += usize::from(killers.seeds.is_empty());
         let by = if killers.seeds.is_empty() { "it lives" } else { &killers.check };

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stderr, reason = "what killed each is part of the result")]
 
 use refit_core::mutant::Mutant;
-use refit_sim::killers::{BY_THE_MODEL, Killers, Table, check_of};
+use refit_sim::killers::{ELSEWHERE, Killers, Table, check_of, simulated};
 use refit_sim::many::{hunt, run_one};
 use refit_sim::schedule::Plan;
 
@@ -36,11 +36,6 @@ const REQUIRED: &[(&str, Mutant)] = &[
     ("first deploy fires", Mutant::ApplyStartsRuns),
 ];
 
-/// Those the simulation is to kill.
-fn simulated() -> impl Iterator<Item = Mutant> {
-    Mutant::ALL.iter().copied().filter(|mutant| !BY_THE_MODEL.contains(mutant))
-}
-
 /// The first of the known schedules that still kills: which it is, and the check that noticed.
 fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
     known.seeds.iter().find_map(|seed| {
@@ -54,11 +49,8 @@ fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
 fn every_mutant_is_killed() {
     let table: Table = TABLE.parse().expect("the table can be read");
     let mut alive = Vec::new();
-    for mutant in BY_THE_MODEL {
-        eprintln!(
-            "{:<24} killed by the model: cargo run --release -p refit-model",
-            format!("{mutant:?}")
-        );
+    for (mutant, command) in ELSEWHERE {
+        eprintln!("{:<24} killed by: {command}", format!("{mutant:?}"));
     }
     for mutant in simulated() {
         let known = table.of(mutant);

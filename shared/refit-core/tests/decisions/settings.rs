@@ -67,14 +67,7 @@ pub(crate) fn set(
         }
         "cooldown" => rule.cooldown = value.parse().unwrap(),
         "timeout" => rule.timeout = value.parse().unwrap(),
-        "overlap" => {
-            rule.overlap = match value.split_once(':').unwrap_or((value, "")) {
-                ("allow", _) => Overlap::Allow,
-                ("forbid", _) => Overlap::Forbid,
-                ("replace", _) => Overlap::Replace,
-                (_, places) => Overlap::Queue(places.parse().unwrap()),
-            };
-        }
+        "overlap" => rule.overlap = overlap(value),
         "budget" => {
             let (runs, per) = value.split_once('/').unwrap();
             rule.budget = Budget { runs: runs.parse().unwrap(), per: per.parse().unwrap() };
@@ -107,6 +100,15 @@ pub(crate) fn set(
             rule.run.parameters.insert(name.to_owned(), template);
         }
         _ => set_source(key, value, rule),
+    }
+}
+
+fn overlap(value: &str) -> Overlap {
+    match value.split_once(':').unwrap_or((value, "")) {
+        ("allow", _) => Overlap::Allow,
+        ("forbid", _) => Overlap::Forbid,
+        ("replace", _) => Overlap::Replace,
+        (_, places) => Overlap::Queue(places.parse().unwrap()),
     }
 }
 

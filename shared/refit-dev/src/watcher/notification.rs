@@ -66,7 +66,7 @@ pub(super) fn finalized(
     if let Some(before) = notice.before {
         attributes["overwroteGeneration"] = json!(before.to_string());
     }
-    message.push(attributes, &resource.to_string())
+    message.push(&attributes, &resource.to_string())
 }
 
 /// An object that is gone, as a bucket notifies of it.
@@ -74,7 +74,7 @@ pub(super) fn deleted(notice: &Notice, generation: i64, message: &Message<'_>) -
     let time = message.published.to_string();
     let mut attributes = attributes(notice, "OBJECT_DELETE", &generation.to_string(), &time);
     attributes["payloadFormat"] = json!("NONE");
-    message.push(attributes, "")
+    message.push(&attributes, "")
 }
 
 fn attributes(notice: &Notice, event: &str, generation: &str, time: &str) -> Value {
@@ -97,7 +97,7 @@ pub(super) struct Message<'a> {
 }
 
 impl Message<'_> {
-    fn push(&self, attributes: Value, data: &str) -> Value {
+    fn push(&self, attributes: &Value, data: &str) -> Value {
         let (id, published) = (self.id, self.published);
         let mut message = json!({
             "attributes": attributes,

@@ -1,7 +1,7 @@
 //! The server of Kubeflow Pipelines does the harm the real one does.
 
 use refit_testkit::fake::client::{Reply, call};
-use refit_testkit::fake::kfp::{Ask, Kfp, Options, Phase, Trouble};
+use refit_testkit::fake::kfp::{Ask, Judge, Kfp, Options, Phase, Trouble};
 use serde_json::{Value, json};
 
 const ID: &str = "00112233-4455-6677-8899-aabbccddeeff";
@@ -160,9 +160,13 @@ async fn a_filter_is_decoded_twice() {
 
 #[tokio::test]
 async fn whoever_has_no_good_token_gets_a_page_to_log_in() {
-    let judge = std::sync::Arc::new(|token: &str| token == "good");
+    let judge: Judge = std::sync::Arc::new(|token: &str| token == "good");
     for login_status in [200, 401] {
-        let options = Options { judge: Some(judge.clone()), login_status, ..Options::default() };
+        let options = Options {
+            judge: Some(std::sync::Arc::clone(&judge)),
+            login_status,
+            ..Options::default()
+        };
         let kfp = kfp(options);
         for headers in ["", "authorization: Bearer bad\r\n"] {
             let line = "GET /apis/v2beta1/pipelines/p-1";

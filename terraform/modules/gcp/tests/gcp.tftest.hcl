@@ -208,12 +208,12 @@ run "everything" {
       repositories = { pipelines = { location = "europe-west4", repository = "pipelines" } }
       buckets      = ["acme-pipelines"]
     }
-    secrets   = ["projects/acme-ml/secrets/github"]
+    secrets   = { github = "projects/acme-ml/secrets/github" }
     operators = ["group:ml@acme.example"]
     viewers   = ["group:everybody@acme.example"]
     limits    = { object = { instances_max = 3, memory = "256Mi" }, tick = { instances_max = 9, cpu = "2" } }
     vpc       = { network = "acme", subnetwork = "acme-west4" }
-    kms_key   = "projects/acme-ml/locations/europe-west4/keyRings/refit/cryptoKeys/ledger"
+    kms       = { key = "projects/acme-ml/locations/europe-west4/keyRings/refit/cryptoKeys/ledger" }
     alerts    = { emails = ["ml@acme.example"] }
   }
 
@@ -233,7 +233,7 @@ run "everything" {
   }
 
   assert {
-    condition     = toset(keys(google_kms_crypto_key_iam_member.agent)) == toset(["storage", "pubsub", "run"]) && google_storage_bucket.ledger[0].encryption[0].default_kms_key_name == var.kms_key && alltrue([for topic in google_pubsub_topic.events : topic.kms_key_name == var.kms_key])
+    condition     = toset(keys(google_kms_crypto_key_iam_member.agent)) == toset(["storage", "pubsub", "run"]) && google_storage_bucket.ledger[0].encryption[0].default_kms_key_name == var.kms.key && alltrue([for topic in google_pubsub_topic.events : topic.kms_key_name == var.kms.key])
     error_message = "everything kept must be kept under the key, and the agents must be able to use it"
   }
 

@@ -86,3 +86,11 @@ run "the_default_account_of_compute_engine" {
   }
   expect_failures = [var.vertex]
 }
+
+run "a_version_of_a_key" {
+  command = plan
+  variables {
+    kms = { key = "projects/acme-ml/locations/europe-west4/keyRings/refit/cryptoKeys/ledger/cryptoKeyVersions/1" }
+  }
+  expect_failures = [var.kms]
+}

@@ -122,8 +122,9 @@ mod tests {
             "incident_id": "0.x", "state": "open", "started_at": 1_577_840_461, "ended_at": null,
             "policy_name": "churn-drift", "condition_name": "feature drift",
         });
-        for (name, value) in members.as_object().unwrap() {
-            incident[name] = value.clone();
+        let Value::Object(members) = members else { panic!("members are wanted") };
+        for (name, value) in members {
+            incident[name] = value;
         }
         form_of_json(&json!({"version": "1.2", "incident": incident}))
     }

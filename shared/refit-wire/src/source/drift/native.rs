@@ -88,8 +88,9 @@ mod tests {
     fn report(members: Value) -> Value {
         let mut report =
             json!({"schema": SCHEMA, "verdict": "drift", "detector": {"tool": "t", "run": "1"}});
-        for (name, value) in members.as_object().unwrap() {
-            report[name] = value.clone();
+        let Value::Object(members) = members else { panic!("members are wanted") };
+        for (name, value) in members {
+            report[name] = value;
         }
         report
     }
