@@ -157,6 +157,10 @@ impl Desk<'_> {
         }
         for batch in &asked {
             if let Some(to) = self.successor(trigger, *batch) {
+                // Members that joined by this very commit are not stored yet, and go along.
+                if let Some(lines) = self.joining.remove(batch) {
+                    self.joining.entry(to).or_default().extend(lines);
+                }
                 self.change_batch(*batch, BatchChange::MovedTo(to));
             }
         }
