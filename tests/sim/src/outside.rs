@@ -121,6 +121,9 @@ impl Outside {
         let intake = lock(&door.intake).clone();
         let Some(intake) = intake else { return false };
         self.world.lock().counts.requests += 1;
+        if !wake {
+            self.world.inject(Fault::WakeLost);
+        }
         let (answer, answered) = oneshot::channel();
         let work = async move {
             let _ = answer.send(intake.append(events).await.is_ok());
@@ -132,10 +135,8 @@ impl Outside {
             Either::Left((answer, _)) => answer.unwrap_or(false),
             Either::Right(_) => false,
         };
-        match (acknowledged, wake) {
-            (true, true) => self.wake(),
-            (true, false) => self.world.inject(Fault::WakeLost),
-            (false, _) => {}
+        if acknowledged && wake {
+            self.wake();
         }
         acknowledged
     }

@@ -304,15 +304,17 @@ impl Transport for SimTransport {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let (before, after, fails) = {
             let mut guard = self.world.lock();
-            let Inner { random, faults, .. } = &mut *guard;
+            let Inner { random, faults, injected, .. } = &mut *guard;
             let fails = request.url.path() != "/start" && random.per_mille(faults.asks_fail);
+            if fails {
+                injected.count(Fault::AskFails);
+            }
             let least = faults.call_max.min(1);
             let mut half = || random.between(least, faults.call_max);
             (half(), half(), fails)
         };
         self.world.time().after(before).await;
         if fails {
-            self.world.inject(Fault::AskFails);
             return Err(Failure::Unclear("no answer".to_owned()));
         }
         let reply = match request.url.path() {
