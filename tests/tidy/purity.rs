@@ -2,29 +2,13 @@
 
 use crate::sources::{Source, assert_none, check, rust};
 
-/// What only the outside world has: nothing of it in what decides and translates.
-const OF_THE_WORLD: &[&str] = &[
-    "std::fs",
+/// What neither decides nor translates, beside what is of the machine.
+const OF_EFFECTS: &[&str] = &[
     "std::io",
-    "std::net::Tcp",
-    "std::net::Udp",
-    "ToSocketAddrs",
-    "std::env",
-    "std::process",
-    "std::thread",
-    "std::time",
     "std::sync::Mutex",
-    "SystemTime",
-    "Instant::",
     "Timestamp::now",
     "Zoned::now",
-    "tokio::",
-    "reqwest::",
     "tracing::",
-    "rand::",
-    "getrandom",
-    "println!",
-    "eprintln!",
     "async fn",
     ".await",
 ];
@@ -34,7 +18,7 @@ const OF_NO_ORDER: &[&str] = &["HashMap", "HashSet"];
 const MEANT: &[(&str, &str)] = &[("shared/refit-core/src/expression.rs", "HashMap")];
 /// Where the environment is read: for all programs, and for tests.
 const MAY_READ: &[&str] = &["shared/refit-platform/src/env.rs", "shared/refit-testkit/"];
-/// What the engine asks its ports for instead.
+/// What only the outside world has; the engine asks its ports for it instead.
 const OF_THE_MACHINE: &[&str] = &[
     "std::fs",
     "std::net::Tcp",
@@ -69,10 +53,11 @@ fn named(sources: &[Source], folder: &str, words: &[&str]) -> Vec<String> {
 
 fn impure(sources: &[Source]) -> Vec<String> {
     let core = "shared/refit-core/src/";
+    let of_the_world = [OF_THE_MACHINE, OF_EFFECTS].concat();
     [
-        named(sources, core, OF_THE_WORLD),
+        named(sources, core, &of_the_world),
         named(sources, core, OF_NO_ORDER),
-        named(sources, "shared/refit-wire/src/", OF_THE_WORLD),
+        named(sources, "shared/refit-wire/src/", &of_the_world),
         named(sources, "shared/refit-engine/src/", OF_THE_MACHINE),
     ]
     .concat()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use refit_core::template::text;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -103,7 +104,6 @@ impl fmt::Display for RuleChanges {
 
 impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let path = &self.path;
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => {

@@ -113,18 +113,21 @@ impl Template {
     }
 }
 
+/// A value as it stands within a text: a text as it is, anything else as JSON.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn render_text(pieces: &[Piece], scope: &Scope) -> Result<String, String> {
-    let mut text = String::new();
+    let mut rendered = String::new();
     for piece in pieces {
         match piece {
-            Piece::Literal(literal) => text.push_str(literal),
-            Piece::Computed(expression) => {
-                let result = expression.eval(scope)?;
-                text.push_str(&result.as_str().map_or_else(|| result.to_string(), str::to_owned));
-            }
+            Piece::Literal(literal) => rendered.push_str(literal),
+            Piece::Computed(expression) => rendered.push_str(&text(&expression.eval(scope)?)),
         }
     }
-    Ok(text)
+    Ok(rendered)
 }
 
 fn pieces(text: &str, variables: &[&str]) -> Result<Vec<Piece>, ExpressionError> {

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::Router;
 use bytes::Bytes;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Command;
@@ -111,7 +110,7 @@ impl World {
         let reconciler = Reconciler::new(base.parts(Timing::dev()));
         let (driver, driving) =
             Driver::start(reconciler, Arc::clone(&clock), None, stopped.clone());
-        let router = doors(&base, &driver)
+        let router = function::all(&base, Arc::new(driver.clone()), Some(&driver))
             .merge(pipelines::router(&pipelines))
             .merge(metadata::router(&metadata));
         let router = function::guarded(router, Callers::None);
@@ -241,12 +240,6 @@ impl World {
         let url = format!("http://{}/{door}", self.address);
         url.parse().expect("an address and a name make a URL")
     }
-}
-
-/// The doors of the functions, where they are when `refit serve` opens all of them.
-fn doors(base: &Base, driver: &Driver) -> Router {
-    let waker = Arc::new(driver.clone());
-    function::object(base, waker, &["/", "/object"]).merge(function::tick(Some(driver), &["/tick"]))
 }
 
 async fn listen(port: u16) -> Result<TcpListener, Error> {

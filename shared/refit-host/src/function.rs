@@ -209,9 +209,7 @@ async fn router(
     let router = match doors {
         Doors::Object | Doors::Drift => object(base, waker, &["/"]),
         Doors::Tick => tick(driver, &["/"]),
-        Doors::All => {
-            object(base, waker, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]))
-        }
+        Doors::All => all(base, waker, driver),
     };
     Ok(guarded(router, settings.callers))
 }
@@ -237,6 +235,11 @@ pub fn object(base: &Base, waker: Arc<dyn Waker>, paths: &[&str]) -> Router {
             post(move |headers, body| async move { door.receive(headers, body).await }),
         )
     })
+}
+
+/// Every door, where it is in a process that opens all of them.
+pub fn all(base: &Base, waker: Arc<dyn Waker>, driver: Option<&Driver>) -> Router {
+    object(base, waker, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]))
 }
 
 /// The door of wakes and pings. A wake stays open until a pass that began after it has ended.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use refit_core::template::text;
 use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
 use refit_wire::normal_form::normal_form;
@@ -59,7 +60,7 @@ fn headers(path: &Path) -> Result<HeaderMap, Failure> {
     let fields: Map<String, Value> = serde_json::from_slice(&read(path)?)
         .map_err(|error| wrong(path, &format!("not a JSON object of headers: {error}")))?;
     let header = |(name, value): (String, Value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = text(&value);
         let parsed = (name.parse::<HeaderName>().ok(), text.parse::<HeaderValue>().ok());
         let (Some(name), Some(value)) = parsed else {
             return Err(wrong(path, &format!("not a header: name=`{name}`")));

@@ -16,6 +16,7 @@ use crate::reason::Refusal;
 use crate::rules::{Rules, Trigger};
 use crate::scope::scope_of;
 use crate::state::{BatchId, Seal};
+use crate::template;
 use crate::time::Timestamp;
 use crate::timing::BATCH_KEY_BYTES_MAX;
 
@@ -443,7 +444,7 @@ fn key_of(by: Option<&Expression>, scope: &Scope) -> Result<String, Refused> {
         return Ok(String::new());
     };
     let value = by.eval(scope).map_err(|text| Refused::because(Refusal::KeyError, &text))?;
-    let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let key = template::text(&value);
     match key.len() <= BATCH_KEY_BYTES_MAX {
         true => Ok(key),
         false => Err(Refused::because(Refusal::KeyError, "the key is too long")),

@@ -1,25 +1,23 @@
 //! A ledger in memory, two reconcilers, and one service.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use refit_core::error::Error;
 use refit_core::event::{Command, Event, Fact, Identity, Message};
 use refit_core::key::sha256_hex;
 use refit_core::run::Run;
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
-use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::intake::Intake;
 use refit_engine::layout;
 use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock, Created, Entry, Page, Store, StoreClock};
+use refit_engine::port::{Clock as _, Store, StoreClock};
 use refit_engine::reconcile::{Parts, Reconciler};
 use refit_engine::submit::command_event;
+use refit_host::function::read_rules;
+use refit_platform::store::MemoryStore;
 use refit_testkit::clock::ManualClock;
 use refit_testkit::fake::stage::{Double, Stage};
 use refit_wire::config;
@@ -42,8 +40,7 @@ impl World {
     pub(crate) async fn new(double: Box<dyn Double + Sync>, service: &str, run: &str) -> Self {
         let start: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(start));
-        let store: Arc<dyn Store> =
-            Arc::new(Objects { clock: Arc::clone(&clock), all: Mutex::default() });
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
         let stage = Arc::new(Stage::new(double));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
@@ -136,54 +133,5 @@ impl World {
         let state = self.state().await;
         assert_eq!(state.runs.len(), 1, "{:#?}", state.runs);
         state.runs.into_values().next().unwrap()
-    }
-}
-
-fn read_rules() -> ReadRules {
-    Arc::new(|text| {
-        let config = config::read(text).0.ok_or("it cannot be read")?;
-        Ok(RuleBook { rules: Arc::new(config.rules), services: config.services })
-    })
-}
-
-/// Objects in memory, on the clock of the test.
-struct Objects {
-    clock: Arc<ManualClock>,
-    all: Mutex<BTreeMap<String, (Bytes, Timestamp)>>,
-}
-
-#[async_trait]
-impl Store for Objects {
-    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        Ok(self.all.lock().unwrap().get(name).map(|(body, _)| body.clone()))
-    }
-
-    async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
-        let at = self.clock.now();
-        let mut all = self.all.lock().unwrap();
-        if all.contains_key(name) {
-            return Ok(Created::Lost { at });
-        }
-        all.insert(name.to_owned(), (body, at));
-        Ok(Created::Won { at })
-    }
-
-    async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
-        let all = self.all.lock().unwrap();
-        let wanted = |(name, _): &(&String, _)| name.starts_with(prefix) && name.as_str() >= from;
-        let mut found = all.iter().filter(wanted);
-        let entry = |(name, (body, created)): (&String, &(Bytes, Timestamp))| Entry {
-            name: name.clone(),
-            size: body.len() as u64,
-            created: *created,
-        };
-        let entries = found.by_ref().take(limit.min(1000)).map(entry).collect();
-        let next = found.next().map(|(name, _)| name.clone());
-        Ok(Page { entries, now: self.clock.now(), next })
-    }
-
-    async fn delete(&self, name: &str) -> Result<(), Error> {
-        self.all.lock().unwrap().remove(name);
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
+use refit_core::template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -120,8 +121,7 @@ impl Settings for Config {
     }
 
     fn hosts(&self) -> Vec<String> {
-        let place = google::place(self.endpoint.as_ref(), HOST);
-        vec![place.map_or_else(|_| HOST.to_owned(), |place| place.host().to_owned())]
+        vec![google::host(self.endpoint.as_ref(), HOST)]
     }
 }
 
@@ -229,7 +229,7 @@ fn body(config: &Config, pinned: &Pinned, launch: &Launch<'_>) -> Result<Value, 
     let mut substitutions = Map::new();
     for (name, value) in launch.parameters.as_object().into_iter().flatten() {
         check_name(name)?;
-        substitutions.insert(name.clone(), json!(text(value)));
+        substitutions.insert(name.clone(), json!(template::text(value)));
     }
     substitutions.insert(KEY.to_owned(), json!(launch.key));
     substitutions.insert(BATCH.to_owned(), json!(launch.batch));
@@ -239,11 +239,6 @@ fn body(config: &Config, pinned: &Pinned, launch: &Launch<'_>) -> Result<Value, 
     }
     let Config { project, .. } = config;
     Ok(json!({ "projectId": project, "triggerId": pinned.trigger, "source": source }))
-}
-
-/// Substitutions are texts: a text as it is, anything else as JSON.
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn external(build: &Value) -> Option<ExternalRun> {
@@ -274,11 +269,7 @@ impl Listing for Builds {
         let key = self.key.to_string();
         let pointer = format!("/substitutions/{KEY}");
         let mut ours = builds.filter(|build| answer::text_at(build, &pointer) == Some(&key));
-        match (ours.find_map(external), answer::text_at(page, "/nextPageToken")) {
-            (Some(run), _) => Page::Holds(run),
-            (None, Some(token)) => Page::Next(token.to_owned()),
-            (None, None) => Page::Last,
-        }
+        Page::of(ours.find_map(external), answer::text_at(page, "/nextPageToken"))
     }
 }
 

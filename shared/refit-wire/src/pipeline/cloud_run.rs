@@ -8,6 +8,7 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
+use refit_core::template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -99,8 +100,7 @@ impl Settings for Config {
     }
 
     fn hosts(&self) -> Vec<String> {
-        let place = google::place(self.endpoint.as_ref(), HOST);
-        vec![place.map_or_else(|_| HOST.to_owned(), |place| place.host().to_owned())]
+        vec![google::host(self.endpoint.as_ref(), HOST)]
     }
 }
 
@@ -236,8 +236,7 @@ fn body(pinned: &Pinned, launch: &Launch<'_>) -> Result<Value, String> {
     ];
     for (name, value) in launch.parameters.as_object().into_iter().flatten() {
         check_name(name)?;
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        env.push(json!({ "name": name, "value": text }));
+        env.push(json!({ "name": name, "value": template::text(value) }));
     }
     let mut overrides = json!({ "env": env });
     if let Some(container) = &pinned.container {
@@ -268,11 +267,7 @@ impl Listing for Executions {
         let all = page.get("executions").and_then(Value::as_array).into_iter().flatten();
         let mut ours = all.filter(|execution| holds(execution, self.key));
         let run = ours.find_map(|it| self.service.external(answer::text_at(it, "/name")?));
-        match (run, answer::text_at(page, "/nextPageToken")) {
-            (Some(run), _) => Page::Holds(run),
-            (None, Some(token)) => Page::Next(token.to_owned()),
-            (None, None) => Page::Last,
-        }
+        Page::of(run, answer::text_at(page, "/nextPageToken"))
     }
 }
 

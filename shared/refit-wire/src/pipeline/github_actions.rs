@@ -12,6 +12,7 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
+use refit_core::template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -308,9 +309,8 @@ fn payload(launch: &Launch<'_>) -> Value {
 /// Inputs are texts: a text as it is, anything else as JSON.
 fn inputs(launch: &Launch<'_>) -> Result<Value, String> {
     let fields = launch.parameters.as_object().into_iter().flatten();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut inputs: Map<String, Value> =
-        fields.map(|(name, value)| (name.clone(), json!(text(value)))).collect();
+        fields.map(|(name, value)| (name.clone(), json!(template::text(value)))).collect();
     inputs.insert(KEY.to_owned(), json!(launch.key));
     if inputs.len() > INPUTS_MAX {
         return Err(format!("a workflow takes {} parameters", INPUTS_MAX - 1));

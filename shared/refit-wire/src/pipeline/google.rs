@@ -36,8 +36,13 @@ impl Site {
     }
 }
 
+/// The host of the stated place, else the usual one.
+pub(super) fn host(stated: Option<&Endpoint>, usual: &str) -> String {
+    place(stated, usual).map_or_else(|_| usual.to_owned(), |place| place.host().to_owned())
+}
+
 /// The stated place, else `https://` and the usual host.
-pub(super) fn place(stated: Option<&Endpoint>, usual: &str) -> Result<Endpoint, String> {
+fn place(stated: Option<&Endpoint>, usual: &str) -> Result<Endpoint, String> {
     stated.map_or_else(|| Endpoint::new(&format!("https://{usual}")), |stated| Ok(stated.clone()))
 }
 

@@ -31,6 +31,17 @@ pub(super) enum Page {
     Last,
 }
 
+impl Page {
+    /// A page of which the run that is looked for and the token of the next page are known, where there are any.
+    pub(super) fn of(run: Option<ExternalRun>, next: Option<&str>) -> Self {
+        match (run, next) {
+            (Some(run), _) => Self::Holds(run),
+            (None, Some(token)) => Self::Next(token.to_owned()),
+            (None, None) => Self::Last,
+        }
+    }
+}
+
 /// A listing of runs in which one is looked for.
 pub(super) trait Listing: Send + 'static {
     /// The request for the page of that token, or for the first.

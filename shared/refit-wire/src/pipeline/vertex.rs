@@ -128,8 +128,7 @@ impl Settings for Config {
     }
 
     fn hosts(&self) -> Vec<String> {
-        let place = google::place(self.endpoint.as_ref(), &self.host());
-        let own = place.map_or_else(|_| self.host(), |place| place.host().to_owned());
+        let own = google::host(self.endpoint.as_ref(), &self.host());
         let templates = format!("{}-kfp.pkg.dev", self.location);
         vec![own, templates, template::TAGS.to_owned(), template::FILES.to_owned()]
     }

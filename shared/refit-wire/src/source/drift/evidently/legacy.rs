@@ -45,18 +45,23 @@ fn summary(table: &Value, threshold: Option<Number>) -> Summary {
 }
 
 fn columns(table: &Value) -> Vec<Finding> {
-    let columns = table["drift_by_columns"].as_object().into_iter().flatten();
+    let names = ["stattest_name", "drift_score", "stattest_threshold", "drift_detected"];
+    findings(&table["drift_by_columns"], names)
+}
+
+/// What is said of each column, under the names of its method, value, threshold and verdict.
+fn findings(columns: &Value, [method, value, threshold, said]: [&str; 4]) -> Vec<Finding> {
     let finding = |(name, column): (&String, &Value)| {
         let drifted = Drifted {
             column: name,
-            method: column["stattest_name"].as_str(),
-            value: number_of(column.get("drift_score")),
-            threshold: number_of(column.get("stattest_threshold")),
-            said: column["drift_detected"].as_bool(),
+            method: column[method].as_str(),
+            value: number_of(column.get(value)),
+            threshold: number_of(column.get(threshold)),
+            said: column[said].as_bool(),
         };
         drifted.finding()
     };
-    columns.map(finding).collect()
+    columns.as_object().into_iter().flatten().map(finding).collect()
 }
 
 /// A test on all columns, whose numbers are rounded to three places.
@@ -67,18 +72,8 @@ fn suite(test: &Value) -> (Option<bool>, Summary, Vec<Finding>) {
         Some(_) | None => None,
     };
     let parameters = &test["parameters"];
-    let features = parameters["features"].as_object();
-    let finding = |(name, feature): (&String, &Value)| {
-        let drifted = Drifted {
-            column: name,
-            method: feature["stattest"].as_str(),
-            value: number_of(feature.get("score")),
-            threshold: number_of(feature.get("threshold")),
-            said: feature["detected"].as_bool(),
-        };
-        drifted.finding()
-    };
-    let findings: Vec<Finding> = features.into_iter().flatten().map(finding).collect();
+    let names = ["stattest", "score", "threshold", "detected"];
+    let findings = findings(&parameters["features"], names);
     let drifted = findings.iter().filter(|finding| finding.drifted == Some(true)).count();
     #[expect(clippy::cast_precision_loss, reason = "nobody has so many columns")]
     let share = (drifted as f64 / findings.len() as f64 * 1000.0).round() / 1000.0;
