@@ -26,6 +26,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "function" {
+  #checkov:skip=CKV_AWS_338: the ledger is the record; logs are for finding faults, for as long as `log_days` says
   for_each = local.functions
 
   name              = "/aws/lambda/${var.name}-${each.key}"

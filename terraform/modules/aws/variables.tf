@@ -114,11 +114,11 @@ variable "drift_topics" {
 }
 
 variable "hook" {
-  description = <<-E
+  description = <<-EOT
     The function for webhooks and approvals, behind an address of API Gateway; none if null.
     `public`: whether senders without an AWS account may call it, such as GitHub: then nothing but their signatures, which the
     function checks, tells them from others. Otherwise IAM is asked.
-  E
+  EOT
   type        = object({ public = optional(bool, false) })
   default     = null
 }
@@ -137,10 +137,10 @@ variable "hook_secrets" {
 }
 
 variable "ledger" {
-  description = <<-E
+  description = <<-EOT
     Where everything is recorded: a bucket of its own, and a folder in it.
     `bucket`: its name, NAME-ledger-ACCOUNT-REGION by default. `create`: whether it is made here; one that exists needs the policy that is made here.
-  E
+  EOT
   type = object({
     bucket = optional(string)
     create = optional(bool, true)
@@ -161,12 +161,12 @@ variable "ledger" {
 }
 
 variable "data" {
-  description = <<-E
+  description = <<-EOT
     The buckets whose new objects are events, by a key that stays.
     `create`: whether the bucket is made here; an existing one is left as it is, but for its notifications.
     `prefixes`: only objects whose name begins with one of them are announced; all by default.
     `events`: `notification` (default), which owns all notifications of the bucket, or `given`, where they are set up elsewhere to the queue of the output `queues`.
-  E
+  EOT
   type = map(object({
     bucket   = string
     create   = optional(bool, false)
@@ -227,10 +227,10 @@ variable "ping" {
 }
 
 variable "limits" {
-  description = <<-E
+  description = <<-EOT
     What a function gets, by its name: `object`, `drift`, `hook` or `tick`. `memory` in MB, `timeout` in seconds. Defaults are in README.md.
     `instances_max`: how many batches of its queue at once, 2 to 1000. `tick` has one instance, whatever is said here.
-  E
+  EOT
   type = map(object({
     memory        = optional(number)
     timeout       = optional(number)
@@ -270,11 +270,11 @@ variable "log_days" {
 }
 
 variable "delivery" {
-  description = <<-E
+  description = <<-EOT
     How events are delivered. What is not understood is recorded and acknowledged, so only an outage is ever tried again:
     100 attempts, 6 minutes apart, are about 10 hours, after which a message becomes a dead letter. `batch` messages at most come
     at once, gathered for `window` seconds; the whole batch is one write.
-  E
+  EOT
   type = object({
     attempts_max = optional(number, 100)
     retain_days  = optional(number, 7)

@@ -107,13 +107,13 @@ variable "drift_vertex" {
 }
 
 variable "hook" {
-  description = <<-E
+  description = <<-EOT
     The function for webhooks and approvals, which can be reached from the internet; none if null.
     `public`: whether senders without a Google account may call it, such as GitHub: then nothing but their signatures, which the
     function checks, tells them from others. `callers`: who may call it otherwise, by a key that stays, as members.
     `secrets`: what it checks signatures with, by the name of the environment variable (`REFIT_HOOK_GITHUB`, `…_MLFLOW`, `…_STANDARD`): `secret`, as `projects/PROJECT/secrets/SECRET`,
     and its `version`, a number.
-  E
+  EOT
   type = object({
     public  = optional(bool, false)
     callers = optional(map(string), {})
@@ -152,11 +152,11 @@ variable "hook" {
 }
 
 variable "ledger" {
-  description = <<-E
+  description = <<-EOT
     Where everything is recorded: a bucket of its own, and a folder in it.
     `bucket`: its name, PROJECT-NAME-ledger by default. `create`: whether it is made here. `location`: the region by default;
     a multi-region or dual-region costs more and survives a region. `soft_delete_days`: how long a deleted object can be restored, 7 to 90.
-  E
+  EOT
   type = object({
     bucket           = optional(string)
     create           = optional(bool, true)
@@ -184,12 +184,12 @@ variable "ledger" {
 }
 
 variable "data" {
-  description = <<-E
+  description = <<-EOT
     The buckets whose new objects are events, by a key that stays.
     `create`: whether the bucket is made here; an existing one is left as it is. `location`: where it is; needed with `create` and with `eventarc`.
     `prefixes`: only objects whose name begins with one of them are announced; all by default.
     `events`: `notification` (default), or `eventarc`, which knows no prefixes, keeps undelivered events for a day only and has no dead letters.
-  E
+  EOT
   type = map(object({
     bucket   = string
     create   = optional(bool, false)
@@ -289,10 +289,10 @@ variable "ping" {
 }
 
 variable "limits" {
-  description = <<-E
+  description = <<-EOT
     What an instance of a function gets, by its name: `object`, `drift`, `hook`, `tick` or `refit`. Defaults are in README.md.
     `tick` has one instance at most, whatever is said here: more are safe, and only compete.
-  E
+  EOT
   type = map(object({
     cpu           = optional(string)
     memory        = optional(string)
@@ -319,10 +319,10 @@ variable "log" {
 }
 
 variable "delivery" {
-  description = <<-E
+  description = <<-EOT
     How events are delivered. What is not understood is recorded and acknowledged, so only an outage is ever tried again:
     100 attempts with waits of 10 s to 10 min are about 15 hours, after which a message becomes a dead letter.
-  E
+  EOT
   type = object({
     attempts_max = optional(number, 100)
     backoff_min  = optional(string, "10s")
@@ -351,11 +351,11 @@ variable "delivery" {
 }
 
 variable "vertex" {
-  description = <<-E
+  description = <<-EOT
     What the reconciler may do in Vertex AI Pipelines; nothing if null.
     `project`: where the pipelines run, this project by default. `accounts`: the service accounts the steps run as, by a key that stays.
     `repositories`: where compiled pipelines are, by a key that stays. `buckets`: the same, as files in buckets.
-  E
+  EOT
   type = object({
     project      = optional(string)
     accounts     = map(string)
