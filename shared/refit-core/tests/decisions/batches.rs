@@ -160,6 +160,23 @@ fn max_count_closes_a_batch_and_the_rest_opens_the_next() {
 }
 
 #[test]
+fn the_member_that_fills_a_batch_closes_it() {
+    check(
+        "rule t bucket=b quiet=1m max_count=2
+         10:00:30 put a#1
+         10:01 put b#1",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00:30 a#1 -> t b2
+            10:00:30 b2 held: quiet until 10:01:30
+            10:01 b#1 -> t b2
+            10:01 b2 closed: a#1 b#1
+            10:01 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
 fn full_batches_wait_in_line_and_none_is_lost() {
     check(
         "rule t bucket=b quiet=1m max_count=2
