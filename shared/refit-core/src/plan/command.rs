@@ -58,12 +58,12 @@ impl Desk<'_> {
         let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
         let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
         let due_before = self.due(old);
-        let summary = format!(
-            "applied: triggers=`{}`, added=`{}`, removed=`{}`",
-            new.triggers.len(),
-            added.join(", "),
-            removed.join(", ")
-        );
+        let mut summary = format!("applied: triggers=`{}`", new.triggers.len());
+        for (what, names) in [("added", &added), ("removed", &removed)] {
+            if !names.is_empty() {
+                summary = format!("{summary}, {what}=`{}`", names.join(", "));
+            }
+        }
         let returning: Vec<BatchId> = self.returning(&added);
         let pauses = pauses(old, new);
         let unpaused: Vec<String> = pauses
