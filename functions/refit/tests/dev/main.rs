@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "how often it was killed is part of the result")]
 
 mod demo;
+mod endings;
 mod kill;
 mod process;
 mod serve;
