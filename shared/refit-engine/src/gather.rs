@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::member::{Line, stored_lines};
 use refit_core::memory::Fresh;
@@ -121,9 +121,7 @@ impl Gatherer {
         let open = batches.iter().filter_map(|batch| state.open_batch(*batch));
         let names: BTreeSet<&str> =
             open.flat_map(|(_, batch)| batch.parts.iter().map(|part| part.name.as_str())).collect();
-        let reads = names
-            .into_iter()
-            .map(|name| async move { Ok::<_, Error>((name, self.object(name).await?)) });
+        let reads: Vec<_> = names.into_iter().map(|name| self.named(name).boxed()).collect();
         let objects: BTreeMap<&str, Bytes> =
             futures::stream::iter(reads).buffered(READS).try_collect().await?;
         let lines = stored_lines(state, batches.iter().copied(), |name| {
@@ -165,6 +163,10 @@ impl Gatherer {
         }
         self.runs.insert(name.to_owned(), Arc::clone(&run));
         Ok(run)
+    }
+
+    async fn named<'a>(&self, name: &'a str) -> Result<(&'a str, Bytes), Error> {
+        Ok((name, self.object(name).await?))
     }
 
     async fn object(&self, name: &str) -> Result<Bytes, Error> {
