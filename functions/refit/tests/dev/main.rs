@@ -4,5 +4,7 @@
 
 mod demo;
 mod kill;
+mod points;
 mod process;
+mod proof;
 mod serve;
