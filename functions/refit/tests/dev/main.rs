@@ -5,5 +5,7 @@
 mod demo;
 mod endings;
 mod kill;
+mod points;
 mod process;
+mod proof;
 mod serve;

@@ -65,6 +65,24 @@ fn rules_written_against_others_are_a_conflict() {
 }
 
 #[test]
+fn rules_that_are_in_force_already_are_no_conflict_and_change_nothing() {
+    check(
+        "rule t bucket=b quiet=1m max_wait=2h
+         10:00 put a#1
+         10:00:30 apply again
+         10:05 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:00:30 ok: applied: triggers=`1`, added=``, removed=``
+            10:05 b2 closed: a#1
+            10:05 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
 fn events_are_judged_by_the_rules_in_force_at_their_place() {
     check(
         "rule t bucket=b prefix=x/

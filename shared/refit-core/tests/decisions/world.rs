@@ -146,6 +146,10 @@ impl World {
         let has = |flag: &str| args.iter().any(|arg| arg == flag);
         let first = || args[0].clone();
         match verb {
+            "apply" if has("again") => {
+                let revision = self.state.rules.clone().expect("rules are in force");
+                Command::Apply { revision, replaces: None, start: has("start") }
+            }
             "apply" => {
                 self.draft.revision = format!("rev{}", self.revisions.len() + 1);
                 let rules = Arc::new(self.draft.clone());
