@@ -22,7 +22,7 @@ use refit_core::event::{
 };
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
-use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::member::{read_manifest, stored_lines};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
@@ -146,6 +146,10 @@ impl World {
         let has = |flag: &str| args.iter().any(|arg| arg == flag);
         let first = || args[0].clone();
         match verb {
+            "apply" if has("again") => {
+                let revision = self.state.rules.clone().expect("rules are in force");
+                Command::Apply { revision, replaces: None, start: has("start") }
+            }
             "apply" => {
                 self.draft.revision = format!("rev{}", self.revisions.len() + 1);
                 let rules = Arc::new(self.draft.clone());
@@ -258,17 +262,8 @@ impl World {
                 found.rules.insert(revision, rules);
             }
             Need::Lines(batch) => {
-                let (_, open) = self.state.open_batch(batch).expect("only open batches are read");
-                let lines = open.parts.iter().flat_map(|part| {
-                    let bytes = &self.objects[&part.name];
-                    match part.batch {
-                        Some(batch) => read_part(bytes, batch).unwrap(),
-                        None => {
-                            read_manifest(bytes).unwrap().into_iter().map(Line::Member).collect()
-                        }
-                    }
-                });
-                found.lines.insert(batch, lines.collect());
+                let object = |name: &str| self.objects.get(name).map(Vec::as_slice);
+                found.lines.extend(stored_lines(&self.state, [batch], object).unwrap());
             }
             Need::Prepared { revision, trigger } => {
                 let target = &self.revisions[&revision].triggers[&trigger].run.target;
