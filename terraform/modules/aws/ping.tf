@@ -16,7 +16,7 @@ resource "aws_iam_role" "ping" {
 resource "aws_iam_role_policy" "ping" {
   name   = "ping"
   role   = aws_iam_role.ping.name
-  policy = jsonencode({ Version = "2012-10-17", Statement = [local.wakes] })
+  policy = jsonencode({ Version = "2012-10-17", Statement = concat([local.wakes], local.decrypt) })
 }
 
 resource "aws_scheduler_schedule" "ping" {

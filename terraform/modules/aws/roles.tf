@@ -1,7 +1,8 @@
 locals {
-  logs  = { for name in keys(local.functions) : name => { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "${aws_cloudwatch_log_group.function[name].arn}:*" } }
-  crypt = var.kms == null ? [] : [{ Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.kms.key }]
-  wakes = { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = local.function_arns["tick"] }
+  logs    = { for name in keys(local.functions) : name => { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "${aws_cloudwatch_log_group.function[name].arn}:*" } }
+  decrypt = var.kms == null ? [] : [{ Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms.key }]
+  crypt   = var.kms == null ? [] : [{ Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.kms.key }]
+  wakes   = { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = local.function_arns["tick"] }
 }
 
 resource "aws_iam_role" "function" {
@@ -71,7 +72,7 @@ resource "aws_iam_policy" "viewer" {
     Statement = concat([
       { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.folder_arn}/*" },
       { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
-      ], var.kms == null ? [] : [{ Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms.key }],
+      ], local.decrypt,
     )
   })
 }
