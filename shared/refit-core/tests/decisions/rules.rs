@@ -72,10 +72,10 @@ fn rules_that_are_in_force_already_are_no_conflict_and_change_nothing() {
          10:00:30 apply again
          10:05 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
-            10:00:30 ok: applied: triggers=`1`, added=``, removed=``
+            10:00:30 ok: applied: triggers=`1`
             10:05 b2 closed: a#1
             10:05 b2/1 intended
         "#]],

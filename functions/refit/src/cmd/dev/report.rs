@@ -8,7 +8,6 @@ use breast_cancer::metrics::Metrics;
 use refit_core::key::RunKey;
 use refit_core::run::{Phase, Run};
 use refit_dev::pipelines::Pipelines;
-use refit_platform::env;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -117,14 +116,8 @@ impl fmt::Display for Hints<'_> {
     }
 }
 
-/// This program, unless a shell finds it by its name.
+/// This program, unless a shell has found it by its name.
 pub(super) fn hidden_program() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?;
-    let path = env::var("PATH").unwrap_or_default();
-    let name = program.file_name()?;
-    let found = std::env::split_paths(&path).any(|folder| {
-        fs::canonicalize(folder.join(name))
-            .is_ok_and(|found| Some(found) == fs::canonicalize(&program).ok())
-    });
-    (!found).then_some(program)
+    let is_found = std::env::args_os().next().is_some_and(|name| name == "refit");
+    if is_found { None } else { std::env::current_exe().ok() }
 }
