@@ -29,6 +29,7 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
     ("REFIT_OIDC_CALLERS", "the platform has verified callers"),
     ("REFIT_OIDC_KEYS", "the platform has verified callers"),
+    ("REFIT_REPORTS", "the modules deliver reports as messages, and drift reads no bucket"),
     ("SSL_CERT_FILE", "images have roots of their own"),
     ("SSL_CERT_DIR", "images have roots of their own"),
 ];
