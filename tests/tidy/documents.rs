@@ -65,6 +65,27 @@ fn other_first_commands(sources: &[Source]) -> Vec<String> {
     found.map(|(_, wanted)| (*wanted).to_owned()).collect()
 }
 
+/// Tests that the page on guarantees names, and that are nowhere.
+fn unknown_tests(sources: &[Source]) -> Vec<String> {
+    let page = sources.iter().find(|source| source.path == "docs/guarantees.md");
+    let words = page.into_iter().flat_map(|page| page.text.split('`').skip(1).step_by(2));
+    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let tests = words.filter(is_name).filter(|word| word.matches('_').count() >= 2);
+    let is_there = |test: &str| {
+        let function = format!("fn {test}(");
+        sources.iter().any(|it| it.ends_with(".rs") && it.text.contains(&function))
+    };
+    tests.filter(|test| !is_there(test)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tests_behind_the_guarantees_are_there() {
+    assert_none("no such test", &unknown_tests(&all()));
+    let page = "| a | `this_is_here`, `this_is_not`, `max_count` |";
+    let files = [("docs/guarantees.md", page), ("a.rs", "fn this_is_here() {}")];
+    check(unknown_tests, &files, &["this_is_not"]);
+}
+
 #[test]
 fn every_module_says_what_it_is() {
     assert_none("begins with no `//!`", &undocumented(&rust()));

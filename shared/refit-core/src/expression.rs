@@ -5,6 +5,7 @@
 //! data, and expressions whose worst case costs too much.
 
 mod cost;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +15,8 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError, Value as Cel};
 use serde_json::Value;
+
+use words::words;
 
 /// Bytes of source at the most.
 pub const SOURCE_BYTES_MAX: usize = 4096;
@@ -158,7 +161,7 @@ impl Expression {
     /// # Errors
     /// Says what went wrong: a missing key, values that cannot be compared, a result that is no JSON.
     pub fn eval(&self, scope: &Scope) -> Result<Value, String> {
-        let value = scope.0.resolve(&self.ast).map_err(|error| clip(&error.to_string()))?;
+        let value = scope.0.resolve(&self.ast).map_err(|error| words(&error))?;
         value.json().map_err(|_| "the result is not a JSON value".to_owned())
     }
 
@@ -176,7 +179,7 @@ impl Expression {
                 | ExecutionError::UnsupportedKeyType(_)
                 | ExecutionError::UnsupportedTargetType { .. }
                 | ExecutionError::ValuesNotComparable(..)),
-            ) => Some(clip(&error.to_string())),
+            ) => Some(words(&error)),
             Err(_) | Ok(_) => None,
         }
     }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes a snapshot may unpack to.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+/// Commits of a log at the most: more than there can be, and far from where counting ends.
+const COMMITS_MAX: u64 = 1 << 60;
 /// The compression of snapshots: the fastest that is worth it.
 const SNAPSHOT_LEVEL: i32 = 1;
 /// Characters of a SHA-256 in hexadecimal.
@@ -94,7 +96,11 @@ pub fn read_snapshot(name: &str, body: &[u8]) -> Result<State, Error> {
     }
     let json = zstd::bulk::decompress(packed, unpacked_bytes(packed))
         .map_err(|_| damaged("not readable"))?;
-    from_json(name, &json)
+    let state: State = from_json(name, &json)?;
+    if state.seq >= COMMITS_MAX || state.runs.values().any(|run| run.attempts.is_empty()) {
+        return Err(damaged("of a state that cannot be"));
+    }
+    Ok(state)
 }
 
 /// What the packed content says it unpacks to, within bounds.

@@ -5,6 +5,7 @@
 
 mod allow;
 mod client;
+mod guard;
 mod roots;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use refit_wire::http::{Failure, Reply, Request};
 
 pub(crate) use self::allow::{Allowed, place};
 pub(crate) use self::client::Client;
+use self::client::Clients;
 use crate::auth::{Credential, Credentials, Places};
 
 /// How long a request may take that does not say so itself, credentials included.
@@ -66,9 +68,10 @@ impl HttpTransport {
     /// # Errors
     /// `Invalid` if the roots of trust that the environment names cannot be read.
     pub fn new(clock: Arc<dyn Clock>, options: Options) -> Result<Self, Error> {
-        let client = Client::new()?;
-        let credentials = Credentials::new(client.clone(), Arc::clone(&clock), options.places)?;
-        Ok(Self { clock, client, allowed: Allowed::new(options.plain_http), credentials })
+        let Clients { guarded, open } = Clients::new()?;
+        let credentials = Credentials::new(open, Arc::clone(&clock), options.places)?;
+        let allowed = Allowed::new(options.plain_http);
+        Ok(Self { clock, client: guarded, allowed, credentials })
     }
 
     /// The header with an access token of Google, for clients that send for themselves.

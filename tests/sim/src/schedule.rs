@@ -1,6 +1,11 @@
 //! One schedule: a world with faults from a seed, then the same world without, then the checks.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use refit_core::event::{Command, Fact};
+use refit_core::rules::Rules;
 use refit_core::time::Span;
 use refit_core::timing::Timing;
 use refit_engine::port::StoreClock;
@@ -75,6 +80,31 @@ pub fn run(plan: &Plan) -> Verdict {
     schedule.play_faults();
     schedule.rest();
     schedule.stage.check(plan.seed)
+}
+
+/// What a schedule leaves: a ledger in which much has happened.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// Every object, by name.
+    pub objects: BTreeMap<String, Bytes>,
+    /// The revisions of the rules.
+    pub rules: BTreeMap<String, Arc<Rules>>,
+}
+
+/// Runs a schedule for what it leaves.
+#[must_use]
+pub fn play(plan: &Plan) -> Left {
+    let mut schedule = Schedule::new(plan);
+    schedule.begin();
+    schedule.play_faults();
+    schedule.rest();
+    let books = schedule.stage.books.iter();
+    let rules = books.map(|(revision, book)| (revision.clone(), Arc::clone(&book.rules)));
+    let objects = schedule.stage.world.lock().objects.clone().into_iter();
+    Left {
+        objects: objects.map(|(name, stored)| (name, stored.body)).collect(),
+        rules: rules.collect(),
+    }
 }
 
 impl Schedule {

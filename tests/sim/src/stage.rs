@@ -92,7 +92,8 @@ pub struct Stage {
     random: Random,
     setting: Setting,
     read_rules: ReadRules,
-    books: Arc<BTreeMap<String, RuleBook>>,
+    /// The revisions of the rules.
+    pub books: Arc<BTreeMap<String, RuleBook>>,
     errors: Arc<Mutex<Vec<String>>>,
     seen: Option<State>,
     faults_before_rest: u64,

@@ -1,4 +1,5 @@
 use super::*;
+use expect_test::expect;
 use serde_json::json;
 
 fn eval(source: &str, object: Value) -> Result<Value, String> {
@@ -109,6 +110,41 @@ fn a_mismatch_is_what_other_values_would_meet_as_well() {
     ] {
         assert!(!mismatch(source), "{source}");
     }
+}
+
+#[test]
+fn what_goes_wrong_is_said_without_the_values() {
+    let object = json!({ "canary-1": "canary-2", "canary-3": [1, 2] });
+    let said = |source: &&str| {
+        let error = eval(source, object.clone()).unwrap_err();
+        assert!(!error.contains("canary"), "{error}");
+        format!("{source}: {error}\n")
+    };
+    let sources = [
+        "object % 3",
+        "-object == object",
+        "object < object",
+        "{'a': 1}[object]",
+        "[1][object]",
+        "[1][7]",
+        "object.contains('a')",
+        "int(object)",
+        "1 / 0",
+        "9223372036854775807 + 1",
+    ];
+    expect![[r#"
+        object % 3: `rem` does not take a map and an int
+        -object == object: found no matching overload for '-_' applied to '(map)'
+        object < object: found no matching overload for '_<_' applied to '(map, map)'
+        {'a': 1}[object]: found no matching overload for '_[_]' applied to '(map, map)'
+        [1][object]: found no matching overload for '_[_]' applied to '(list, map)'
+        [1][7]: a list has no such place
+        object.contains('a'): found no matching overload for 'contains' applied to 'map.(string)'
+        int(object): found no matching overload for 'int' applied to '(map)'
+        1 / 0: a division by zero
+        9223372036854775807 + 1: the result of `add` is too large
+    "#]]
+    .assert_eq(&sources.iter().map(said).collect::<String>());
 }
 
 #[test]

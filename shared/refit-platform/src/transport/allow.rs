@@ -1,7 +1,8 @@
 //! Where a request may go, by its URL and by the credential it names.
 //!
-//! This is the place for a filter of addresses too: [`Client`](super::Client) can be given a resolver of names.
+//! What a name leads to is looked at where it is resolved, in [`guard`](super::guard).
 
+use refit_wire::address::leads_nowhere;
 use refit_wire::http::Auth;
 use url::{Host, Url};
 
@@ -24,6 +25,9 @@ impl Allowed {
         let place = place(url);
         if !url.username().is_empty() || url.password().is_some() {
             return Err(format!("a URL must not hold a user or a password: host=`{place}`"));
+        }
+        if leads_nowhere(url) {
+            return Err(format!("nothing is sent to a metadata server: host=`{place}`"));
         }
         match url.scheme() {
             "https" => {}
@@ -164,6 +168,23 @@ mod tests {
         assert_eq!(check("http://anywhere.example.com/", &Auth::None), Ok(()));
         assert!(check("file:///etc/passwd", &Auth::None).is_err());
         assert!(check("https://user:word@anywhere.example.com/", &Auth::None).is_err());
+    }
+
+    #[test]
+    fn nothing_leads_to_a_metadata_server_whatever_the_credential() {
+        for url in [
+            "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
+            "https://169.254.169.254/",
+            "http://2852039166/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://metadata.google.internal/",
+            "http://[fd00:ec2::254]/latest/meta-data/",
+            "http://0.0.0.0/",
+        ] {
+            for auth in secrets().into_iter().chain([Auth::None, access(&["169.254.169.254"])]) {
+                assert!(check(url, &auth).is_err(), "{url} {auth:?}");
+            }
+        }
     }
 
     #[test]

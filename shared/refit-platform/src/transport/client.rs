@@ -5,9 +5,12 @@ use http::{HeaderValue, Method};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_wire::http::{Failure, Reply, Request, Response};
+use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
 
 use super::allow::place;
+use super::guard::Guard;
 use super::{RESPONSE_BYTES_MAX, roots};
 use crate::auth::Credential;
 use crate::clock::duration;
@@ -23,22 +26,42 @@ pub(crate) struct Client {
     writes: reqwest::Client,
 }
 
-impl Client {
+/// The clients of a transport.
+#[derive(Debug)]
+pub(super) struct Clients {
+    /// Sends what rules ask for; a name that leads to a metadata server leads nowhere.
+    pub(super) guarded: Client,
+    /// Asks for credentials, which come from there.
+    pub(super) open: Client,
+}
+
+impl Clients {
     /// # Errors
     /// `Invalid` if the roots of trust that the environment names cannot be read.
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let tls = roots::tls()?;
+        let guarded = Client::new(&tls, |builder| builder.dns_resolver(Guard))?;
+        Ok(Self { guarded, open: Client::new(&tls, |builder| builder)? })
+    }
+}
+
+impl Client {
+    fn new(
+        tls: &ClientConfig,
+        resolving: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, Error> {
         let builder = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .connect_timeout(duration(CONNECT_TIMEOUT))
                 .redirect(Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
                 .no_proxy()
-                .user_agent(concat!("refit/", env!("CARGO_PKG_VERSION")))
+                .user_agent(concat!("refit/", env!("CARGO_PKG_VERSION")));
+            resolving(builder)
         };
-        let build = |builder: reqwest::ClientBuilder| {
+        let build = |builder: ClientBuilder| {
             let failed = |error| {
                 Error::new(ErrorKind::Internal, "no HTTP client can be made").because(error)
             };

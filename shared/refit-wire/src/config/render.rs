@@ -3,7 +3,10 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use refit_core::diagnostics::{Diagnostic, Severity};
 
-/// Renders diagnostics of a text: what, where, the line in question, and the likely cure.
+/// Diagnostics that are rendered at the most: each repeats its line, which may be the whole file.
+const SHOWN_MAX: usize = 50;
+
+/// Renders diagnostics of a text: what, where, the line in question, and the likely cure; of very many, the first.
 ///
 /// Whatever may be a secret is blanked out.
 #[must_use]
@@ -11,9 +14,12 @@ pub fn render(file_name: &str, text: &str, diagnostics: &[Diagnostic], colour: b
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let text = without_secrets(text, diagnostics);
     let mut rendered = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(SHOWN_MAX) {
         rendered.push_str(&renderer.render(&[group(file_name, &text, diagnostic)]));
         rendered.push_str("\n\n");
+    }
+    if let Some(more) = diagnostics.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        rendered.push_str(&format!("and {more} more\n\n"));
     }
     rendered
 }
@@ -47,4 +53,18 @@ fn without_secrets(text: &str, diagnostics: &[Diagnostic]) -> String {
         text.replace_range(bytes, &blank);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    #[test]
+    fn of_very_many_the_first_are_shown() {
+        let text = format!("triggers: {{ {}a: 1 }}\n", "a: 1, ".repeat(5000));
+        let shown = render("refit.yaml", &text, &read(&text).1, false);
+        assert!(shown.len() < 2 * SHOWN_MAX * text.len(), "{}", shown.len());
+        assert!(shown.contains("\n\nand "), "{}", &shown[shown.len() - 100..]);
+    }
 }

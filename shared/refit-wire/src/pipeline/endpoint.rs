@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use crate::address::leads_nowhere;
+
 /// Where a service answers: an `http` or `https` URL without user, query and fragment. A path such as `/pipeline`
 /// is kept, and everything is asked below it.
 ///
@@ -48,6 +50,9 @@ impl Endpoint {
             }
             "http" | "https" if asks_more => {
                 Some("the endpoint must not have a query or a fragment")
+            }
+            "http" | "https" if leads_nowhere(url) => {
+                Some("no service is there: it is a metadata server, or an address of no host")
             }
             "http" if self.reach() == Reach::World => Some(
                 "plain http is for private hosts: use https, or the whole name in the cluster, such as \
@@ -155,6 +160,12 @@ mod tests {
         for bad in [
             "http://kfp.acme.example",
             "http://169.254.169.254",
+            "https://169.254.169.254",
+            "https://2852039166",
+            "http://metadata",
+            "https://metadata.google.internal",
+            "http://[::ffff:169.254.169.254]",
+            "http://0.0.0.0:8888",
             "http://8.8.8.8",
             "ftp://localhost",
             "https://user@kfp.acme.example",

@@ -1,0 +1,98 @@
+//! Fuzzes for as long as one likes, and keeps what it finds.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use refit_core::key::sha256_hex;
+use refit_fuzz::hunt::{Hunt, work};
+use refit_fuzz::target::{ALL, Target};
+
+/// Gives every parser that meets the outside what nobody meant.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says what can be fuzzed
+    List,
+    /// Fuzzes a target, or `all`, one after another; fails if anything was found
+    Run {
+        /// Its name
+        target: String,
+        /// How long, for each
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Where the randomness begins
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Gives a target one file
+    Show {
+        /// Its name
+        target: String,
+        /// The file
+        file: PathBuf,
+    },
+    /// What `run` starts
+    #[command(hide = true)]
+    Work { target: String, note: PathBuf, seed: u64, seconds: u64 },
+}
+
+fn main() -> io::Result<ExitCode> {
+    match Args::parse().command {
+        Command::List => {
+            ALL.iter().for_each(|target| println!("{}: {}", target.name, target.about))
+        }
+        Command::Show { target, file } => {
+            println!("{:?}", (named(&target)?.give)(&fs::read(file)?))
+        }
+        Command::Work { target, note, seed, seconds } => {
+            let target = named(&target)?;
+            show(target, seconds, &work(target, &note, seed, Duration::from_secs(seconds))?);
+        }
+        Command::Run { target, minutes, seed } => return hunt(&target, minutes, seed),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hunt(name: &str, minutes: f64, seed: u64) -> io::Result<ExitCode> {
+    let length = Duration::from_secs_f64(minutes * 60.0);
+    let targets: Vec<&'static Target> = match name {
+        "all" => ALL.iter().collect(),
+        name => vec![named(name)?],
+    };
+    let mut found = Vec::new();
+    for target in targets {
+        found.extend(Hunt { target, length, seed }.run()?);
+    }
+    found.iter().for_each(|path| println!("found: {}", path.display()));
+    println!("{} findings", found.len());
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(target: &Target, seconds: u64, summary: &refit_fuzz::work::Summary) {
+    let (slowest, input) = &summary.slowest;
+    println!(
+        "{}: {} inputs in {seconds} s, {} a second, {} understood, {} outcomes, slowest {} ms ({})",
+        target.name,
+        summary.given,
+        summary.given / seconds.max(1),
+        summary.understood,
+        summary.outcomes,
+        slowest.as_millis(),
+        &sha256_hex(input)[..12],
+    );
+}
+
+fn named(name: &str) -> io::Result<&'static Target> {
+    let found = ALL.iter().find(|target| target.name == name);
+    found.ok_or_else(|| io::Error::other(format!("no such target: name=`{name}`")))
+}
