@@ -171,6 +171,9 @@ impl Transport for HttpTransport {
             }
             None => None,
         };
-        mail::hand_in(&mail, password.as_ref(), self.left(end)).await
+        let left = self.left(end);
+        let handed_in = within(&*self.clock, left, mail::hand_in(&mail, password.as_ref(), left));
+        let silent = || format!("no answer in time: host=`{}`", mail.host);
+        handed_in.await.unwrap_or_else(|| Err(Failure::Unclear(silent())))
     }
 }

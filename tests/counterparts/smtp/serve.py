@@ -35,7 +35,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     known = isinstance(data, LoginPassword) and (data.login, data.password) == (b"refit", b"canary")
-    return AuthResult(success=known, auth_data=data.login if known else None)
+    return AuthResult(success=known, handled=False, auth_data=data.login if known else None)
 
 
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -45,6 +45,7 @@ Controller(
     hostname="127.0.0.1",
     port=PORT,
     tls_context=tls,
+    server_hostname="localhost",
     require_starttls=True,
     authenticator=authenticate,
 ).start()

@@ -1,6 +1,7 @@
 //! Mail, handed in by SMTP. Nothing is said before STARTTLS has made the connection private, the login least of all.
 
 use std::error::Error as _;
+use std::io;
 
 use http::HeaderMap;
 use lettre::message::header::ContentType;
@@ -56,11 +57,18 @@ fn not_sent(mail: &Mail, why: &str) -> Failure {
     Failure::NotSent(format!("{why}: host=`{}`", mail.host))
 }
 
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
 /// What the failure of an exchange with a server means. What a server says is not repeated.
 fn failure(mail: &Mail, error: &SmtpError) -> Failure {
     let cause = error.source().map_or(String::new(), |cause| format!(", {cause}"));
     if error.is_client() || error.is_tls() {
         return not_sent(mail, &format!("no private connection{cause}"));
+    }
+    if error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_refused) {
+        return not_sent(mail, &format!("no connection{cause}"));
     }
     let what = if error.is_timeout() { "no answer in time" } else { "no answer" };
     Failure::Unclear(format!("{what}{cause}: host=`{}`", mail.host))
