@@ -43,7 +43,8 @@ fn told(notes: &mut Notes<'_>, written: &v1::Receiver, at: NodeId) -> Option<Tol
     let text = text(notes, &written.text);
     let is_said = |name: &&str| !RECEIVER_SETTINGS.contains(name);
     if !notes.document.names(at).any(|name| is_said(&name)) {
-        notes.refuse_missing(at, "slack", "say how, such as `slack: { webhook: { env: NAME } }`");
+        let cure = "say how, such as `slack: { webhook: { env: NAME } }`";
+        notes.refuse(at, "nobody can be told by this").cured_by(cure);
         return None;
     }
     let config =
