@@ -12,6 +12,7 @@ pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
+pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod replay;
 pub(crate) mod resume;
@@ -67,6 +68,7 @@ commands! {
     Audit: audit,
     Fsck: fsck,
     Services: services,
+    Notify: notify,
     Env: env,
     Schema: schema,
     Completions: completions,

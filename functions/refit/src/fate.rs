@@ -2,6 +2,7 @@
 
 use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
 use refit_core::event::DataRef;
+use refit_core::notice::OutboxChange;
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
 use refit_core::state::{Held, Seal};
@@ -21,6 +22,7 @@ pub(crate) fn episode(change: &Change) -> Option<String> {
         Change::Trigger { change: TriggerChange::Fired { firing, .. }, .. } => {
             Some(format!("{} came, by `{}`", firing.slot.civil, firing.schedule))
         }
+        Change::Outbox { receiver, change } => told(receiver, change),
         Change::Created { .. }
         | Change::Inbox(_)
         | Change::Applied { .. }
@@ -28,6 +30,23 @@ pub(crate) fn episode(change: &Change) -> Option<String> {
         | Change::Stored { .. }
         | Change::Memory(_) => None,
     }
+}
+
+/// What became of telling somebody.
+fn told(receiver: &str, change: &OutboxChange) -> Option<String> {
+    Some(match change {
+        OutboxChange::Raised { notice, .. } => {
+            format!("{receiver} is to be told: {}", notice.kind.text())
+        }
+        OutboxChange::Delivered(_) => format!("{receiver} was told"),
+        OutboxChange::Failed { until, message, .. } => {
+            format!("{receiver} could not be told, next try at {until}: {message}")
+        }
+        OutboxChange::GivenUp { message, .. } => {
+            format!("{receiver} could not be told, and is not: {message}")
+        }
+        OutboxChange::Counted(_) | OutboxChange::Closed => return None,
+    })
 }
 
 /// What a verdict says.
@@ -129,6 +148,7 @@ fn attempt(change: &AttemptChange) -> Option<String> {
             format!("appeared after it was given up, and is cancelled: {}", named(external))
         }
         AttemptChange::Unwatched => return None,
+        AttemptChange::Stuck(message) => format!("does not go on: {message}"),
     })
 }
 

@@ -108,6 +108,7 @@ impl Planner<'_> {
             listing,
             segments,
             observations: &[],
+            deliveries: &[],
             deleted: &NOTHING,
             found: &self.found,
         }
@@ -157,7 +158,8 @@ fn due(state: &State, old: Option<&Rules>, commit: &Commit) -> Vec<Due> {
         | Change::Stored { .. }
         | Change::Run { .. }
         | Change::Attempt { .. }
-        | Change::Memory(_) => Vec::new(),
+        | Change::Memory(_)
+        | Change::Outbox { .. } => Vec::new(),
     });
     changed.collect()
 }

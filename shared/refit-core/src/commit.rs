@@ -12,6 +12,7 @@ use crate::event::PauseMode;
 use crate::key::{Hash128, RunKey};
 use crate::member::Firing;
 use crate::memory::{Fresh, SeenRun};
+use crate::notice::OutboxChange;
 use crate::reason::Refusal;
 use crate::rules::ServiceProfile;
 use crate::run::{BatchFacts, Cancel, ExternalRun, Finished, Phase};
@@ -115,6 +116,13 @@ pub enum Change {
     },
     /// What the ledger has seen, or keeps.
     Memory(MemoryChange),
+    /// What a receiver of notices is still to be told.
+    Outbox {
+        /// The receiver.
+        receiver: String,
+        /// What changed.
+        change: OutboxChange,
+    },
 }
 
 /// A change of how far the inbox was listed, or may be deleted.
@@ -298,6 +306,8 @@ pub enum AttemptChange {
     LateTwin(ExternalRun),
     /// An abandoned key needs no more looking up.
     Unwatched,
+    /// It does not go on; how, in words.
+    Stuck(String),
 }
 
 /// A change of what the ledger has seen, or keeps.

@@ -11,6 +11,7 @@ use crate::commit::{
     TriggerChange,
 };
 use crate::mutant::{self, Mutant};
+use crate::notice::{NoticeKind, OutboxChange};
 use crate::run::{Attempt, Cancel, Mark, Phase, Run};
 use crate::schedule::Slot;
 use crate::state::{Batch, BatchId, PartRef, ScheduleMark, Seal, Standing, State};
@@ -95,7 +96,23 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
             }
         }
         Change::Memory(change) => apply_to_memory(state, change, stamp),
+        Change::Outbox { receiver, change } => apply_to_outbox(state, receiver, change, stamp),
     }
+}
+
+fn apply_to_outbox(state: &mut State, receiver: &str, change: &OutboxChange, stamp: Stamp<'_>) {
+    if let OutboxChange::Raised { notice, .. } = change
+        && let (NoticeKind::Budget, Some(trigger)) = (notice.kind, &notice.trigger)
+    {
+        let standing = state.triggers.entry(trigger.clone());
+        standing.and_modify(|standing| standing.told_budget = notice.until);
+    }
+    if *change == OutboxChange::Closed {
+        state.outboxes.remove(receiver);
+        return;
+    }
+    let outbox = state.outboxes.entry(receiver.to_owned()).or_default();
+    outbox.apply(change, stamp.nonce, stamp.now);
 }
 
 fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
@@ -364,6 +381,7 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
         }
         AttemptChange::LateTwin(external) => attempt.external = Some(external.clone()),
         AttemptChange::Unwatched => attempt.watch_until = None,
+        AttemptChange::Stuck(_) => attempt.stuck = true,
     }
 }
 

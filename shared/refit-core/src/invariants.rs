@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use crate::commit::{AttemptChange, BatchChange, Change, Commit, MemoryChange, TriggerChange};
 use crate::fold::fold;
+use crate::key::Hash128;
+use crate::notice::OutboxChange;
 use crate::policy::budget_is_full;
 use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Phase, Run};
 use crate::state::{Batch, BatchId, ScheduleMark, Standing, State};
 use crate::time::Span;
+use crate::transition::Passage;
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,7 @@ const ALL: &[(&str, Invariant)] = &[
     ("a launch is counted once", launches_once),
     ("a time of a schedule comes once", times_once),
     ("a row of reports is counted up", rows_count_up),
+    ("a transition is told once, under one id", transitions_told),
 ];
 
 /// The names of all invariants.
@@ -362,4 +366,32 @@ fn rows_count_up(step: &Step<'_>) -> Option<String> {
         }
     }
     None
+}
+
+/// Everybody who is to be told of a transition is, once; nobody is told of anything else.
+fn transitions_told(step: &Step<'_>) -> Option<String> {
+    let rules = step.rules?;
+    let commit = step.commit;
+    let passage =
+        Passage { before: step.before, after: step.after, seq: commit.seq, now: commit.now };
+    let notices = passage.notices(commit.changes.iter(), &commit.decisions);
+    let mut wanted: Vec<(&str, Hash128)> = Vec::new();
+    for notice in &notices {
+        wanted.extend(rules.told(notice).map(|(name, _)| (name.as_str(), notice.id)));
+    }
+    let mut counted = 0;
+    let mut raised = Vec::new();
+    for change in &commit.changes {
+        let Change::Outbox { receiver, change } = change else { continue };
+        if let OutboxChange::Raised { notice, .. } = change {
+            raised.push((receiver.as_str(), notice.id));
+        }
+        counted += usize::from(matches!(change, OutboxChange::Counted(_)));
+    }
+    if let Some((receiver, id)) = raised.iter().find(|told| !wanted.contains(told)) {
+        return Some(format!("nothing happened: receiver=`{receiver}`, notice=`{id}`"));
+    }
+    let distinct: BTreeSet<_> = raised.iter().collect();
+    (distinct.len() != raised.len() || raised.len() + counted != wanted.len())
+        .then(|| format!("told=`{}`, to be told=`{}`", raised.len() + counted, wanted.len()))
 }

@@ -33,6 +33,7 @@ pub mod key;
 pub mod member;
 pub mod memory;
 pub mod mutant;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod reason;
@@ -44,6 +45,7 @@ pub mod state;
 pub mod template;
 pub mod time;
 pub mod timing;
+pub mod transition;
 pub mod window;
 
 mod packed;

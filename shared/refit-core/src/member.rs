@@ -248,7 +248,7 @@ pub fn stored_lines<'a>(
         for part in state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts) {
             let of_part = match read.entry(&part.name) {
                 Entry::Occupied(of_part) => of_part.into_mut(),
-                Entry::Vacant(place) => place.insert(read_part(part, &object)?),
+                Entry::Vacant(place) => place.insert(read_stored(part, &object)?),
             };
             lines.append(of_part.entry(part.batch).or_default());
         }
@@ -257,22 +257,30 @@ pub fn stored_lines<'a>(
     Ok(found)
 }
 
-/// All lines of a part by the batch they were written for, or those of a manifest, which has none.
-fn read_part<'a>(
+/// The lines of what a batch refers to: of a part by the batch they were written for, or of a manifest, which has none.
+fn read_stored<'a>(
     part: &PartRef,
     object: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<BTreeMap<Option<BatchId>, Vec<Line>>, String> {
     let wrong = |error: &str| format!("{error}: name=`{}`", part.name);
     let body = object(&part.name).ok_or_else(|| wrong("an object of the ledger is missing"))?;
+    let read = if part.batch.is_some() {
+        read_part(body).map(|all| all.into_iter().map(|(of, lines)| (Some(of), lines)).collect())
+    } else {
+        read_manifest(body).map(|all| [(None, all.into_iter().map(Line::Member).collect())].into())
+    };
+    read.map_err(|error| wrong(&error))
+}
+
+/// Reads the lines of a part, by the batch they were written for.
+///
+/// # Errors
+/// Names the line that cannot be read.
+pub fn read_part(bytes: &[u8]) -> Result<BTreeMap<BatchId, Vec<Line>>, String> {
+    let all: Vec<PartLine> = read_lines(bytes)?;
     let mut lines: BTreeMap<_, Vec<Line>> = BTreeMap::new();
-    if part.batch.is_none() {
-        let members = read_manifest(body).map_err(|error| wrong(&error))?;
-        lines.insert(None, members.into_iter().map(Line::Member).collect());
-        return Ok(lines);
-    }
-    let all: Vec<PartLine> = read_lines(body).map_err(|error| wrong(&error))?;
     for PartLine { batch, line } in all {
-        lines.entry(Some(batch)).or_default().push(line);
+        lines.entry(batch).or_default().push(line);
     }
     Ok(lines)
 }
@@ -382,10 +390,9 @@ mod tests {
         let all = [(id, "gs://b/x"), (other, "gs://b/y")];
         let all = all.map(|(batch, uri)| PartLine { batch, line: member(uri, "1", 1) });
         let written = part(&all);
+        assert_eq!(read_part(&written).unwrap()[&id], [member("gs://b/x", "1", 1)]);
         let stored = PartRef { name: "parts/3".to_owned(), batch: Some(id), count: 1 };
-        let lines = read_part(&stored, |_| Some(&written)).unwrap();
-        assert_eq!(lines[&Some(id)], [member("gs://b/x", "1", 1)]);
-        let missing = read_part(&stored, |_| None).unwrap_err();
+        let missing = read_stored(&stored, |_| None).unwrap_err();
         assert_eq!(missing, "an object of the ledger is missing: name=`parts/3`");
         let members = settle(vec![member("gs://b/x", "1", 1)]).members;
         assert_eq!(read_manifest(&manifest(&members)).unwrap(), members);

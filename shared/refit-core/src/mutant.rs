@@ -64,6 +64,9 @@ mutants! {
     ScheduleFiresTwice => "acts on a civil time again when the clock repeats it",
     ScheduleFiresForThePast => "acts on times of a schedule before it was applied",
     SegmentsDeletedUnread => "deletes segments by their age, read or not",
+    NoticeForgotten => "makes a transition without telling those who want to know",
+    NoticeForgottenUndelivered => "takes a letter for delivered that was not",
+    NoticeTwiceUnderTwoIds => "tells again what was not delivered, as if it were something else",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }
 

@@ -11,6 +11,7 @@ mod events;
 mod follow;
 mod keep;
 mod launch;
+mod notify;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use crate::key::Hash128;
 use crate::member::Line;
 use crate::memory::{Fresh, Memory, Sighting};
 use crate::mutant::{self, Mutant};
+use crate::notice::Delivery;
 use crate::rules::Rules;
 use crate::run::{ExternalRun, Phase};
 use crate::state::{BatchId, State, VERSION};
@@ -48,6 +50,8 @@ pub struct Inputs<'a> {
     pub segments: &'a [Segment],
     /// What calls were answered.
     pub observations: &'a [Observation],
+    /// What came of letters that were sent.
+    pub deliveries: &'a [Delivery],
     /// What housekeeping has deleted.
     pub deleted: &'a Deleted,
     /// What earlier rounds of the same pass asked for.
@@ -232,6 +236,7 @@ pub fn plan(state: &State, inputs: &Inputs<'_>) -> Plan {
     desk.judge_schedules(&rules);
     desk.follow(&rules);
     desk.launch(&rules);
+    desk.notify(&rules);
     desk.keep(&rules);
     desk.finish()
 }

@@ -10,6 +10,7 @@ use crate::drift::{DriftReport, Verdict};
 use crate::event::{DataRef, Message, PauseMode};
 use crate::expression::Expression;
 use crate::key::{Hash128, hash128};
+use crate::notice::{Notice, NoticeKind};
 use crate::reason::Refusal;
 use crate::schedule::Schedule;
 use crate::template::Template;
@@ -26,6 +27,17 @@ pub struct Rules {
     pub services: BTreeMap<String, ServiceProfile>,
     /// The triggers, by name.
     pub triggers: BTreeMap<String, Trigger>,
+    /// Who can be told of what happens, by name.
+    pub receivers: BTreeMap<String, Receiver>,
+}
+
+/// What the planner must know of who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// The kinds of notices it wants.
+    pub on: BTreeSet<NoticeKind>,
+    /// Whether notices may be gathered into one letter.
+    pub groups: bool,
 }
 
 /// How starting a run behaves when it is done twice.
@@ -75,6 +87,8 @@ pub struct Trigger {
     pub pause: Option<PauseMode>,
     /// What to do where the fate of a start call cannot be learned.
     pub on_unknown: OnUnknown,
+    /// Who is told of what happens, by name.
+    pub notify: BTreeSet<String>,
     /// The run it starts.
     pub run: RunRule,
 }
@@ -214,6 +228,32 @@ pub struct RunRule {
     pub cache: bool,
 }
 
+impl Rules {
+    /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger; of these, who
+    /// wants its kind.
+    pub fn told<'a>(
+        &'a self,
+        notice: &'a Notice,
+    ) -> impl Iterator<Item = (&'a String, &'a Receiver)> {
+        let named = |name: &String| match &notice.trigger {
+            Some(trigger) => {
+                self.triggers.get(trigger).is_some_and(|rule| rule.notify.contains(name))
+            }
+            None => true,
+        };
+        let wants = |(_, receiver): &(&String, &Receiver)| receiver.on.contains(&notice.kind);
+        self.receivers.iter().filter(move |(name, _)| named(name)).filter(wants)
+    }
+
+    /// Whether anybody is told of this kind of notice of the trigger.
+    #[must_use]
+    pub fn tells(&self, trigger: &str, kind: NoticeKind) -> bool {
+        let named = self.triggers.get(trigger).into_iter().flat_map(|rule| &rule.notify);
+        let mut receivers = named.filter_map(|name| self.receivers.get(name));
+        receivers.any(|receiver| receiver.on.contains(&kind))
+    }
+}
+
 impl Trigger {
     /// A trigger with the stated defaults: 500 uploads are one run, and a loop stops itself.
     #[must_use]
@@ -230,6 +270,7 @@ impl Trigger {
             timeout: Span::hours(24),
             pause: None,
             on_unknown: OnUnknown::Relaunch,
+            notify: BTreeSet::new(),
             run,
         }
     }

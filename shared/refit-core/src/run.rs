@@ -111,6 +111,9 @@ pub struct Attempt {
     /// Until when an abandoned key is looked up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_until: Option<Timestamp>,
+    /// Whether it was noted that it does not go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stuck: bool,
     /// The newest word on it, from the service or from us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -235,6 +238,7 @@ impl Attempt {
             started_at: None,
             ended_at: None,
             watch_until: None,
+            stuck: false,
             message: None,
         }
     }

@@ -9,6 +9,7 @@ use crate::event::{DataRef, Event, Fact};
 use crate::expression::Scope;
 use crate::key::RunKey;
 use crate::member::{Firing, Member};
+use crate::notice::Notice;
 use crate::run::BatchFacts;
 
 /// Variables of `when` and `batch.by` of a trigger on objects.
@@ -23,6 +24,9 @@ pub const OBJECT_AND_DRIFT_VARIABLES: &[&str] = &["event", "object", "drift"];
 pub const RUN_VARIABLES: &[&str] = &["batch", "run", "trigger"];
 /// Variables of parameters where every event is a batch of its own.
 pub const EACH_VARIABLES: &[&str] = &["batch", "run", "trigger", "member"];
+
+/// Variables of the words of a notice.
+pub const NOTICE_VARIABLES: &[&str] = &["notice"];
 
 /// The fields a variable may have.
 #[must_use]
@@ -57,6 +61,10 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
         "batch" => &["bytes", "count", "key", "manifest", "prefix", "uris"],
         "run" => &["key"],
         "trigger" => &["name"],
+        "notice" => &[
+            "at", "attempt", "batch", "count", "id", "key", "kind", "ledger", "manifest",
+            "message", "run", "service", "trigger", "until", "url", "what",
+        ],
         "member" => &[
             "checksum",
             "created",
@@ -100,6 +108,22 @@ pub fn scope_of_firing(trigger: &str, firing: &Firing) -> Result<Scope, String> 
         "source": trigger, "subject": firing.slot.civil, "time": firing.slot.at.to_string(),
     });
     Scope::new(BTreeMap::from([("event", event)]))
+}
+
+/// The scope of the words of a notice. What a notice does not say is empty there.
+///
+/// # Errors
+/// None for any notice there is; the same as of [`scope_of`].
+pub fn notice_scope(ledger: &str, notice: &Notice) -> Result<Scope, String> {
+    let mut value =
+        json!(fields_of("notice").iter().map(|name| (*name, "")).collect::<BTreeMap<_, _>>());
+    let said = json!(notice);
+    for (name, field) in said.as_object().into_iter().flatten() {
+        value[name] = field.clone();
+    }
+    value["ledger"] = json!(ledger);
+    value["what"] = json!(notice.kind.text());
+    Scope::new(BTreeMap::from([("notice", value)]))
 }
 
 /// What the parameters of a run are made from.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::PauseMode;
 use crate::key::Hash128;
 use crate::memory::Memory;
+use crate::notice::Outbox;
 use crate::reason::Hold;
 use crate::run::Run;
 use crate::time::Timestamp;
@@ -46,6 +47,9 @@ pub struct State {
     pub memory: Arc<Memory>,
     /// Stored objects nothing refers to any more, and since when.
     pub retired: BTreeMap<String, Timestamp>,
+    /// What receivers are still to be told, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outboxes: BTreeMap<String, Outbox>,
 }
 
 /// How far the inbox was listed and the ledger tidied: every segment named before a mark is consumed or remembered as such.
@@ -102,6 +106,9 @@ pub struct Standing {
     /// Set while its pipeline cannot be prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+    /// Until when its budget was last said to be used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_budget: Option<Timestamp>,
 }
 
 /// A row of drift reports.
@@ -221,6 +228,7 @@ impl State {
             runs: BTreeMap::new(),
             memory: Arc::default(),
             retired: BTreeMap::new(),
+            outboxes: BTreeMap::new(),
         }
     }
 
@@ -269,6 +277,7 @@ impl Standing {
             streaks: BTreeMap::new(),
             schedules: BTreeMap::new(),
             trouble: None,
+            told_budget: None,
         }
     }
 }

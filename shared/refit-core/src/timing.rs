@@ -118,6 +118,24 @@ pub const SNAPSHOT_COMMITS_MAX: u64 = 64;
 pub const FINISHED_RUNS_MAX: usize = 50;
 /// Rows of drift reports a trigger follows at once.
 pub const STREAKS_MAX: usize = 256;
+/// Letters to one receiver within [`STORM`] before what follows is gathered into one.
+pub const STORM_LETTERS: usize = 5;
+/// How far back letters count for a storm, and how long one gathers.
+pub const STORM: Span = Span::mins(1);
+/// Notices a letter tells of one by one; it counts the rest.
+pub const LETTER_NOTICES_MAX: usize = 50;
+/// Letters that wait for one receiver; beyond, the oldest is given up.
+pub const LETTERS_MAX: usize = 1000;
+/// Tries to deliver a letter: about fifteen hours of them.
+pub const LETTER_TRIES_MAX: u32 = 24;
+/// How long a receiver may ask to be left alone.
+pub const LETTER_WAIT_MAX: Span = Span::hours(1);
+/// Bytes of what a service said that a notice repeats.
+pub const NOTICE_MESSAGE_BYTES_MAX: usize = 1000;
+/// How long an attempt may take to begin before somebody is told.
+pub const STUCK_AFTER: Span = Span::mins(30);
+/// How often a start may be refused, or a pipeline not be prepared, before somebody is told.
+pub const STUCK_TRIES: u32 = 8;
 /// Bytes of the key of a batch.
 pub const BATCH_KEY_BYTES_MAX: usize = 256;
 /// Bytes of the parameters of a run, as JSON.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use refit_engine::port::Transport;
 use refit_wire::http::{Auth, Reply, Request};
+use refit_wire::outgoing::{Mail, Publish};
 use url::Url;
 
 /// The port `refit dev` listens on unless told otherwise, where rules look for the local pipeline service.
@@ -27,6 +28,14 @@ impl Transport for Here {
             }
         }
         self.transport.send(request).await
+    }
+
+    async fn mail(&self, mail: Mail) -> Reply {
+        self.transport.mail(mail).await
+    }
+
+    async fn publish(&self, message: Publish) -> Reply {
+        self.transport.publish(message).await
     }
 }
 

@@ -10,6 +10,7 @@ use refit_core::commit::{BatchChange, Change, Commit, Decision, TriggerChange};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
+use refit_core::notice::OutboxChange;
 use refit_core::reason::Refusal;
 use refit_core::state::BatchId;
 use refit_core::time::Timestamp;
@@ -86,6 +87,8 @@ pub struct Story {
     pub batches: BTreeMap<BatchId, Vec<Episode>>,
     /// Commits that were read.
     pub commits: u64,
+    /// The batches that letters told of, by receiver and letter.
+    letters: BTreeMap<(String, Hash128), BatchId>,
 }
 
 /// Tells the story of a subject from the commits made after `since`. `progress` is told how many were read.
@@ -211,12 +214,27 @@ impl Story {
 
     /// Follows the batches of the story, and those their members move to.
     fn read_change(&mut self, commit: &Commit, change: &Change) {
-        let Some(batch) = batch_of(change) else { return };
+        if let Change::Outbox { receiver, change: OutboxChange::Raised { letter, notice, .. } } =
+            change
+            && let Some(batch) = notice.batch.filter(|batch| self.batches.contains_key(batch))
+        {
+            self.letters.insert((receiver.clone(), *letter), batch);
+        }
+        let Some(batch) = batch_of(change).or_else(|| self.told(change)) else { return };
         let Some(episodes) = self.batches.get_mut(&batch) else { return };
         episodes.push(Episode { commit: commit.seq, at: commit.now, change: change.clone() });
         if let Change::Batch { change: BatchChange::MovedTo(to), .. } = change {
             self.batches.entry(*to).or_default();
         }
+    }
+}
+
+impl Story {
+    /// The batch or run a letter told of, where the story is about that.
+    fn told(&mut self, change: &Change) -> Option<BatchId> {
+        let Change::Outbox { receiver, change } = change else { return None };
+        let letter = change.letter()?;
+        self.letters.get(&(receiver.clone(), letter)).copied()
     }
 }
 
@@ -228,12 +246,14 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
         Change::Closed(closed) => Some(closed.batch),
         Change::Run { run, .. } | Change::Attempt { run, .. } => Some(*run),
         Change::Trigger { change: TriggerChange::Fired { batch, .. }, .. } => Some(*batch),
+        Change::Outbox { change: OutboxChange::Raised { notice, .. }, .. } => notice.batch,
         Change::Created { .. }
         | Change::Inbox(_)
         | Change::Applied { .. }
         | Change::Trigger { .. }
         | Change::Stored { .. }
-        | Change::Memory(_) => None,
+        | Change::Memory(_)
+        | Change::Outbox { .. } => None,
     }
 }
 

@@ -11,6 +11,7 @@ use refit_core::memory::Fresh;
 use refit_core::plan::{Found, Need, Prepared};
 use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
+use refit_wire::notify::Teller;
 use refit_wire::pipeline::PipelineService;
 
 use crate::call::Caller;
@@ -24,6 +25,8 @@ pub struct RuleBook {
     pub rules: Arc<Rules>,
     /// The services, by name.
     pub services: BTreeMap<String, Arc<dyn PipelineService>>,
+    /// Who can be told of what happens, by name.
+    pub tellers: BTreeMap<String, Arc<Teller>>,
 }
 
 /// Reads a rule file; the error says what is wrong with it.

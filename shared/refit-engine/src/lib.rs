@@ -3,6 +3,7 @@
 pub mod act;
 pub mod audit;
 pub mod call;
+pub mod courier;
 pub mod deadline;
 pub mod explain;
 pub mod gather;

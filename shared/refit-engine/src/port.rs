@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use refit_core::error::Error;
 use refit_core::time::{Span, Timestamp};
-use refit_wire::http::{Reply, Request};
+use refit_wire::http::{Failure, Reply, Request};
+use refit_wire::outgoing::{Mail, Publish};
 
 /// A folder in an object store. Names are relative to it and hold `a-z A-Z 0-9 . _ - /` only.
 ///
@@ -72,11 +73,21 @@ pub struct Entry {
     pub created: Timestamp,
 }
 
-/// Sends requests, with the credentials they name, to the hosts they may go to.
+/// Sends what leaves the process, with the credentials it names, to where it may go.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends one request once: no retries, no redirects, within its time-out.
     async fn send(&self, request: Request) -> Reply;
+
+    /// Hands one mail to its server once. The status of the reply is the server's own, as SMTP has it.
+    async fn mail(&self, mail: Mail) -> Reply {
+        Err(Failure::NotSent(format!("this process sends no mail: host=`{}`", mail.host)))
+    }
+
+    /// Publishes one message once. The status of the reply is as HTTP has it.
+    async fn publish(&self, message: Publish) -> Reply {
+        Err(Failure::NotSent(format!("this process publishes nothing: topic=`{}`", message.topic)))
+    }
 }
 
 /// Time as the process sees it. It decides nothing that is stored.

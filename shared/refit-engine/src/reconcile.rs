@@ -8,6 +8,7 @@ use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
 use refit_core::invariants;
 use refit_core::mutant::{self, Mutant};
+use refit_core::notice::Delivery;
 use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
 use refit_core::run::Phase;
 use refit_core::state::State;
@@ -16,6 +17,7 @@ use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
 
 use crate::act::{Agenda, Scene, act};
 use crate::call::Caller;
+use crate::courier::{Bag, Courier};
 use crate::gather::{Gatherer, ReadRules};
 use crate::house::{self, House};
 use crate::inbox::{self, Progress};
@@ -67,6 +69,9 @@ pub struct Reconciler {
     longest: u64,
     has_reread: bool,
     observations: Vec<Observation>,
+    courier: Courier,
+    /// The time of the last pass.
+    now: Timestamp,
     deleted: Deleted,
 }
 
@@ -92,6 +97,16 @@ pub struct Passed {
     pub behind: Span,
     /// Runs of which nobody knows whether they were started: a person settles each.
     pub uncertain: usize,
+    /// How many of the letters something came of are settled.
+    settled: usize,
+}
+
+/// What one commit may be about.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    listing: Listing,
+    segments: &'a [Segment],
+    deliveries: &'a [Delivery],
 }
 
 impl Passed {
@@ -133,6 +148,8 @@ impl Reconciler {
             longest: 0,
             has_reread: false,
             observations: Vec::new(),
+            courier: Courier::default(),
+            now: Timestamp::EPOCH,
             deleted: Deleted::default(),
             parts,
         }
@@ -143,35 +160,86 @@ impl Reconciler {
     /// # Errors
     /// Whatever kept it from ending; nothing is lost, and the next pass goes on from what is stored.
     pub async fn pass(&mut self) -> Result<Passed, Error> {
-        let passed = self.try_pass().await;
+        let deliveries = self.courier.done().to_vec();
+        let mut courier = std::mem::take(&mut self.courier);
+        let passed = courier.alongside(self.pass_with(&deliveries)).await;
+        self.courier = courier;
+        let mut passed = passed?;
+        self.courier.settle(passed.settled);
+        self.send_letters().await?;
+        if !self.courier.done().is_empty() {
+            passed.next = Some(Span::ZERO);
+        }
+        Ok(passed)
+    }
+
+    async fn pass_with(&mut self, deliveries: &[Delivery]) -> Result<Passed, Error> {
+        let passed = self.try_pass(deliveries).await;
         if passed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
             // A listed segment is gone: the state was older than it should be.
             self.view = None;
-            return self.try_pass().await;
+            return self.try_pass(deliveries).await;
         }
         passed
     }
 
-    async fn try_pass(&mut self) -> Result<Passed, Error> {
+    /// Whether letters are on their way, which a process should not be put to sleep with.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        self.courier.is_busy()
+    }
+
+    /// Waits until something came of a letter that is on its way, which the next pass writes down; for ever where
+    /// none is.
+    pub async fn delivered(&mut self) {
+        self.courier.delivered().await;
+    }
+
+    /// Sends the letters that are due. Nobody waits for them.
+    async fn send_letters(&mut self) -> Result<(), Error> {
+        let Some(cached) = self.view.as_ref() else { return Ok(()) };
+        let state = &cached.view.state;
+        let Some(revision) = state.rules.as_ref().filter(|_| !state.outboxes.is_empty()) else {
+            return Ok(());
+        };
+        let Ok(book) = self.gatherer.book(revision).await? else { return Ok(()) };
+        let bag = Bag {
+            transport: &self.parts.transport,
+            clock: &self.parts.clock,
+            tellers: &book.tellers,
+        };
+        let agenda = &self.agenda;
+        self.courier.send((state, self.now), |nonce| agenda.is_own(nonce), &bag);
+        Ok(())
+    }
+
+    async fn try_pass(&mut self, deliveries: &[Delivery]) -> Result<Passed, Error> {
         let mut cached = self.refresh().await?;
-        let result = self.pass_on(&mut cached).await;
+        let result = self.pass_on(&mut cached, deliveries).await;
         self.longest = self.longest.max(cached.view.state.seq);
         self.view = Some(cached);
         result
     }
 
-    async fn pass_on(&mut self, cached: &mut Cached) -> Result<Passed, Error> {
+    async fn pass_on(
+        &mut self,
+        cached: &mut Cached,
+        deliveries: &[Delivery],
+    ) -> Result<Passed, Error> {
         let heard =
             inbox::read(&self.parts.store, &*self.parts.clock, &cached.view.state, self.progress)
                 .await?;
         let mut listing = Listing { now: self.now(cached, heard.listing.now), ..heard.listing };
+        self.now = listing.now;
         let mut segments = self.hidden(cached, listing.now).await?;
         segments.retain(|hidden| heard.segments.iter().all(|segment| segment.name != hidden.name));
         segments.extend(heard.segments);
         let mut passed = Passed::default();
         let mut losses = 0;
         let due = loop {
-            match self.commit(cached, listing, &segments).await? {
+            let heard_of =
+                Heard { listing, segments: &segments, deliveries: &deliveries[passed.settled..] };
+            match self.commit(cached, heard_of).await? {
                 Step::Lost(winner) if losses > 0 || covers(&winner, &segments) => break None,
                 Step::Lost(winner) => {
                     losses += 1;
@@ -179,6 +247,7 @@ impl Reconciler {
                     continue;
                 }
                 Step::Nothing(due) => {
+                    passed.settled = deliveries.len();
                     self.progress = heard.progress;
                     if self.act(cached, listing.now).await? == 0 || passed.commits >= COMMITS_MAX {
                         break due;
@@ -186,6 +255,7 @@ impl Reconciler {
                 }
                 Step::Written(due) => {
                     self.progress = heard.progress;
+                    passed.settled = deliveries.len();
                     passed.commits += 1;
                     listing.more = false;
                     segments.clear();
@@ -246,7 +316,7 @@ impl Reconciler {
         Ok(Cached { view, confirmed: elapsed, behind: None })
     }
 
-    async fn load(&self) -> Result<View, Error> {
+    async fn load(&mut self) -> Result<View, Error> {
         if let Some(view) = self.ledger.load().await? {
             return Ok(view);
         }
@@ -269,14 +339,10 @@ impl Reconciler {
     }
 
     /// Plans and writes one commit.
-    async fn commit(
-        &mut self,
-        cached: &mut Cached,
-        listing: Listing,
-        segments: &[Segment],
-    ) -> Result<Step, Error> {
+    async fn commit(&mut self, cached: &mut Cached, heard: Heard<'_>) -> Result<Step, Error> {
+        let listing = heard.listing;
         let nonce = self.parts.nonces.next();
-        let planned = self.plan(cached, listing, segments, &nonce).await?;
+        let planned = self.plan(cached, heard, &nonce).await?;
         let Some(commit) = planned.commit else {
             self.observations.clear();
             return Ok(Step::Nothing(planned.next));
@@ -338,10 +404,10 @@ impl Reconciler {
     async fn plan(
         &mut self,
         cached: &Cached,
-        listing: Listing,
-        segments: &[Segment],
+        heard: Heard<'_>,
         nonce: &str,
     ) -> Result<Plan, Error> {
+        let Heard { listing, segments, deliveries } = heard;
         let state = &cached.view.state;
         let mut found = Found::default();
         for _ in 0..NEEDS_ROUNDS_MAX {
@@ -351,6 +417,7 @@ impl Reconciler {
                 listing,
                 segments,
                 observations: &self.observations,
+                deliveries,
                 deleted: &self.deleted,
                 found: &found,
             };

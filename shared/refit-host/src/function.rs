@@ -18,7 +18,7 @@ use refit_engine::port::{Clock, Store, StoreClock, Transport};
 use refit_engine::reconcile::{Parts, Reconciler};
 use refit_platform::auth::Places;
 use refit_platform::clock::SystemClock;
-use refit_platform::transport::{HttpTransport, Options};
+use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config;
 use tokio::sync::watch;
@@ -144,7 +144,7 @@ impl Base {
         let transport = Arc::new(HttpTransport::new(Arc::clone(&clock), options)?);
         Ok(Self {
             store: store::open(ledger, &clock, &transport).await?,
-            transport,
+            transport: Arc::new(Outbound::new(transport, Arc::clone(&clock))),
             nonces: Nonces::new(&env::nonce()[..16]),
             root: store::root_uri(ledger)?,
             store_clock: if is_local { StoreClock::Machine } else { StoreClock::Service },
@@ -187,8 +187,11 @@ impl Base {
 pub fn read_rules() -> ReadRules {
     Arc::new(|text| {
         let (read, diagnostics) = config::read(text);
-        let book = read
-            .map(|config| RuleBook { rules: Arc::new(config.rules), services: config.services });
+        let book = read.map(|config| RuleBook {
+            rules: Arc::new(config.rules),
+            services: config.services,
+            tellers: config.tellers,
+        });
         book.ok_or_else(|| {
             let first = diagnostics.iter().find(|found| found.severity == Severity::Error);
             first.map_or_else(|| "it cannot be read".to_owned(), |found| found.message.clone())

@@ -21,7 +21,7 @@ use self::cache::Cache;
 use self::google::{GoogleTokens, Kind};
 use self::secret::SecretManager;
 pub(crate) use self::token::Credential;
-use self::token::Token;
+pub(crate) use self::token::Token;
 use crate::env;
 use crate::transport::Client;
 
@@ -124,17 +124,40 @@ impl Credentials {
     /// The credential a request names, but for a signature.
     pub(crate) async fn of(&self, auth: &Auth) -> Result<Option<Credential>, Error> {
         let credential = match auth {
-            Auth::None | Auth::Aws { .. } => return Ok(None),
+            Auth::None | Auth::Aws { .. } | Auth::Url { .. } => return Ok(None),
             Auth::GoogleAccessToken { .. } => bearer(self.tokens.get(&Kind::Access).await?),
             Auth::GoogleIdToken { audience } => {
                 bearer(self.tokens.get(&Kind::Id(audience.clone())).await?)
             }
             Auth::Bearer(secret) => bearer(self.secret(secret).await?),
+            Auth::Scheme(scheme, secret) => {
+                let scheme = format!("{scheme} ");
+                Credential::new(AUTHORIZATION, &scheme, self.secret(secret).await?)
+            }
             Auth::Header(name, secret) => {
                 Credential::new(name.clone(), "", self.secret(secret).await?)
             }
         };
         credential.map(Some)
+    }
+
+    /// The address a request names that is a secret, or has one in it. No error shows it.
+    pub(crate) async fn address(&self, auth: &Auth) -> Result<Option<Url>, Error> {
+        let Auth::Url { before, secret, after, .. } = auth else { return Ok(None) };
+        let token = self.secret(secret).await?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte);
+        let is_whole = before.is_empty() && after.is_empty();
+        let unfit = || Error::new(ErrorKind::Invalid, "a secret is no address, nor a part of one");
+        if !is_whole && !token.as_str().bytes().all(is_plain) {
+            return Err(unfit());
+        }
+        let url = format!("{before}{}{after}", token.as_str()).parse();
+        url.map(Some).map_err(|_| unfit())
+    }
+
+    /// A secret, for what is not sent over HTTP.
+    pub(crate) async fn password(&self, secret: &Secret) -> Result<Token, Error> {
+        self.secret(secret).await
     }
 
     async fn secret(&self, secret: &Secret) -> Result<Token, Error> {
@@ -156,12 +179,16 @@ impl Credentials {
             Auth::GoogleIdToken { audience } => {
                 self.tokens.forget(&Kind::Id(audience.clone()), credential.token())
             }
-            Auth::Bearer(Secret::Google(name)) | Auth::Header(_, Secret::Google(name)) => {
+            Auth::Bearer(Secret::Google(name))
+            | Auth::Scheme(_, Secret::Google(name))
+            | Auth::Header(_, Secret::Google(name)) => {
                 self.secrets.forget(name, credential.token());
             }
             Auth::None
             | Auth::Aws { .. }
+            | Auth::Url { .. }
             | Auth::Bearer(Secret::Env(_))
+            | Auth::Scheme(_, Secret::Env(_))
             | Auth::Header(_, Secret::Env(_)) => {}
         }
     }

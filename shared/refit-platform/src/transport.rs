@@ -6,6 +6,8 @@
 mod allow;
 mod client;
 mod guard;
+mod mail;
+mod outbound;
 mod roots;
 
 use std::fmt;
@@ -23,10 +25,12 @@ use refit_engine::port::{Clock, Transport};
 #[cfg(feature = "gcp")]
 use refit_wire::http::Auth;
 use refit_wire::http::{Failure, Reply, Request};
+use refit_wire::outgoing::Mail;
 
 pub(crate) use self::allow::{Allowed, place};
 pub(crate) use self::client::Client;
 use self::client::Clients;
+pub use self::outbound::Outbound;
 use crate::auth::{Credential, Credentials, Places};
 
 /// How long a request may take that does not say so itself, credentials included.
@@ -104,6 +108,7 @@ impl HttpTransport {
     async fn send_by(&self, mut request: Request, end: Span, bytes: usize) -> Reply {
         self.allowed.check(&request.url, &request.auth).map_err(Failure::NotSent)?;
         let auth = request.auth.clone();
+        self.find_address(&mut request, self.left(end)).await?;
         let credential = self.credential(&mut request, self.left(end)).await?;
         // A machine that was suspended meanwhile must not send what its caller has given up.
         let left = self.left(end);
@@ -117,6 +122,17 @@ impl HttpTransport {
             self.credentials.forget(&auth, credential);
         }
         reply
+    }
+
+    /// Puts the address that the request names, and that is a secret, in the place of its own.
+    async fn find_address(&self, request: &mut Request, limit: Span) -> Result<(), Failure> {
+        let address = within(&*self.clock, limit, self.credentials.address(&request.auth)).await;
+        let address =
+            address.ok_or_else(late)?.map_err(|error| Failure::NotSent(error.to_string()))?;
+        let Some(address) = address else { return Ok(()) };
+        self.allowed.check_secret(&address, &request.auth).map_err(Failure::NotSent)?;
+        request.url = address;
+        Ok(())
     }
 
     /// Has the request signed if it names a signature, and else the credential that it names.
@@ -146,5 +162,21 @@ fn late() -> Failure {
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Reply {
         self.send_up_to(request, RESPONSE_BYTES_MAX).await
+    }
+
+    async fn mail(&self, mail: Mail) -> Reply {
+        let end = self.clock.elapsed() + TIMEOUT;
+        let password = match &mail.login {
+            Some((_, secret)) => {
+                let read = within(&*self.clock, TIMEOUT, self.credentials.password(secret)).await;
+                let read = read.ok_or_else(late)?;
+                Some(read.map_err(|error| Failure::NotSent(error.to_string()))?)
+            }
+            None => None,
+        };
+        let left = self.left(end);
+        let handed_in = within(&*self.clock, left, mail::hand_in(&mail, password.as_ref(), left));
+        let silent = || format!("no answer in time: host=`{}`", mail.host);
+        handed_in.await.unwrap_or_else(|| Err(Failure::Unclear(silent())))
     }
 }

@@ -5,6 +5,7 @@
 mod process;
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -21,6 +22,8 @@ pub enum Kind {
     S3,
     /// Pub/Sub: Google's in-memory server, built from `tests/counterparts/pstest`.
     PubSub,
+    /// Mail: aiosmtpd, as `tests/counterparts/smtp/serve.py` sets it up. It is given a folder.
+    Smtp,
 }
 
 impl Kind {
@@ -31,6 +34,7 @@ impl Kind {
             Self::CloudStorage => "fake-gcs-server",
             Self::S3 => "moto_server",
             Self::PubSub => "refit-pstest",
+            Self::Smtp => "refit-smtp",
         }
     }
 
@@ -41,6 +45,7 @@ impl Kind {
             Self::CloudStorage => "REFIT_FAKE_GCS_SERVER",
             Self::S3 => "REFIT_MOTO_SERVER",
             Self::PubSub => "REFIT_PSTEST",
+            Self::Smtp => "REFIT_SMTP_SERVER",
         }
     }
 
@@ -51,6 +56,15 @@ impl Kind {
     /// If it is installed and does not start.
     #[must_use]
     pub fn start(self, test: &str) -> Option<Counterpart> {
+        self.start_with(test, &[])
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Panics
+    /// If it is installed and does not start.
+    #[must_use]
+    pub fn start_with(self, test: &str, more: &[&OsStr]) -> Option<Counterpart> {
         let Some(program) = self.find() else {
             skipped(test, self);
             return None;
@@ -69,11 +83,12 @@ impl Kind {
                 command.args(["-H", host, "-p", port]);
                 "Running on"
             }
-            Self::PubSub => {
+            Self::PubSub | Self::Smtp => {
                 command.arg(port);
                 "listening"
             }
         };
+        command.args(more);
         Some(Counterpart::start(&command, marker, place.clone()))
     }
 

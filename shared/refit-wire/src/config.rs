@@ -25,6 +25,7 @@ use refit_core::diagnostics::Diagnostic;
 use refit_core::key::sha256_hex;
 use refit_core::rules::Rules;
 
+use crate::notify::{NotifierConfig, Teller};
 use crate::pipeline::{PipelineService, ServiceConfig};
 
 pub use init::{Answers, Pipelines, Shown, example, init};
@@ -45,6 +46,10 @@ pub struct Config {
     pub services: BTreeMap<String, Arc<dyn PipelineService>>,
     /// The settings of the services, by name.
     pub service_configs: BTreeMap<String, ServiceConfig>,
+    /// Who can be told, by name.
+    pub tellers: BTreeMap<String, Arc<Teller>>,
+    /// The settings of whoever can be told, by name.
+    pub notifier_configs: BTreeMap<String, NotifierConfig>,
 }
 
 /// Reads a rule file: what it says, unless there is an error in it, and everything there is to say about it, in the

@@ -50,8 +50,21 @@ pub enum Auth {
     },
     /// `Authorization: Bearer` with a secret.
     Bearer(Secret),
+    /// `Authorization` with a scheme of the service's own, and a secret.
+    Scheme(&'static str, Secret),
     /// A header with a secret.
     Header(HeaderName, Secret),
+    /// An address that is a secret, or has one in it: it takes the place of the request's URL.
+    Url {
+        /// What stands before the secret.
+        before: String,
+        /// The secret.
+        secret: Secret,
+        /// What stands after it.
+        after: String,
+        /// The hosts it may lead to, as `host` or `host:port`; all below a domain that begins with a dot.
+        hosts: Vec<String>,
+    },
 }
 
 /// Where a secret is kept; never the secret.

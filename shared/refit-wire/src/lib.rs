@@ -5,6 +5,8 @@ pub mod call;
 pub mod config;
 pub mod http;
 pub mod normal_form;
+pub mod notify;
+pub mod outgoing;
 pub mod pipeline;
 pub mod sample;
 pub mod source;

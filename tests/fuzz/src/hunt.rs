@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use refit_core::key::sha256_hex;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::target::Target;
+use crate::targets::Target;
 use crate::work::{Bound, Summary, run};
 
 /// How much of a processor one input may take, in a build that is not optimised.

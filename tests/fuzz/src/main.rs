@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use refit_core::key::sha256_hex;
 use refit_fuzz::hunt::{Hunt, work};
-use refit_fuzz::target::{ALL, Target};
+use refit_fuzz::targets::{ALL, Target};
 
 /// Gives every parser that meets the outside what nobody meant.
 #[derive(Debug, Parser)]

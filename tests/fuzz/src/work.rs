@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use refit_sim::random::Random;
 
 use crate::mutate::change;
-use crate::target::{Outcome, Target};
+use crate::targets::{Outcome, Target};
 
 /// The stack of a worker of the product, and of a thread of a test.
 const STACK_BYTES: usize = 2 << 20;

@@ -1,7 +1,7 @@
 //! Every target for some seconds, with the same inputs every time.
 #![expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 
-use refit_fuzz::target::{ALL, Outcome};
+use refit_fuzz::targets::{ALL, Outcome};
 use refit_fuzz::work::{Bound, Summary, run};
 
 const SEED: u64 = 1;

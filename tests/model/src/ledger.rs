@@ -242,6 +242,7 @@ impl Ledger {
                 listing,
                 segments,
                 observations,
+                deliveries: &[],
                 deleted: &Deleted::default(),
                 found: &found,
             };

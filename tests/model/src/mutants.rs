@@ -85,6 +85,9 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::LogDeleted
         | Mutant::ApplyStartsRuns
         | Mutant::SegmentsDeletedUnread
+        | Mutant::NoticeForgotten
+        | Mutant::NoticeForgottenUndelivered
+        | Mutant::NoticeTwiceUnderTwoIds
         | Mutant::PartsDeletedWhileHeld => return None,
     };
     Some(scope)

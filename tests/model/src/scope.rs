@@ -131,6 +131,7 @@ impl Scope {
             revision: REVISION.to_owned(),
             services: BTreeMap::from([("s".to_owned(), profile)]),
             triggers: BTreeMap::from([(TRIGGER.to_owned(), trigger)]),
+            receivers: BTreeMap::new(),
         }
     }
 }

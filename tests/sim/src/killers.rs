@@ -14,6 +14,9 @@ pub const ELSEWHERE: &[(Mutant, &str)] = &[
     (Mutant::RowGoesOn, "cargo test -p refit-core --test decisions"),
     (Mutant::ScheduleFiresTwice, "cargo test -p refit-core --test decisions"),
     (Mutant::ScheduleFiresForThePast, "cargo test -p refit-core --test decisions"),
+    (Mutant::NoticeForgotten, "cargo test -p refit-core --test decisions"),
+    (Mutant::NoticeForgottenUndelivered, "cargo test -p refit-core --test decisions"),
+    (Mutant::NoticeTwiceUnderTwoIds, "cargo test -p refit-core --test decisions"),
 ];
 
 /// The mutants the simulation is to kill.

@@ -53,7 +53,7 @@ pub fn book(rules: Rules) -> RuleBook {
         .into_iter()
         .map(|(name, kind)| (name, Arc::new(kind) as Arc<dyn PipelineService>))
         .collect();
-    RuleBook { rules: Arc::new(rules), services }
+    RuleBook { rules: Arc::new(rules), services, tellers: BTreeMap::new() }
 }
 
 /// A trigger on everything, starting runs at a service of this class.

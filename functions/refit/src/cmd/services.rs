@@ -48,10 +48,7 @@ struct Service {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let config = match args.file.or_else(|| Path::new(DEFAULT).exists().then(|| DEFAULT.into())) {
-        Some(file) => of_file(&RuleFile::read(&file)?)?,
-        None => in_force(context).await?,
-    };
+    let config = config(context, args.file).await?;
     let services = config.services.iter().map(|(name, service)| {
         let settings = config.service_configs.get(name);
         Service {
@@ -62,6 +59,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     });
     context.output.show(&Services { services: services.collect() })?;
     Ok(Exit::Ok)
+}
+
+/// What the named rule file says, else that of this folder, else that in force.
+pub(super) async fn config(context: &Context, file: Option<PathBuf>) -> Result<Config, Failure> {
+    match file.or_else(|| Path::new(DEFAULT).exists().then(|| DEFAULT.into())) {
+        Some(file) => of_file(&RuleFile::read(&file)?),
+        None => in_force(context).await,
+    }
 }
 
 fn of_file(file: &RuleFile) -> Result<Config, Failure> {

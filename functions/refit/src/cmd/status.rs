@@ -5,6 +5,7 @@ use std::fmt;
 use futures::TryStreamExt as _;
 use refit_core::commit::Decision;
 use refit_core::event::PauseMode;
+use refit_core::notice::{Letter, Mishap, Outbox};
 use refit_core::policy::{Case, judge};
 use refit_core::reason::{Hold, Refusal};
 use refit_core::rules::{Rules, Trigger};
@@ -55,6 +56,7 @@ struct Status {
     triggers: Vec<TriggerRow>,
     batches: Vec<BatchRow>,
     runs: Vec<RunRow>,
+    receivers: Vec<ReceiverRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,6 +88,18 @@ struct BatchRow {
     held: Option<Held>,
 }
 
+/// Somebody who could not be told of something yet.
+#[derive(Debug, Serialize)]
+struct ReceiverRow {
+    receiver: String,
+    /// Notices that are not delivered.
+    waiting: u64,
+    /// When the next of them is sent.
+    next: Option<Timestamp>,
+    /// Why the last letter was not delivered, or was given up.
+    trouble: Option<Mishap>,
+}
+
 pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
     let rules = opened.rules(&state).await?;
@@ -110,9 +124,22 @@ pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
         triggers: triggers(&state, rules, now),
         batches: batches(&state, rules, now),
         runs: runs.map(RunRow::of).collect(),
+        receivers: receivers(&state),
     };
     context.output.show(&status)?;
     Ok(Exit::Ok)
+}
+
+/// Those with letters that are not delivered, or of which the last was given up.
+fn receivers(state: &State) -> Vec<ReceiverRow> {
+    let row = |(receiver, outbox): (&String, &Outbox)| ReceiverRow {
+        receiver: receiver.clone(),
+        waiting: outbox.letters.values().map(Letter::count).sum(),
+        next: outbox.letters.values().map(|letter| letter.due).min(),
+        trouble: outbox.trouble.clone(),
+    };
+    let rows = state.outboxes.iter().map(row);
+    rows.filter(|row| row.waiting > 0 || row.trouble.is_some()).collect()
 }
 
 /// How many deliveries of the last day were not understood.
@@ -205,7 +232,8 @@ impl fmt::Display for Status {
             write!(f, "\n{}", runs_table(&self.runs, self.now))?;
         }
         self.write_times(f)?;
-        self.write_troubles(f)
+        self.write_troubles(f)?;
+        self.receivers.iter().try_for_each(|row| write!(f, "\n{row}"))
     }
 }
 
@@ -248,6 +276,17 @@ impl Status {
             )?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for ReceiverRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = count(self.waiting, "notice", "notices");
+        write!(f, "{}: {waiting} not delivered", self.receiver)?;
+        self.next.map_or(Ok(()), |next| write!(f, ", next at {next}"))?;
+        let Some(Mishap { at, lost, message }) = &self.trouble else { return Ok(()) };
+        let what = if *lost { "given up" } else { "failed" };
+        write!(f, "; one was {what} at {at}: {message}")
     }
 }
 

@@ -22,6 +22,9 @@ impl Desk<'_> {
         let runs: Vec<BatchId> = self.state.runs.keys().copied().collect();
         for batch in runs {
             self.advance(rules, batch);
+            if let Some(run) = self.state.runs.get(&batch).filter(|run| run.is_active()).cloned() {
+                self.notice_stuck(rules, &run);
+            }
         }
         self.archive();
     }

@@ -6,11 +6,14 @@ mod drift;
 mod events;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod notices;
+mod post;
 mod races;
 mod rules;
 mod runs;
 mod schedule;
 mod settings;
+mod texts;
 mod world;
 
 /// Compares what is decided with what is wanted.

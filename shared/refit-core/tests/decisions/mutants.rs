@@ -42,3 +42,36 @@ fn a_row_that_goes_on_is_noticed() {
          10:20 drift r3";
     check(Mutant::RowGoesOn, row, "a row of reports is counted up");
 }
+
+#[test]
+fn a_transition_nobody_is_told_of_is_noticed() {
+    let launch = "receiver ml on=launch\nrule t bucket=b quiet=1m notify=ml\n10:00 put a#1\n10:01 started b2";
+    check(Mutant::NoticeForgotten, launch, "a transition is told once, under one id");
+}
+
+#[test]
+fn a_notice_under_two_ids_is_noticed() {
+    let lost = "receiver ml on=launch
+         rule t bucket=b quiet=1m notify=ml
+         10:00 put a#1
+         10:01 started b2
+         10:02 lost ml";
+    check(Mutant::NoticeTwiceUnderTwoIds, lost, "a transition is told once, under one id");
+}
+
+#[test]
+fn a_letter_that_was_not_delivered_is_kept() {
+    let lost = "receiver ml on=launch
+         rule t bucket=b quiet=1m notify=ml
+         10:00 put a#1
+         10:01 started b2
+         10:02 lost ml";
+    let waiting = |mutant| {
+        activate(mutant);
+        let mut world = World::new();
+        world.lines(lost);
+        activate(None);
+        world.state.outboxes["ml"].letters.len()
+    };
+    assert_eq!((waiting(None), waiting(Some(Mutant::NoticeForgottenUndelivered))), (1, 0));
+}

@@ -93,6 +93,7 @@ pub(crate) fn set(
                 _ => Idempotency::C,
             };
         }
+        "notify" => rule.notify = value.split(',').map(str::to_owned).collect(),
         "trouble" => rule.run.target = json!({"trouble": value}),
         "param" => {
             let (name, text) = value.split_once(':').unwrap();

@@ -6,15 +6,15 @@
 //! 10:00 put in/a#1 size=3           an object; several may be separated by `;`
 //! 10:02 started b2                  an answer of the service to the newest attempt of a run
 //! 10:03 tick                        nothing but time
+//! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
+//! 10:04 delivered ml; lost ml       what came of the oldest letter to it
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use refit_core::commit::{
-    AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
-};
+use refit_core::commit::{Change, Commit, Decision, RunChange, TriggerChange};
 use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
@@ -22,7 +22,9 @@ use refit_core::event::{
 };
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
+use refit_core::key::Hash128;
 use refit_core::member::{read_manifest, stored_lines};
+use refit_core::notice::{Delivery, OutboxChange};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
@@ -33,7 +35,9 @@ use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
+use crate::post::{delivery, outbox_text, receiver};
 use crate::settings::{run_rule, set};
+use crate::texts::{attempt_text, batch_text};
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -41,6 +45,9 @@ pub(crate) struct World {
     revisions: BTreeMap<String, Arc<Rules>>,
     objects: BTreeMap<String, Vec<u8>>,
     names: BTreeMap<String, Vec<String>>,
+    /// Letters, in the order they were opened.
+    letters: Vec<Hash128>,
+    deliveries: Vec<Delivery>,
     now: Timestamp,
     commits: u64,
     full: bool,
@@ -65,6 +72,8 @@ impl World {
             revisions: BTreeMap::new(),
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            letters: Vec::new(),
+            deliveries: Vec::new(),
             now: Timestamp::EPOCH,
             commits: 0,
             full: false,
@@ -90,6 +99,8 @@ impl World {
         let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
         match first {
             "rule" => self.rule(rest),
+            "receiver" => self.draft.receivers.extend([receiver(&words(rest))]),
+            "dismiss" => drop(self.draft.receivers.remove(rest)),
             "drop" => drop(self.draft.triggers.remove(rest)),
             _ => {
                 if self.state.rules.is_none() && !rest.starts_with("apply") {
@@ -131,6 +142,9 @@ impl World {
                 "apply" | "pause" | "resume" | "cancel" | "settle" => {
                     let command = self.command(verb, args);
                     events.push(commanded(command, self.commits, events.len()));
+                }
+                "delivered" | "lost" | "busy-for-10m" | "refused" => {
+                    self.deliveries.push(delivery(&self.state, verb, &args[0]));
                 }
                 answer => {
                     // Time passes first, so that what is due exists to be answered.
@@ -221,6 +235,7 @@ impl World {
             self.violations.extend(check(&before, &commit, rules.map(|rules| &**rules)));
             self.log.push(commit);
             rounds += 1;
+            self.deliveries.clear();
             if planned.next != Some(self.now) || rounds > 50 {
                 break;
             }
@@ -241,6 +256,7 @@ impl World {
                 listing,
                 segments,
                 observations,
+                deliveries: &self.deliveries,
                 deleted: &deleted,
                 found: &found,
             };
@@ -303,6 +319,11 @@ impl World {
             writeln!(self.out, "{time} {line}").unwrap();
         }
         for change in &commit.changes {
+            if let Change::Outbox { change: OutboxChange::Raised { letter, .. }, .. } = change
+                && !self.letters.contains(letter)
+            {
+                self.letters.push(*letter);
+            }
             if let Some(line) = self.change_text(change) {
                 writeln!(self.out, "{time} {line}").unwrap();
             }
@@ -334,6 +355,9 @@ impl World {
             },
             Change::Attempt { run, attempt, change } => {
                 Some(format!("{run}/{attempt} {}", attempt_text(change)))
+            }
+            Change::Outbox { receiver, change } => {
+                Some(format!("{receiver} {}", outbox_text(&self.letters, change)))
             }
             Change::Created { .. }
             | Change::Inbox(_)
@@ -371,41 +395,6 @@ fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
     }
 }
 
-fn batch_text(batch: BatchId, change: &BatchChange) -> Option<String> {
-    Some(match change {
-        BatchChange::Joined { .. } => return None,
-        BatchChange::Merged(_) => format!("{batch} merged"),
-        BatchChange::Sealed(why) => format!("{batch} sealed: {}", snake(why)),
-        BatchChange::Asked => format!("{batch} asks"),
-        BatchChange::Answered => format!("{batch} may go on"),
-        BatchChange::Holding(held) => {
-            let until = held.until.map_or(String::new(), |until| format!(" until {}", hour(until)));
-            format!("{batch} held: {}{until}", snake(&held.reason))
-        }
-        BatchChange::Discarded => format!("{batch} dropped: discarded"),
-        BatchChange::Emptied => format!("{batch} dropped: empty"),
-        BatchChange::MovedTo(to) => format!("{batch} moved to {to}"),
-    })
-}
-
-fn attempt_text(change: &AttemptChange) -> String {
-    match change {
-        AttemptChange::Intended { .. } => "intended".into(),
-        AttemptChange::Retaken => "intended again".into(),
-        AttemptChange::Postponed { until, .. } => format!("postponed until {}", hour(*until)),
-        AttemptChange::Unclear(_) => "unclear".into(),
-        AttemptChange::Started { created: true, .. } => "started".into(),
-        AttemptChange::Started { created: false, .. } => "adopted".into(),
-        AttemptChange::LookedUp => "not found".into(),
-        AttemptChange::Abandoned(_) => "abandoned".into(),
-        AttemptChange::Uncertain(_) => "uncertain".into(),
-        AttemptChange::Progressed { phase, .. } => phase.text().into(),
-        AttemptChange::Ended { phase, .. } => format!("ended: {}", phase.text()),
-        AttemptChange::LateTwin(_) => "late twin".into(),
-        AttemptChange::Unwatched => "unwatched".into(),
-    }
-}
-
 fn decision_text(decision: &Decision, labels: &[String]) -> String {
     let of = |events: &refit_core::commit::EventSet| {
         let held = labels
@@ -429,7 +418,7 @@ fn decision_text(decision: &Decision, labels: &[String]) -> String {
     }
 }
 
-fn snake(value: &impl serde::Serialize) -> String {
+pub(crate) fn snake(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value).unwrap() {
         Value::String(text) => text,
         other => other.to_string(),
@@ -460,7 +449,7 @@ fn clock(text: &str) -> Timestamp {
     start + Span::days(days)
 }
 
-fn hour(time: Timestamp) -> String {
+pub(crate) fn hour(time: Timestamp) -> String {
     let day = time.since(clock("00:00")).as_millis() / 86_400_000;
     let text = time.to_string();
     let clock = text[11..19].trim_end_matches(":00").to_owned();

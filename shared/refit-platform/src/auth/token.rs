@@ -16,7 +16,7 @@ impl Token {
         Self(text.trim().into())
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -49,7 +49,27 @@ impl Allowed {
             | Auth::GoogleIdToken { .. }
             | Auth::Aws { .. }
             | Auth::Bearer(_)
-            | Auth::Header(..) => Ok(()),
+            | Auth::Scheme(..)
+            | Auth::Header(..)
+            | Auth::Url { .. } => Ok(()),
+        }
+    }
+
+    /// Refuses an address that was a secret unless it leads to one of these hosts, or below a domain among them that
+    /// begins with a dot.
+    pub(crate) fn check_secret(&self, url: &Url, auth: &Auth) -> Result<(), String> {
+        self.check(url, auth)?;
+        let Auth::Url { hosts, .. } = auth else { return Ok(()) };
+        let host = url.host_str().unwrap_or_default();
+        let below = |domain: &String| {
+            domain.starts_with('.') && url.port().is_none() && host.ends_with(domain.as_str())
+        };
+        match is_listed(url, hosts) || hosts.iter().any(below) {
+            true => Ok(()),
+            false => {
+                let hosts = hosts.join(", ");
+                Err(format!("a secret address leads elsewhere than it may: allowed=`{hosts}`"))
+            }
         }
     }
 }

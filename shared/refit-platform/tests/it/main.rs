@@ -1,11 +1,13 @@
 //! The crate against real disks and real sockets of this machine.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod addresses;
 mod alone;
 mod credentials;
 #[cfg(feature = "gcp")]
 mod gcs;
 mod local;
+mod mail;
 mod memory;
 mod mutants;
 #[cfg(feature = "gcp")]

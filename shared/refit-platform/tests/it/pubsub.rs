@@ -7,15 +7,20 @@ use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message as Pulled;
 use refit_core::error::ErrorKind;
+use refit_core::notice::Receipt;
 use refit_core::time::Timestamp;
-use refit_engine::port::Clock;
+use refit_engine::courier::deliver;
+use refit_engine::port::{Clock, Transport as _};
 use refit_platform::clock::SystemClock;
 use refit_platform::topic::{Message, PubSubTopic, Topic};
-use refit_platform::transport::Options;
+use refit_platform::transport::{Options, Outbound};
 use refit_testkit::clock::ManualClock;
 use refit_testkit::counterpart::{Counterpart, Kind};
+use refit_wire::notify::{NotifierConfig, Teller, sample};
+use refit_wire::outgoing::Publish;
 use tokio::net::TcpListener;
 
+use crate::alone::{alone, given, passes};
 use crate::requests::transport;
 
 static SERVER: OnceLock<Option<Counterpart>> = OnceLock::new();
@@ -82,4 +87,38 @@ async fn a_server_that_never_answers_is_not_waited_for_longer_than_said() {
     let error = published.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("not published in time"), "{error}");
+}
+
+#[test]
+fn what_is_published_by_the_way_out_reaches_who_subscribed() {
+    let test = "pubsub::what_is_published_by_the_way_out_reaches_who_subscribed";
+    let Some(server) = server(test) else { return };
+    let mut command = alone("pubsub::publishes", server);
+    command.env("PUBSUB_EMULATOR_HOST", server);
+    passes(command);
+}
+
+#[tokio::test]
+#[ignore = "run by what_is_published_by_the_way_out_reaches_who_subscribed, with PUBSUB_EMULATOR_HOST"]
+async fn publishes() {
+    let Some(server) = given() else { return };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let out = Outbound::new(Arc::new(transport(Options::default())), clock);
+    let config = serde_json::json!({ "events": { "topic": "projects/refit/topics/t1" } });
+    let config: NotifierConfig = serde_json::from_value(config).unwrap();
+    let teller = Teller::new(config.open().unwrap(), None);
+    let (id, letter) = sample("bus", Timestamp::from_millis(1_700_000_000_000));
+    let told = || deliver(teller.tell("ledger-1", id, &letter), &out, &SystemClock);
+    assert_eq!((told().await, told().await), (Receipt::Delivered, Receipt::Delivered));
+    for _ in 0..2 {
+        let pulled = pull(1, &server).await;
+        assert_eq!(pulled.attributes["ce-id"], id.to_string());
+        assert_eq!(pulled.attributes["ce-type"], "dev.refit.run.failed.v1");
+        assert_eq!(pulled.attributes["ce-specversion"], "1.0");
+        let data: serde_json::Value = serde_json::from_slice(&pulled.data).unwrap();
+        assert_eq!(data["trigger"], "test");
+    }
+    let topic = "projects/refit/topics/t98".to_owned();
+    let missing = Publish { topic, data: "{}".into(), attributes: BTreeMap::new() };
+    assert_eq!(out.publish(missing).await.unwrap().status, 404);
 }

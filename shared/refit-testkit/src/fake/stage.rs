@@ -55,6 +55,8 @@ pub enum Phase {
     Running,
     /// It ended well.
     Succeeded,
+    /// It ended badly.
+    Failed,
     /// It was ended.
     Cancelled,
 }
@@ -142,9 +144,18 @@ impl Stage {
 
     /// Ends every run well that still runs.
     pub fn finish(&self) {
+        self.end(Phase::Succeeded);
+    }
+
+    /// Ends every run badly that still runs.
+    pub fn fail(&self) {
+        self.end(Phase::Failed);
+    }
+
+    fn end(&self, phase: Phase) {
         let mut state = self.lock();
         let running = state.runs.all.iter_mut().filter(|run| run.phase == Phase::Running);
-        running.for_each(|run| run.phase = Phase::Succeeded);
+        running.for_each(|run| run.phase = phase);
     }
 
     /// Every run there ever was, in the order they began.

@@ -23,12 +23,15 @@ use refit_testkit::fake::stage::{Double, Stage};
 use refit_wire::config;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::post::Post;
+
 /// Passes that are made before a test gives up.
 const PASSES_MAX: usize = 400;
 
 /// The world of a test.
 pub(crate) struct World {
     pub(crate) stage: Arc<Stage>,
+    pub(crate) post: Arc<Post>,
     clock: Arc<ManualClock>,
     ledger: Ledger,
     intake: Intake,
@@ -38,15 +41,26 @@ pub(crate) struct World {
 impl World {
     /// A world in which one trigger starts runs of this service.
     pub(crate) async fn new(double: Box<dyn Double + Sync>, service: &str, run: &str) -> Self {
+        Self::telling(double, service, run, "").await
+    }
+
+    /// The same, with lines that say who is told.
+    pub(crate) async fn telling(
+        double: Box<dyn Double + Sync>,
+        service: &str,
+        run: &str,
+        notify: &str,
+    ) -> Self {
         let start: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
         let stage = Arc::new(Stage::new(double));
+        let post = Arc::new(Post::new(Arc::<Stage>::clone(&stage)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
         let parts = |process: &str| Parts {
             store: Arc::clone(&store),
-            transport: Arc::<Stage>::clone(&stage),
+            transport: Arc::<Post>::clone(&post),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
             nonces: Nonces::new(process),
@@ -62,11 +76,13 @@ impl World {
             Nonces::new("intake"),
             Span::secs(30),
         );
-        let world = Self { stage, clock, ledger, intake, reconcilers };
+        let world = Self { stage, post, clock, ledger, intake, reconcilers };
         let rules = format!(
-            "services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+            "{notify}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
              batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n"
         );
+        let rules =
+            if notify.is_empty() { rules } else { format!("{rules}    notify: [ml-team]\n") };
         world.apply(&store, &rules).await;
         world
     }

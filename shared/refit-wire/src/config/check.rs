@@ -120,3 +120,14 @@ pub(super) fn services_in_use(notes: &mut Notes<'_>, services: &Services, file: 
         }
     }
 }
+
+/// Warns of receivers no trigger names: only what concerns no trigger would reach them.
+pub(super) fn receivers_in_use(notes: &mut Notes<'_>, triggers: &Triggers, file: &v1::File) {
+    for (name, _) in named(&file.notify) {
+        let used = |text: &String| triggers.iter().any(|(.., rule)| rule.notify.contains(text));
+        if let Some(text) = name.value.as_ref().filter(|text| !used(text) && !triggers.is_empty()) {
+            let cure = format!("add `notify: [{text}]` to a trigger");
+            notes.warn(name.at, format!("no trigger tells `{text}`")).cured_by(cure);
+        }
+    }
+}

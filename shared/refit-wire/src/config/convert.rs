@@ -4,6 +4,7 @@
 mod batch;
 mod drift;
 mod expression;
+mod notify;
 mod on;
 mod run;
 mod timed;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use refit_core::rules::{Rules, ServiceProfile, Trigger};
 use refit_core::time::Span;
 
+use self::notify::Receivers;
 use super::document::NodeId;
 use super::located::{Located, given, named};
 use super::report::Notes;
@@ -26,11 +28,14 @@ use crate::pipeline::{PipelineService, ServiceConfig};
 pub(super) fn config(notes: &mut Notes<'_>, revision: String) -> Option<Config> {
     let file: v1::File = notes.read(notes.document.root())?;
     let services = services(notes, &file);
-    let triggers = triggers(notes, &file, &services);
+    let receivers = notify::receivers(notes, &file);
+    let triggers = triggers(notes, &file, (&services, &receivers));
     check::ledger(notes, &file.ledger, &triggers);
     check::twins(notes, &triggers);
     check::services_in_use(notes, &services, &file);
+    check::receivers_in_use(notes, &triggers, &file);
     let mut config = assemble(services, triggers);
+    tell(&mut config, receivers);
     config.ledger = file.ledger.and_then(|ledger| ledger.value);
     config.rules.revision = revision;
     Some(config)
@@ -77,11 +82,18 @@ fn service(notes: &mut Notes<'_>, config: &ServiceConfig, at: NodeId) -> Option<
     }
 }
 
-fn triggers(notes: &mut Notes<'_>, file: &v1::File, services: &Services) -> Triggers {
+fn triggers(
+    notes: &mut Notes<'_>,
+    file: &v1::File,
+    (services, receivers): (&Services, &Receivers),
+) -> Triggers {
     let mut triggers = Vec::new();
     for (name, rule) in named(&file.triggers) {
         let key = checked_name(notes, name);
-        let rule_ = rule.value.as_ref().and_then(|v| trigger::rule(notes, services, v, rule.at));
+        let rule_ = rule.value.as_ref().and_then(|v| {
+            let trigger = trigger::rule(notes, services, v, rule.at)?;
+            Some(Trigger { notify: notify::named_by(notes, receivers, &v.notify), ..trigger })
+        });
         triggers.extend(key.zip(rule_).map(|(key, trigger)| (key, name.at, trigger)));
     }
     if named(&file.triggers).is_empty() && file.triggers.as_ref().is_none_or(|t| t.value.is_some())
@@ -110,6 +122,8 @@ fn assemble(services: Services, triggers: Triggers) -> Config {
         rules: Rules::default(),
         services: BTreeMap::new(),
         service_configs: BTreeMap::new(),
+        tellers: BTreeMap::new(),
+        notifier_configs: BTreeMap::new(),
     };
     for (name, service) in services.into_iter().filter_map(|(name, service)| Some((name, service?)))
     {
@@ -120,6 +134,14 @@ fn assemble(services: Services, triggers: Triggers) -> Config {
     config.rules.triggers =
         triggers.into_iter().map(|(name, _, trigger)| (name, trigger)).collect();
     config
+}
+
+fn tell(config: &mut Config, receivers: Receivers) {
+    for (name, told) in receivers.into_iter().filter_map(|(name, told)| Some((name, told?))) {
+        config.rules.receivers.insert(name.clone(), told.receiver);
+        config.tellers.insert(name.clone(), told.teller);
+        config.notifier_configs.insert(name, told.config);
+    }
 }
 
 /// A length of time within its limits, or the default.

@@ -4,18 +4,28 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::v1;
+use crate::notify::NotifierConfig;
 use crate::pipeline::ServiceConfig;
 
 /// Where the schema has the run of a trigger.
 const RUN: &str = "/$defs/Trigger/properties/run";
+
+/// Where it has whoever is told.
+const RECEIVER: &str = "/$defs/Receiver";
 
 /// The JSON Schema (2020-12) of a rule file, which editors complete and check by.
 #[must_use]
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let targets = ServiceConfig::target_schemas(&mut generator);
+    let notifiers = NotifierConfig::schemas(&mut generator);
     let mut schema = generator.into_root_schema_for::<v1::File>().to_value();
     forbid_null(&mut schema);
+    let receiver = schema.pointer_mut(RECEIVER).expect("somebody can be told");
+    receiver["additionalProperties"] = json!(false);
+    for (kind, settings) in notifiers {
+        receiver["properties"][kind] = settings.to_value();
+    }
     let run = schema.pointer_mut(RUN).expect("a trigger has a run").take();
     let mut choices = Vec::new();
     for (_, target) in targets {

@@ -53,13 +53,13 @@ fn wrong_files_are_refused_with_place_and_cure() {
             expect_file![concat!("tests/wrong/", $name, ".txt")].assert_eq(&answer(cases));
         )*};
     }
-    check!("yaml" "shape" "on" "timed" "batch" "expressions" "policies" "run" "services" "together");
+    check!("yaml" "shape" "on" "timed" "batch" "expressions" "policies" "run" "services" "notify" "together");
 }
 
 #[test]
 fn a_secret_is_never_shown() {
-    let cases = include_str!("tests/wrong/services.txt");
-    for case in cases.split("## ").skip(1) {
+    let cases = [include_str!("tests/wrong/services.txt"), include_str!("tests/wrong/notify.txt")];
+    for case in cases.iter().flat_map(|cases| cases.split("## ").skip(1)) {
         let (title, rest) = case.split_once('\n').expect("a case has a title");
         let body = rest.split_once("----\n").map_or(rest, |(body, _)| body);
         let (_, found) = read(body);

@@ -1,5 +1,6 @@
 //! The rule file as it is written, version 1. The comments are what an editor shows.
 
+mod receivers;
 mod sources;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
+pub(super) use self::receivers::{Kind, RECEIVER_SETTINGS, Receiver};
 pub(super) use self::sources::{Clock, Day, Drift, Misfire, Schedule, Window};
 use super::located::{EITHER, Located, Named, OneOrMany};
 use crate::pipeline::ServiceConfig;
@@ -25,6 +27,8 @@ pub(super) struct File {
     pub(super) services: Option<Located<Named<ServiceConfig>>>,
     /// Which events start which pipeline, by name.
     pub(super) triggers: Option<Located<Named<Trigger>>>,
+    /// Who can be told of what happens, by name. Triggers name them.
+    pub(super) notify: Option<Located<Named<Receiver>>>,
 }
 
 /// From events to runs of one pipeline.
@@ -56,6 +60,8 @@ pub(super) struct Trigger {
     pub(super) pause: Option<Located<Pause>>,
     /// What to do where the fate of a start call cannot be learned. Default: `relaunch`.
     pub(super) on_unknown: Option<Located<OnUnknown>>,
+    /// Who is told of what happens: names of the map `notify` at the top of the file. Default: nobody.
+    pub(super) notify: Option<Located<Vec<Located<String>>>>,
     /// The run it starts.
     #[schemars(required)]
     pub(super) run: Option<Located<Run>>,
@@ -293,10 +299,11 @@ const HOMES: &[(&str, &[&str])] = &[
             "timeout",
             "pause",
             "on_unknown",
+            "notify",
             "run",
         ],
     ),
-    ("the top of the file", &["ledger", "services", "triggers"]),
+    ("the top of the file", &["ledger", "services", "triggers", "notify"]),
 ];
 
 /// What [`comes_later`] is asked with for the variables of expressions.
@@ -305,12 +312,12 @@ pub(super) const VARIABLE: &str = "variable";
 /// Settings that are planned, by the type they will belong to.
 const LATER: &[(&str, &[&str])] = &[
     ("On", &["webhook", "run", "all"]),
-    ("Trigger", &["freshness", "gate", "notify", "resume"]),
+    ("Trigger", &["freshness", "gate", "resume"]),
     ("BatchSettings", &["min_rows", "max_bytes", "max_rows"]),
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
     ("ServiceConfig", &["airflow", "argo", "databricks", "sagemaker"]),
-    ("File", &["notify", "notifiers", "registries"]),
+    ("File", &["registries"]),
     (VARIABLE, &["model"]),
 ];
 
@@ -339,7 +346,7 @@ pub(super) const RUN_SETTINGS: &[&str] = &["service", "parameters", "cache"];
 
 /// Whether a `kind` has settings beside those it names.
 pub(super) fn takes_more(kind: &str) -> bool {
-    kind == "Run"
+    ["Run", "Receiver"].contains(&kind)
 }
 
 /// Whether a setting of that `kind` is planned.

@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use refit_core::commit::{AttemptChange, BatchChange, Change, RunChange};
 use refit_core::key::RunKey;
+use refit_core::notice::OutboxChange;
 use refit_core::reason::Refusal;
 use refit_core::run::Phase;
 use refit_core::state::{BatchId, Held};
@@ -156,12 +157,17 @@ fn style(change: &Change) -> Option<Style> {
             AttemptChange::Ended { .. } => Some(BAD),
             _ => Some(PLAIN),
         },
+        Change::Outbox {
+            change: OutboxChange::Failed { .. } | OutboxChange::GivenUp { .. },
+            ..
+        } => Some(BAD),
         Change::Created { .. }
         | Change::Inbox(_)
         | Change::Applied { .. }
         | Change::Trigger { .. }
         | Change::Stored { .. }
-        | Change::Memory(_) => None,
+        | Change::Memory(_)
+        | Change::Outbox { .. } => None,
     }
 }
 

@@ -51,6 +51,7 @@ fn build(run: &Run) -> Value {
     let status = match run.phase {
         Phase::Running => "WORKING",
         Phase::Succeeded => "SUCCESS",
+        Phase::Failed => "FAILURE",
         Phase::Cancelled => "CANCELLED",
     };
     json!({ "id": run.id, "status": status, "substitutions": run.body["source"]["substitutions"] })

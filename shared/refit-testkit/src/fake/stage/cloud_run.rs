@@ -54,6 +54,7 @@ fn execution(run: &Run) -> Value {
     let (state, reason) = match run.phase {
         Phase::Running => ("CONDITION_RECONCILING", "EXECUTION_REASON_UNDEFINED"),
         Phase::Succeeded => ("CONDITION_SUCCEEDED", "EXECUTION_REASON_UNDEFINED"),
+        Phase::Failed => ("CONDITION_FAILED", "NON_ZERO_EXIT_CODE"),
         Phase::Cancelled => ("CONDITION_FAILED", "CANCELLED"),
     };
     let container = json!({ "env": run.body["overrides"]["containerOverrides"][0]["env"] });

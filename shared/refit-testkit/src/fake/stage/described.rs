@@ -47,6 +47,7 @@ fn shown(run: &Run) -> Value {
     let state = match run.phase {
         Phase::Running => "active",
         Phase::Succeeded => "done",
+        Phase::Failed => "error",
         Phase::Cancelled => "stopped",
     };
     json!({ "id": run.id, "key": run.key, "state": state })

@@ -67,6 +67,7 @@ fn shown(run: &Run) -> Value {
     let (status, conclusion) = match run.phase {
         Phase::Running => ("in_progress", Value::Null),
         Phase::Succeeded => ("completed", json!("success")),
+        Phase::Failed => ("completed", json!("failure")),
         Phase::Cancelled => ("completed", json!("cancelled")),
     };
     let title = format!("retrain {}", run.key);

@@ -50,6 +50,7 @@ fn shown(run: &Run) -> Value {
     let status = match run.phase {
         Phase::Running => "running",
         Phase::Succeeded => "completed",
+        Phase::Failed => "failed",
         Phase::Cancelled => "cancelled",
     };
     let id: u64 = run.id.parse().unwrap_or_default();

@@ -58,6 +58,7 @@ fn job(run: &Run) -> Value {
     let state = match run.phase {
         Phase::Running => "PIPELINE_STATE_RUNNING",
         Phase::Succeeded => "PIPELINE_STATE_SUCCEEDED",
+        Phase::Failed => "PIPELINE_STATE_FAILED",
         Phase::Cancelled => "PIPELINE_STATE_CANCELLED",
     };
     json!({

@@ -8,8 +8,9 @@ use refit_core::member::{Firing, Member};
 use refit_core::rules::{DriftMatch, ObjectMatch, On};
 use refit_core::run::BatchFacts;
 use refit_core::scope::{
-    DRIFT_VARIABLES, EACH_VARIABLES, MESSAGE_VARIABLES, OBJECT_AND_DRIFT_VARIABLES,
-    OBJECT_VARIABLES, RUN_VARIABLES, RunFacts, fields_of, scope_of, scope_of_firing,
+    DRIFT_VARIABLES, EACH_VARIABLES, MESSAGE_VARIABLES, NOTICE_VARIABLES,
+    OBJECT_AND_DRIFT_VARIABLES, OBJECT_VARIABLES, RUN_VARIABLES, RunFacts, fields_of, notice_scope,
+    scope_of, scope_of_firing,
 };
 use refit_core::template::{Piece, Template};
 use refit_core::time::Timestamp;
@@ -20,6 +21,7 @@ use super::super::likely::{did_you_mean, listed};
 use super::super::located::Located;
 use super::super::report::Notes;
 use super::super::v1::{VARIABLE, comes_later};
+use crate::notify::sample as sample_letter;
 
 /// Fields whose content no sample can show.
 const OPEN: &[(&str, &str)] = &[
@@ -77,6 +79,13 @@ impl Scene {
             run: RunKey(Hash128(0)),
         };
         Self { variables, without: &[], samples: facts.scope().into_iter().collect() }
+    }
+
+    /// The scene of the words of a notice.
+    pub(super) fn of_notices() -> Self {
+        let (_, letter) = sample_letter("t", Timestamp::EPOCH);
+        let samples = letter.notices.iter().filter_map(|notice| notice_scope("l", notice).ok());
+        Self { variables: NOTICE_VARIABLES, without: &[], samples: samples.collect() }
     }
 
     /// The condition of a trigger.

@@ -1,0 +1,220 @@
+//! The transitions of a commit that somebody may be told of.
+
+use std::collections::BTreeMap;
+
+use crate::commit::{
+    AttemptChange, BatchChange, Change, Closed, Decision, RunChange, TriggerChange,
+};
+use crate::key::{Hash128, hash128};
+use crate::notice::{Notice, NoticeKind};
+use crate::reason::{Hold, Refusal};
+use crate::run::{Attempt, Cancel, Phase, Run};
+use crate::state::{BatchId, Held, State};
+use crate::time::Timestamp;
+use crate::timing::{NOTICE_MESSAGE_BYTES_MAX, STUCK_TRIES};
+
+/// A commit between the state it is made on and the state it leads to.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'a> {
+    /// The state before.
+    pub before: &'a State,
+    /// The state after, the outboxes aside.
+    pub after: &'a State,
+    /// The number of the commit.
+    pub seq: u64,
+    /// Its time.
+    pub now: Timestamp,
+}
+
+impl Passage<'_> {
+    /// The notices these changes and decisions are worth, each once.
+    #[must_use]
+    pub fn notices<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c Change>,
+        decisions: &[Decision],
+    ) -> Vec<Notice> {
+        let mut notices: Vec<Notice> =
+            changes.filter_map(|change| self.of_change(change)).collect();
+        notices.extend(self.quarantined(decisions));
+        let mut seen = std::collections::BTreeSet::new();
+        notices.retain(|notice| seen.insert(notice.id));
+        notices
+    }
+
+    fn of_change(&self, change: &Change) -> Option<Notice> {
+        if let Change::Closed(closed) = change {
+            return Some(self.closed(closed));
+        }
+        if let Change::Attempt { run, attempt, change } = change {
+            return self.of_attempt(*run, *attempt, change);
+        }
+        if let Change::Run { run, change } = change {
+            return self.of_run(*run, change);
+        }
+        if let Change::Batch { batch, change: BatchChange::Holding(held) } = change {
+            return self.over_budget(*batch, *held);
+        }
+        if let Change::Trigger { trigger, change: TriggerChange::Troubled(trouble) } = change
+            && trouble.failures == STUCK_TRIES
+        {
+            let id = self.id(trigger, None, None, &format!("troubled {}", self.seq));
+            let message = Some(shortened(&trouble.message));
+            return Some(Notice { message, ..self.of_trigger(NoticeKind::Stuck, id, trigger) });
+        }
+        None
+    }
+
+    fn closed(&self, closed: &Closed) -> Notice {
+        let id = self.id(&closed.trigger, Some(closed.batch), None, "closed");
+        let run = self.after.runs.get(&closed.batch);
+        Notice {
+            batch: Some(closed.batch),
+            key: run.map(|run| run.key.clone()).unwrap_or_default(),
+            count: Some(closed.facts.count),
+            service: Some(closed.service.clone()),
+            manifest: Some(closed.manifest.clone()),
+            ..self.of_trigger(NoticeKind::BatchClosed, id, &closed.trigger)
+        }
+    }
+
+    fn of_attempt(&self, run: BatchId, number: u32, change: &AttemptChange) -> Option<Notice> {
+        let (kind, transition, message) = if let AttemptChange::Started { .. } = change {
+            (NoticeKind::Launch, "started", None)
+        } else if let AttemptChange::Stuck(message) = change {
+            (NoticeKind::Stuck, "stuck", Some(message.as_str()))
+        } else if let AttemptChange::Uncertain(message) = change {
+            (NoticeKind::Uncertain, "uncertain", Some(message.as_str()))
+        } else if let AttemptChange::LateTwin(_) = change {
+            let message = "a run that was given up appeared late, and is cancelled";
+            (NoticeKind::Uncertain, "late twin", Some(message))
+        } else {
+            return None;
+        };
+        let run = self.run(run)?;
+        let attempt = run.attempt_numbered(number)?;
+        Some(self.about((run, attempt), kind, transition, message))
+    }
+
+    fn of_run(&self, id: BatchId, change: &RunChange) -> Option<Notice> {
+        let run = self.run(id)?;
+        let attempt = run.attempts.last()?;
+        let message = attempt.message.as_deref();
+        match change {
+            RunChange::Finished(finished) => {
+                let kind = match finished.phase {
+                    Phase::Succeeded => NoticeKind::Success,
+                    Phase::Cancelled => NoticeKind::Cancelled,
+                    _ => NoticeKind::Failure,
+                };
+                Some(self.about((run, attempt), kind, "finished", message))
+            }
+            RunChange::CancelAsked(Cancel::TimedOut) => {
+                let message = Some("it takes longer than its trigger allows, and is cancelled");
+                Some(self.about((run, attempt), NoticeKind::Stuck, "timed out", message))
+            }
+            RunChange::CancelAsked(_) | RunChange::Archived => None,
+        }
+    }
+
+    /// A run that ends may be let go of by the same commit.
+    fn run(&self, id: BatchId) -> Option<&Run> {
+        self.after.runs.get(&id).or_else(|| self.before.runs.get(&id))
+    }
+
+    /// Told once for every time at which the budget has room again.
+    fn over_budget(&self, batch: BatchId, held: Held) -> Option<Notice> {
+        let until = held.until.filter(|_| held.reason == Hold::Budget)?;
+        let (trigger, _) = self.after.open_batch(batch)?;
+        let told = self.before.triggers.get(trigger).and_then(|standing| standing.told_budget);
+        if told == Some(until) {
+            return None;
+        }
+        let id = self.id(trigger, None, None, &format!("budget {}", until.as_millis()));
+        let notice = self.of_trigger(NoticeKind::Budget, id, trigger);
+        Some(Notice { until: Some(until), ..notice })
+    }
+
+    /// Events nobody can read, by trigger where only that cannot.
+    fn quarantined(&self, decisions: &[Decision]) -> Vec<Notice> {
+        let mut refused = BTreeMap::<Option<&str>, (u64, Option<&str>)>::new();
+        for decision in decisions {
+            let Decision::Refused { trigger, reason, detail, events } = decision else { continue };
+            if matches!(reason, Refusal::Invalid | Refusal::FilterError | Refusal::KeyError) {
+                let entry = refused.entry(trigger.as_deref()).or_default();
+                entry.0 += events.len();
+                entry.1 = entry.1.or(detail.as_deref());
+            }
+        }
+        let notice = |(trigger, (count, detail)): (Option<&str>, (u64, Option<&str>))| {
+            let occasion = format!("quarantine {}", self.seq);
+            let id = self.id(trigger.unwrap_or_default(), None, None, &occasion);
+            let notice = self.of_trigger(NoticeKind::Quarantine, id, "");
+            let trigger = trigger.map(str::to_owned);
+            Notice { trigger, count: Some(count), message: detail.map(shortened), ..notice }
+        };
+        refused.into_iter().map(notice).collect()
+    }
+
+    fn about(
+        &self,
+        (run, attempt): (&Run, &Attempt),
+        kind: NoticeKind,
+        transition: &str,
+        message: Option<&str>,
+    ) -> Notice {
+        let id = self.id(&run.trigger, Some(run.batch), Some(attempt.number), transition);
+        Notice {
+            batch: Some(run.batch),
+            key: run.key.clone(),
+            count: Some(run.facts.count),
+            attempt: Some(attempt.number),
+            run: Some(attempt.key),
+            service: Some(run.service.clone()),
+            url: attempt.external.as_ref().and_then(|external| external.url.clone()),
+            manifest: Some(run.manifest.clone()),
+            message: message.map(shortened),
+            ..self.of_trigger(kind, id, &run.trigger)
+        }
+    }
+
+    fn of_trigger(&self, kind: NoticeKind, id: Hash128, trigger: &str) -> Notice {
+        Notice {
+            id,
+            kind,
+            at: self.now,
+            trigger: Some(trigger.to_owned()),
+            batch: None,
+            key: String::new(),
+            count: None,
+            attempt: None,
+            run: None,
+            service: None,
+            url: None,
+            manifest: None,
+            until: None,
+            message: None,
+        }
+    }
+
+    fn id(
+        &self,
+        trigger: &str,
+        batch: Option<BatchId>,
+        attempt: Option<u32>,
+        transition: &str,
+    ) -> Hash128 {
+        let batch = batch.map(|batch| batch.to_string()).unwrap_or_default();
+        let attempt = attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
+        hash128([&self.before.ledger, trigger, &batch, &attempt, transition])
+    }
+}
+
+/// A message of a service, of a length that every receiver takes.
+fn shortened(message: &str) -> String {
+    let end = message.floor_char_boundary(NOTICE_MESSAGE_BYTES_MAX);
+    match end < message.len() {
+        true => format!("{}…", &message[..end]),
+        false => message.to_owned(),
+    }
+}

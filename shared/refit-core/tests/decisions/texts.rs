@@ -1,0 +1,42 @@
+//! Changes of batches and attempts in words.
+
+use refit_core::commit::{AttemptChange, BatchChange};
+use refit_core::state::BatchId;
+
+use crate::world::{hour, snake};
+
+pub(crate) fn batch_text(batch: BatchId, change: &BatchChange) -> Option<String> {
+    Some(match change {
+        BatchChange::Joined { .. } => return None,
+        BatchChange::Merged(_) => format!("{batch} merged"),
+        BatchChange::Sealed(why) => format!("{batch} sealed: {}", snake(why)),
+        BatchChange::Asked => format!("{batch} asks"),
+        BatchChange::Answered => format!("{batch} may go on"),
+        BatchChange::Holding(held) => {
+            let until = held.until.map_or(String::new(), |until| format!(" until {}", hour(until)));
+            format!("{batch} held: {}{until}", snake(&held.reason))
+        }
+        BatchChange::Discarded => format!("{batch} dropped: discarded"),
+        BatchChange::Emptied => format!("{batch} dropped: empty"),
+        BatchChange::MovedTo(to) => format!("{batch} moved to {to}"),
+    })
+}
+
+pub(crate) fn attempt_text(change: &AttemptChange) -> String {
+    match change {
+        AttemptChange::Intended { .. } => "intended".into(),
+        AttemptChange::Retaken => "intended again".into(),
+        AttemptChange::Postponed { until, .. } => format!("postponed until {}", hour(*until)),
+        AttemptChange::Unclear(_) => "unclear".into(),
+        AttemptChange::Started { created: true, .. } => "started".into(),
+        AttemptChange::Started { created: false, .. } => "adopted".into(),
+        AttemptChange::LookedUp => "not found".into(),
+        AttemptChange::Abandoned(_) => "abandoned".into(),
+        AttemptChange::Uncertain(_) => "uncertain".into(),
+        AttemptChange::Progressed { phase, .. } => phase.text().into(),
+        AttemptChange::Ended { phase, .. } => format!("ended: {}", phase.text()),
+        AttemptChange::LateTwin(_) => "late twin".into(),
+        AttemptChange::Unwatched => "unwatched".into(),
+        AttemptChange::Stuck(message) => format!("stuck: {message}"),
+    }
+}

@@ -1,0 +1,165 @@
+//! Telling those who want to know. Letters are on their way while passes go on: a receiver that does not answer
+//! delays nobody.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, Either, select};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use refit_core::key::Hash128;
+use refit_core::notice::{Delivery, Letter, Receipt};
+use refit_core::state::State;
+use refit_core::time::{Span, Timestamp};
+use refit_wire::http::Failure;
+use refit_wire::notify::{Sending, Teller};
+use refit_wire::outgoing::Outgoing;
+
+use crate::deadline::within;
+use crate::port::{Clock, Transport};
+
+/// Letters on their way at the same time.
+const LETTERS: usize = 16;
+/// Letters on their way to one receiver.
+const LETTERS_EACH: usize = 4;
+/// How long a letter may take.
+const LIMIT: Span = Span::secs(20);
+
+/// A letter of a receiver.
+type Slot = (String, Hash128);
+
+/// The letters on their way, and what came of those that are not.
+#[derive(Default)]
+pub struct Courier {
+    under_way: FuturesUnordered<BoxFuture<'static, Delivery>>,
+    slots: Vec<Slot>,
+    /// What came of letters and is not written down yet.
+    done: Vec<Delivery>,
+}
+
+impl std::fmt::Debug for Courier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Courier").field("under_way", &self.slots).finish_non_exhaustive()
+    }
+}
+
+/// What letters are sent by.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "ports have nothing to print")]
+pub struct Bag<'a> {
+    /// Where letters go.
+    pub transport: &'a Arc<dyn Transport>,
+    /// The clock of the process.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Who can be told, by name.
+    pub tellers: &'a BTreeMap<String, Arc<Teller>>,
+}
+
+impl Courier {
+    /// What came of letters and is not written down yet.
+    #[must_use]
+    pub fn done(&self) -> &[Delivery] {
+        &self.done
+    }
+
+    /// Notes that the first so many of these are written down, or are of no concern.
+    pub fn settle(&mut self, count: usize) {
+        self.done.drain(..count);
+    }
+
+    /// Whether letters are on their way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Waits until something came of one more letter; for ever where none is on its way.
+    pub async fn delivered(&mut self) {
+        match self.under_way.next().await {
+            Some(delivery) => self.note(delivery),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does something else while letters are on their way.
+    pub async fn alongside<T>(&mut self, work: impl Future<Output = T> + Send) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match select(work.as_mut(), std::pin::pin!(self.delivered())).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(((), _)) => {}
+            }
+        }
+    }
+
+    /// Sends the letters that are due, and takes in what is answered at once. A letter is first the business of the
+    /// process that wrote when it is due.
+    pub fn send(
+        &mut self,
+        (state, now): (&State, Timestamp),
+        is_own: impl Fn(&str) -> bool,
+        bag: &Bag<'_>,
+    ) {
+        let lease = state.timing.lease;
+        let is_due = |letter: &Letter| match is_own(&letter.owner) {
+            true => letter.due <= now,
+            false => letter.due + lease <= now,
+        };
+        for (receiver, outbox) in &state.outboxes {
+            let Some(teller) = bag.tellers.get(receiver) else { continue };
+            for (id, letter) in outbox.letters.iter().filter(|(_, letter)| is_due(letter)) {
+                let slot = (receiver.clone(), *id);
+                if self.may_send(&slot) {
+                    let sending = teller.tell(&state.ledger, *id, letter);
+                    self.under_way.push(carry(slot.clone(), letter.tries, sending, bag));
+                    self.slots.push(slot);
+                }
+            }
+        }
+        while let Some(Some(delivery)) = self.under_way.next().now_or_never() {
+            self.note(delivery);
+        }
+    }
+
+    fn may_send(&self, slot: &Slot) -> bool {
+        let each = self.slots.iter().filter(|(receiver, _)| *receiver == slot.0).count();
+        let is_done = self.done.iter().any(|it| (&it.receiver, it.letter) == (&slot.0, slot.1));
+        self.slots.len() < LETTERS && each < LETTERS_EACH && !is_done && !self.slots.contains(slot)
+    }
+
+    fn note(&mut self, delivery: Delivery) {
+        self.slots.retain(|(receiver, letter)| {
+            (receiver, letter) != (&delivery.receiver, &delivery.letter)
+        });
+        self.done.push(delivery);
+    }
+}
+
+fn carry(
+    (receiver, letter): Slot,
+    tries: u32,
+    sending: Sending,
+    bag: &Bag<'_>,
+) -> BoxFuture<'static, Delivery> {
+    let (transport, clock) = (Arc::clone(bag.transport), Arc::clone(bag.clock));
+    let carried = async move {
+        let receipt = deliver(sending, &*transport, &*clock).await;
+        Delivery { receiver, letter, tries, receipt }
+    };
+    carried.boxed()
+}
+
+/// Sends one letter once, and says what came of it within the time a letter may take.
+pub async fn deliver(sending: Sending, transport: &dyn Transport, clock: &dyn Clock) -> Receipt {
+    let Sending { outgoing, read } = sending;
+    let sent = async {
+        match outgoing {
+            Outgoing::Http(request) => transport.send(*request).await,
+            Outgoing::Mail(mail) => transport.mail(*mail).await,
+            Outgoing::Publish(message) => transport.publish(message).await,
+        }
+    };
+    let late = || Err(Failure::Unclear("no answer in time".to_owned()));
+    read(within(clock, LIMIT, sent).await.unwrap_or_else(late))
+}

@@ -1,0 +1,97 @@
+//! Who is told of what, by the real engine: two reconcilers at once, and a post that loses answers.
+
+use refit_core::run::Phase;
+use refit_testkit::fake::stage::{Described, Phase as At};
+
+use crate::STATUS;
+use crate::post::Fate;
+use crate::world::World;
+
+const NOTIFY: &str =
+    "notify:\n  ml-team:\n    webhook: { url: \"https://post.acme.example/x\", auth: none }\n";
+
+async fn world(on: &str) -> World {
+    let service = "http: { endpoint: \"http://127.0.0.1\", repeatable: true, \
+                   start: { path: \"/runs/{key}\", run: /id }, \
+                   find: { path: \"/runs?key={key}\", list: /runs, key: /key, run: /id }, STATUS }";
+    let service = service.replace("STATUS", STATUS);
+    let double = Box::new(Described { takes_keys: true });
+    let notify = format!("{NOTIFY}{on}");
+    World::telling(double, &service, "parameters: {}", &notify).await
+}
+
+/// A run that was started and has failed.
+async fn failed(world: &World) {
+    world.deliver("1").await;
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    world.stage.fail();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    assert_eq!(world.run().await.finished.unwrap().phase, Phase::Failed);
+}
+
+#[tokio::test]
+async fn a_run_that_fails_is_told_once() {
+    let world = world("").await;
+    failed(&world).await;
+    world.passes(80).await;
+    let letters = world.post.letters();
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!(letters[0]["notices"][0]["kind"], "failure");
+    assert_eq!(letters[0]["notices"][0]["trigger"], "churn");
+    assert_eq!(letters[0]["title"], "A run failed: churn");
+    assert_eq!(letters[0]["ledger"], "services");
+    assert!(world.state().await.outboxes["ml-team"].letters.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_makes_it_told_again_under_the_same_id() {
+    let world = world("").await;
+    world.post.next([Fate::AnswerLost, Fate::Status(503), Fate::Status(429)]);
+    failed(&world).await;
+    world.passes(80).await;
+    let told = world.post.told();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|letter| *letter == told[0]), "{told:?}");
+    assert!(world.state().await.outboxes["ml-team"].trouble.is_none());
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_is_given_up_with_the_reason() {
+    let world = world("").await;
+    world.post.next([Fate::Status(410)]);
+    failed(&world).await;
+    world.passes(80).await;
+    assert_eq!(world.post.letters().len(), 1);
+    let outbox = world.state().await.outboxes["ml-team"].clone();
+    let trouble = outbox.trouble.unwrap();
+    assert!(trouble.lost && trouble.message.contains("410") && outbox.letters.is_empty());
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_delays_no_run() {
+    let world = world("    on: [batch_closed, launch, success]\n").await;
+    world.post.next([Fate::Silence; 100]);
+    world.deliver("1").await;
+    // Nothing but passes: no letter is waited for, or these would never end.
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    world.stage.finish();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    assert_eq!(world.run().await.finished.unwrap().phase, Phase::Succeeded);
+    let runs = world.stage.runs();
+    assert_eq!(runs.iter().map(|run| run.phase).collect::<Vec<_>>(), [At::Succeeded]);
+    assert_eq!(world.post.told()[0].0, "batch_closed");
+    world.passes(20).await;
+    let outbox = world.state().await.outboxes["ml-team"].clone();
+    assert_eq!(outbox.letters.len(), 3, "what is not delivered waits");
+    assert!(outbox.trouble.unwrap().message.contains("no answer in time"));
+}
+
+#[tokio::test]
+async fn a_ledger_that_tells_nobody_says_nothing_of_it() {
+    let service = "http: { endpoint: \"http://127.0.0.1\", start: { path: \"/runs/{key}\", run: /id }, STATUS }";
+    let double = Box::new(Described { takes_keys: true });
+    let world = World::new(double, &service.replace("STATUS", STATUS), "parameters: {}").await;
+    failed(&world).await;
+    let state = serde_json::to_string(&world.state().await).unwrap();
+    assert!(!state.contains("outbox") && !state.contains("told"), "{state}");
+}
