@@ -18,6 +18,7 @@ const SEVERAL: &[(&str, &str)] = &[
     ("hashbrown", "`indexmap` 1 and `tokio-util` use older ones"),
     ("indexmap", "`serde_with` of the Google crates has both"),
     ("itertools", "`prost-derive` uses 0.14, `object_store` 0.15"),
+    ("nom", "`cel` uses 7, `lettre` 8"),
     ("r-efi", "as `getrandom`; for no platform we build for"),
     ("rand", "`opentelemetry_sdk` of the Google crates uses 0.9, `proptest` 0.10"),
     ("rand_core", "as `rand`"),
