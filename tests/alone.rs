@@ -1,8 +1,6 @@
 //! A function by itself, as a process: a test of each package in `functions/`, so that `cargo test --workspace` builds
 //! its program, which the tests of `refit-tests` then use.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::process::Command;
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, Either, select};
 use futures::stream::FuturesUnordered;
@@ -32,7 +32,8 @@ type Slot = (String, Hash128);
 /// The letters on their way, and what came of those that are not.
 #[derive(Default)]
 pub struct Courier {
-    under_way: FuturesUnordered<BoxFuture<'static, Delivery>>,
+    /// Nobody locks it: it lets threads share what has a courier, which futures alone would not.
+    under_way: Mutex<FuturesUnordered<BoxFuture<'static, Delivery>>>,
     slots: Vec<Slot>,
     /// What came of letters and is not written down yet.
     done: Vec<Delivery>,
@@ -76,7 +77,7 @@ impl Courier {
 
     /// Waits until something came of one more letter; for ever where none is on its way.
     pub async fn delivered(&mut self) {
-        match self.under_way.next().await {
+        match self.under_way().next().await {
             Some(delivery) => self.note(delivery),
             None => std::future::pending().await,
         }
@@ -112,14 +113,18 @@ impl Courier {
                 let slot = (receiver.clone(), *id);
                 if self.may_send(&slot) {
                     let sending = teller.tell(&state.ledger, *id, letter);
-                    self.under_way.push(carry(slot.clone(), letter.tries, sending, bag));
+                    self.under_way().push(carry(slot.clone(), letter.tries, sending, bag));
                     self.slots.push(slot);
                 }
             }
         }
-        while let Some(Some(delivery)) = self.under_way.next().now_or_never() {
+        while let Some(Some(delivery)) = self.under_way().next().now_or_never() {
             self.note(delivery);
         }
+    }
+
+    fn under_way(&mut self) -> &mut FuturesUnordered<BoxFuture<'static, Delivery>> {
+        self.under_way.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_send(&self, slot: &Slot) -> bool {
