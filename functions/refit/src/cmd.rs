@@ -14,6 +14,7 @@ pub(crate) mod inspect;
 pub(crate) mod manifest;
 pub(crate) mod pause;
 pub(crate) mod replay;
+pub(crate) mod reread;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod schema;
@@ -21,7 +22,9 @@ pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod settle;
 pub(crate) mod status;
+pub(crate) mod sweep;
 pub(crate) mod why;
+pub(crate) mod worker;
 
 use clap::Subcommand;
 
@@ -57,6 +60,8 @@ commands! {
     Runs: runs,
     Why: why,
     Replay: replay,
+    Sweep: sweep,
+    Reread: reread,
     Inspect: inspect,
     Pause: pause,
     Resume: resume,
@@ -64,6 +69,7 @@ commands! {
     Settle: settle,
     Manifest: manifest,
     Serve: serve,
+    Worker: worker,
     Audit: audit,
     Fsck: fsck,
     Services: services,
@@ -76,6 +82,6 @@ commands! {
 impl Command {
     /// Whether it runs until it is told to end, and sees to that itself.
     pub(crate) fn keeps_running(&self) -> bool {
-        matches!(self, Self::Dev(_) | Self::Serve(_))
+        matches!(self, Self::Dev(_) | Self::Serve(_) | Self::Worker(_))
     }
 }

@@ -135,7 +135,7 @@ impl Opened {
     }
 
     /// Wakes the reconciler where the environment says how; if that fails, its next ping finds what was recorded.
-    async fn wake(&self, output: Output) {
+    pub(crate) async fn wake(&self, output: Output) {
         let Some(target) = env::var("REFIT_WAKE") else { return };
         let base = &self.base;
         let woken = match Caller::open(&target, &base.transport, &base.clock).await {

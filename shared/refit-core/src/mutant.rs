@@ -63,6 +63,9 @@ mutants! {
     RowGoesOn => "goes on counting a row of reports after one without drift",
     ScheduleFiresTwice => "acts on a civil time again when the clock repeats it",
     ScheduleFiresForThePast => "acts on times of a schedule before it was applied",
+    ReplayReachesOthers => "judges what is replayed for one trigger by all of them",
+    ReplayedTwice => "takes what was replayed for a trigger before for it again",
+    SweptBeforeTrigger => "lets a trigger have what a sweep finds and is older than the trigger",
     SegmentsDeletedUnread => "deletes segments by their age, read or not",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }

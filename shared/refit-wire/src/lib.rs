@@ -3,6 +3,7 @@
 pub mod call;
 pub mod config;
 pub mod http;
+pub mod listing;
 pub mod normal_form;
 pub mod pipeline;
 pub mod sample;
