@@ -70,7 +70,10 @@ fn alert(carried: &Carried<'_>, fields: Fields<'_>) -> Result<Event, Rejected> {
             tool: TOOL.to_owned(),
             monitor: Some(monitor.to_owned()),
             run: (!run.is_empty()).then(|| run.to_owned()),
-            url: tabular.map(|tabular| text(tabular, "anomalyUri")).transpose()?.filter(is_some),
+            url: tabular
+                .map(|tabular| text(tabular, "anomalyUri"))
+                .transpose()?
+                .filter(|text| !text.is_empty()),
             ..Detector::default()
         },
         window: Window { start: None, end: triggered.or(time) },
@@ -118,10 +121,6 @@ fn objective_of(text: &str) -> Option<Objective> {
         "feature-attribution" => Some(Objective::AttributionDrift),
         _ => None,
     }
-}
-
-fn is_some(text: &String) -> bool {
-    !text.is_empty()
 }
 
 fn missing(name: &str) -> Rejected {
