@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use refit_core::run::Phase;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use refit_testkit::fake::metadata::Metadata;
 use serde_json::Value;
@@ -78,4 +79,24 @@ async fn lines_are_json_and_hold_no_token_of_the_service_account() {
     let metadata = Metadata::start();
     let options = Options { judge: Some(metadata.judge()), ..Options::default() };
     play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+}
+
+/// The last line that says how things stand.
+fn last_pass(lines: &[String]) -> Value {
+    let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.rfind(|line| line["message"] == "a pass has ended").expect("passes are told of")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_says_of_how_many_runs_nobody_knows_whether_they_started() {
+    let rule = format!("{RULE}\n\x20   on_unknown: ask");
+    let mut world = World::ruled(Options::default(), Api::V2beta1, &rule).await;
+    world.kfp.trouble(Ask::Start, Trouble::Closed);
+    assert_eq!(world.deliver(&upload("churn/a", GENERATION, "m")).await.status, 204);
+    let asks = |run: &refit_core::run::Run| run.attempt().phase == Phase::Uncertain;
+    world.until("a person is asked", |state| state.runs.values().any(asks)).await;
+    assert_eq!(world.pass().await, 204);
+    world.kill_tick().await;
+    let line = last_pass(&world.lines());
+    assert_eq!((&line["uncertain"], &line["behind_s"]), (&Value::from(1), &Value::from(0)));
 }

@@ -9,7 +9,7 @@ use refit_core::event::Command;
 use refit_core::key::sha256_hex;
 use refit_core::member::read_manifest;
 use refit_core::time::Span;
-use refit_core::timing::Timing;
+use refit_core::timing::{PASS_SEGMENTS_MAX, Timing};
 use refit_engine::layout;
 use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
@@ -156,4 +156,18 @@ async fn five_hundred_runs_start_where_the_rule_says_one_each() {
         uris.extend(members.into_iter().filter_map(|member| member.uri));
     }
     assert_eq!(uris.len(), UPLOADS, "every object has a run of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_says_how_old_the_oldest_event_is_that_it_left() {
+    let mut still = Still::new().await;
+    for number in 0..=PASS_SEGMENTS_MAX {
+        let command = Command::Cancel { run: "none".to_owned() };
+        let event = command_event(command, "it", &number.to_string());
+        still.base.intake().append(vec![event]).await.unwrap();
+    }
+    still.clock.advance(Span::mins(7));
+    let first = still.reconciler.pass().await.unwrap();
+    let second = still.reconciler.pass().await.unwrap();
+    assert_eq!((first.behind, second.behind), (Span::mins(7), Span::ZERO));
 }

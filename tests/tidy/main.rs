@@ -6,10 +6,15 @@
 mod dependencies;
 mod documents;
 mod environment;
+mod examples;
+mod hcl;
 mod layers;
 mod links;
 mod purity;
+mod rights;
 mod samples;
 mod sizes;
 mod sources;
+mod tables;
+mod terraform;
 mod words;

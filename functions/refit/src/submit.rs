@@ -121,7 +121,8 @@ impl Opened {
         wait: &Wait,
         answer: impl Future<Output = T> + Send,
     ) -> Option<T> {
-        let wake = self.wake(output);
+        // Clients of clouds are large.
+        let wake = Box::pin(self.wake(output));
         if wait.no_wait {
             within(&*self.base.clock, WAKE_WITHIN, wake).await;
             return None;

@@ -1,6 +1,7 @@
 //! Members of a batch: how they are kept while it is open, and which of them its run gets.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use crate::drift::DriftReport;
 use crate::event::{DataRef, Event, Fact, Message};
 use crate::key::Hash128;
 use crate::schedule::Slot;
-use crate::state::BatchId;
+use crate::state::{BatchId, PartRef, State};
 use crate::time::Timestamp;
 
 /// One member, as it stands in a manifest: one JSON object per line.
@@ -231,13 +232,49 @@ pub fn read_manifest(bytes: &[u8]) -> Result<Vec<Member>, String> {
     read_lines(bytes)
 }
 
-/// Reads the lines of a part that belong to `batch`.
+/// The stored lines of open batches; each object they lie in is read once.
 ///
 /// # Errors
-/// Names the line that cannot be read.
-pub fn read_part(bytes: &[u8], batch: BatchId) -> Result<Vec<Line>, String> {
-    let all: Vec<PartLine> = read_lines(bytes)?;
-    Ok(all.into_iter().filter(|line| line.batch == batch).map(|line| line.line).collect())
+/// Names the object that is missing, or the line of it that cannot be read.
+pub fn stored_lines<'a>(
+    state: &State,
+    batches: impl IntoIterator<Item = BatchId>,
+    object: impl Fn(&str) -> Option<&'a [u8]>,
+) -> Result<BTreeMap<BatchId, Vec<Line>>, String> {
+    let mut read = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for batch in batches {
+        let mut lines = Vec::new();
+        for part in state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts) {
+            let of_part = match read.entry(&part.name) {
+                Entry::Occupied(of_part) => of_part.into_mut(),
+                Entry::Vacant(place) => place.insert(read_part(part, &object)?),
+            };
+            lines.append(of_part.entry(part.batch).or_default());
+        }
+        found.insert(batch, lines);
+    }
+    Ok(found)
+}
+
+/// All lines of a part by the batch they were written for, or those of a manifest, which has none.
+fn read_part<'a>(
+    part: &PartRef,
+    object: impl Fn(&str) -> Option<&'a [u8]>,
+) -> Result<BTreeMap<Option<BatchId>, Vec<Line>>, String> {
+    let wrong = |error: &str| format!("{error}: name=`{}`", part.name);
+    let body = object(&part.name).ok_or_else(|| wrong("an object of the ledger is missing"))?;
+    let mut lines: BTreeMap<_, Vec<Line>> = BTreeMap::new();
+    if part.batch.is_none() {
+        let members = read_manifest(body).map_err(|error| wrong(&error))?;
+        lines.insert(None, members.into_iter().map(Line::Member).collect());
+        return Ok(lines);
+    }
+    let all: Vec<PartLine> = read_lines(body).map_err(|error| wrong(&error))?;
+    for PartLine { batch, line } in all {
+        lines.entry(Some(batch)).or_default().push(line);
+    }
+    Ok(lines)
 }
 
 fn read_lines<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<Vec<T>, String> {
@@ -344,7 +381,12 @@ mod tests {
         let other: BatchId = "b3".parse().unwrap();
         let all = [(id, "gs://b/x"), (other, "gs://b/y")];
         let all = all.map(|(batch, uri)| PartLine { batch, line: member(uri, "1", 1) });
-        assert_eq!(read_part(&part(&all), id).unwrap(), [member("gs://b/x", "1", 1)]);
+        let written = part(&all);
+        let stored = PartRef { name: "parts/3".to_owned(), batch: Some(id), count: 1 };
+        let lines = read_part(&stored, |_| Some(&written)).unwrap();
+        assert_eq!(lines[&Some(id)], [member("gs://b/x", "1", 1)]);
+        let missing = read_part(&stored, |_| None).unwrap_err();
+        assert_eq!(missing, "an object of the ledger is missing: name=`parts/3`");
         let members = settle(vec![member("gs://b/x", "1", 1)]).members;
         assert_eq!(read_manifest(&manifest(&members)).unwrap(), members);
         assert!(read_manifest(b"\n{\"event\":1}\n").unwrap_err().starts_with("line 1"));

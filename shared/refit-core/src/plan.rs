@@ -225,7 +225,8 @@ pub struct Plan {
 pub fn plan(state: &State, inputs: &Inputs<'_>) -> Plan {
     let mut desk = Desk::new(state, inputs);
     let Some(rules) = desk.rules_in_force() else {
-        return desk.finish();
+        // Without rules no segment may be consumed: nothing could be decided of its events.
+        return Plan { needs: desk.needs, ..Plan::default() };
     };
     let rules = desk.judge_segments(rules);
     desk.judge_schedules(&rules);

@@ -32,6 +32,13 @@ pub struct Case<'a> {
     pub active: usize,
 }
 
+impl Case<'_> {
+    /// Whether the batch takes no more members: waiting for others would be in vain.
+    fn is_complete(&self) -> bool {
+        self.batch.sealed.is_some() || self.batch.count >= self.rule.batch.max_count
+    }
+}
+
 /// Says why a batch is held, if this policy holds it.
 pub type Policy = fn(&Case<'_>) -> Option<Held>;
 

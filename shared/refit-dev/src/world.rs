@@ -100,10 +100,19 @@ impl World {
     /// What keeps it from starting: a port that is taken, another process in the same folder, a folder that cannot be
     /// written, a ledger that cannot be read.
     pub async fn open(config: &Config) -> Result<Self, Error> {
+        Self::open_on(config, |base| base).await
+    }
+
+    /// Opens it on ports that are dressed before anything stands on them: how a test gets between a world and its
+    /// ledger or its pipeline service.
+    ///
+    /// # Errors
+    /// Those of [`World::open`].
+    pub async fn open_on(config: &Config, dress: impl FnOnce(Base) -> Base) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let listener = listen(config.port).await?;
         let address = listener.local_addr().map_err(unusable("the listener", &config.folder))?;
-        let base = base(config, address, &clock).await?;
+        let base = dress(base(config, address, &clock).await?);
         let metadata = Metadata::new(Arc::clone(&clock), TOKEN_LIFE);
         let pipelines = Pipelines::open(service(config, &clock, &metadata)).await?;
         let (stop, stopped) = watch::channel(false);

@@ -213,6 +213,11 @@ async fn check_objects(ledger: &Ledger, state: &State, report: &mut Report) -> R
             Some(_) => {}
         }
     }
+    if let Some(name) = state.rules.as_ref().map(|revision| layout::rules(revision))
+        && ledger.store().get(&name).await?.is_none()
+    {
+        report.find("the rules in force are stored", format!("missing=`{name}`"));
+    }
     Ok(())
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::FutureExt as _;
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use refit_core::error::{Error, ErrorKind};
-use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::member::{Line, stored_lines};
 use refit_core::memory::Fresh;
 use refit_core::plan::{Found, Need, Prepared};
 use refit_core::rules::Rules;
-use refit_core::state::{BatchId, PartRef, State};
+use refit_core::state::{BatchId, State};
 use refit_wire::pipeline::PipelineService;
 
 use crate::call::Caller;
@@ -44,6 +45,8 @@ impl std::fmt::Debug for Gatherer {
 
 /// Revisions kept at the same time.
 const BOOKS_MAX: usize = 16;
+/// Objects read at the same time.
+const READS: usize = 16;
 /// Runs of the memory kept at the same time.
 const RUNS_MAX: usize = 64;
 
@@ -65,6 +68,7 @@ impl Gatherer {
         caller: &Caller<'_>,
         found: &mut Found,
     ) -> Result<(), Error> {
+        let mut batches = BTreeSet::new();
         for need in needs {
             match need {
                 Need::Rules(revision) => {
@@ -72,7 +76,7 @@ impl Gatherer {
                     found.rules.insert(revision, rules);
                 }
                 Need::Lines(batch) => {
-                    found.lines.insert(batch, self.lines(state, batch).await?);
+                    batches.insert(batch);
                 }
                 Need::Prepared { revision, trigger } => {
                     let prepared = self.prepare(&revision, &trigger, caller).await?;
@@ -84,6 +88,7 @@ impl Gatherer {
                 }
             }
         }
+        found.lines.extend(self.lines(state, &batches).await?);
         Ok(())
     }
 
@@ -107,23 +112,22 @@ impl Gatherer {
         Ok(book)
     }
 
-    /// The stored lines of an open batch.
-    async fn lines(&self, state: &State, batch: BatchId) -> Result<Vec<Line>, Error> {
-        let parts = state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts);
-        let reads: Vec<_> = parts.iter().map(|part| self.part(part).boxed()).collect();
-        let lines = futures::future::try_join_all(reads).await?;
-        Ok(lines.into_iter().flatten().collect())
-    }
-
-    async fn part(&self, part: &PartRef) -> Result<Vec<Line>, Error> {
-        let body = self.object(&part.name).await?;
-        let lines = match part.batch {
-            Some(batch) => read_part(&body, batch),
-            None => {
-                read_manifest(&body).map(|members| members.into_iter().map(Line::Member).collect())
-            }
-        };
-        lines.map_err(|error| unreadable(&part.name, &error))
+    /// The stored lines of open batches.
+    async fn lines(
+        &self,
+        state: &State,
+        batches: &BTreeSet<BatchId>,
+    ) -> Result<BTreeMap<BatchId, Vec<Line>>, Error> {
+        let open = batches.iter().filter_map(|batch| state.open_batch(*batch));
+        let names: BTreeSet<&str> =
+            open.flat_map(|(_, batch)| batch.parts.iter().map(|part| part.name.as_str())).collect();
+        let reads: Vec<_> = names.into_iter().map(|name| self.named(name).boxed()).collect();
+        let objects: BTreeMap<&str, Bytes> =
+            futures::stream::iter(reads).buffered(READS).try_collect().await?;
+        let lines = stored_lines(state, batches.iter().copied(), |name| {
+            objects.get(name).map(|body| &body[..])
+        });
+        lines.map_err(|error| Error::new(ErrorKind::Data, error))
     }
 
     async fn prepare(
@@ -165,7 +169,11 @@ impl Gatherer {
         Ok(run)
     }
 
-    async fn object(&self, name: &str) -> Result<bytes::Bytes, Error> {
+    async fn named<'a>(&self, name: &'a str) -> Result<(&'a str, Bytes), Error> {
+        Ok((name, self.object(name).await?))
+    }
+
+    async fn object(&self, name: &str) -> Result<Bytes, Error> {
         let missing = || {
             Error::new(
                 ErrorKind::Data,

@@ -10,6 +10,7 @@ use refit_core::invariants;
 use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
 use refit_core::rules::Rules;
+use refit_core::run::Phase;
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
@@ -99,6 +100,10 @@ pub struct Passed {
     /// How long wakes wait after a pass, so that a burst of them is one: the shortest quiet time of any trigger,
     /// within bounds.
     pub pace: Span,
+    /// How old the oldest event is that is recorded and was left for the next pass; zero if none was.
+    pub behind: Span,
+    /// Runs of which nobody knows whether they were started: a person settles each.
+    pub uncertain: usize,
 }
 
 impl Passed {
@@ -239,6 +244,11 @@ impl Reconciler {
         }
         passed.next = self.wait(due, listing, heard.listing.more || is_sweeping);
         passed.pace = self.pace(&cached.view.state).await?;
+        if heard.listing.more {
+            passed.behind = heard.listing.now.since(heard.listing.fast);
+        }
+        let runs = cached.view.state.runs.values();
+        passed.uncertain = runs.filter(|run| run.attempt().phase == Phase::Uncertain).count();
         Ok(passed)
     }
 

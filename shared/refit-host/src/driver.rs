@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use refit_core::time::Span;
 use refit_engine::port::Clock;
-use refit_engine::reconcile::Reconciler;
+use refit_engine::reconcile::{Passed, Reconciler};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::waker::Waker;
@@ -61,7 +61,10 @@ impl Driver {
                     passes.failed = passed.is_err();
                 });
                 let (rest, wait) = match passed {
-                    Ok(passed) => (passed.rest(), passed.next),
+                    Ok(passed) => {
+                        say(&passed);
+                        (passed.rest(), passed.next)
+                    }
                     Err(error) => {
                         tracing::error!(%error, kind = ?error.kind(), "a pass failed; the next one goes on");
                         (PAUSE, Some(PAUSE))
@@ -96,6 +99,13 @@ impl Waker for Driver {
     fn wake(&self) {
         self.asked.notify_one();
     }
+}
+
+/// Says how things stand: what alerts go by.
+fn say(passed: &Passed) {
+    let Passed { commits, behind, uncertain, .. } = passed;
+    let behind_s = behind.as_millis() / 1000;
+    tracing::info!(commits, behind_s, uncertain, "a pass has ended");
 }
 
 fn shorter(a: Option<Span>, b: Option<Span>) -> Option<Span> {

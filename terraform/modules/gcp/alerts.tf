@@ -41,13 +41,23 @@ locals {
 
   # Alerts on a line of a log; none is written in a quiet life.
   lines = {
+    pending = {
+      title  = "an event waits to be decided on", severity = "ERROR"
+      filter = "jsonPayload.message = \"a pass has ended\" AND jsonPayload.behind_s > ${var.alerts.behind_max}"
+      advice = "The oldest event that is recorded and not decided on is over ${var.alerts.behind_max} seconds old: more comes in than passes take. It is worked off in the order of arrival. If that does not end, look for what sends so many events, and narrow the prefixes of `data`."
+    }
+    unknown = {
+      title  = "nobody knows whether a run started", severity = "ERROR"
+      filter = "jsonPayload.message = \"a pass has ended\" AND jsonPayload.uncertain > 0"
+      advice = "The answer to a start was lost, and the service cannot be asked. `refit runs` shows the run as `uncertain`. Look in the service, then say `refit settle RUN --started ID` or `refit settle RUN --not-started`; until then it counts as under way."
+    }
     quarantine = {
-      title  = "a delivery was not understood"
+      title  = "a delivery was not understood", severity = "WARNING"
       filter = "jsonPayload.message = \"a delivery was not understood; it is in quarantine\""
       advice = "It is recorded and will not come again. The field `detail` of the line says what is wrong with it; `refit status` counts them."
     }
     error = {
-      title  = "an error that does not pass by itself"
+      title  = "an error that does not pass by itself", severity = "WARNING"
       filter = "severity >= ERROR AND jsonPayload.message != \"a pass failed; the next one goes on\""
       advice = "The line says what. Passes that fail are not among them: the alert on missing pings is."
     }
@@ -157,7 +167,7 @@ resource "google_monitoring_alert_policy" "line" {
   project               = var.project
   display_name          = "${var.name}: ${each.value.title}"
   combiner              = "OR"
-  severity              = "WARNING"
+  severity              = each.value.severity
   notification_channels = local.channels
   user_labels           = local.labels
 

@@ -1,6 +1,7 @@
 locals {
   # What receives events, appends them and wakes; all have the same rights. One more is one more entry.
   intakes_known = {
+    hook   = { image = var.hook == null ? null : var.images.hook, does = "A webhook or an approval came: records it and wakes the reconciler" }
     object = { image = var.images.object, does = "A new object arrived: records it and wakes the reconciler" }
     drift  = { image = var.drift_enabled ? var.images.drift : null, does = "Drift was reported: records it and wakes the reconciler" }
   }
@@ -80,13 +81,16 @@ module "intake" {
   image       = each.value.image
   environment = merge(local.environment, { REFIT_WAKE = local.wake })
   limits      = { for name, value in try(var.limits[each.key], {}) : name => value if value != null }
-  ingress     = var.ingress
+  ingress     = each.key == "hook" ? "all" : var.ingress
+  public      = each.key == "hook" && try(var.hook.public, false)
+  secrets     = each.key == "hook" ? var.hook.secrets : {}
   vpc         = var.vpc
   kms_key     = try(var.kms.key, null)
   labels      = local.labels
   invokers = merge(
     { for name, account in google_service_account.push : "push-${name}" => account.member if name == each.key },
     { for name, account in google_service_account.eventarc : "eventarc" => account.member if each.key == "object" },
+    { for name, member in try(var.hook.callers, {}) : "caller-${name}" => member if each.key == "hook" },
   )
 
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]

@@ -23,7 +23,8 @@ locals {
   apis = toset(concat(
     ["cloudscheduler", "iam", "monitoring", "pubsub", "run", "storage"],
     local.has_eventarc ? ["eventarc"] : [],
-    length(var.secrets) > 0 ? ["secretmanager"] : [],
+    length(var.secrets) + length(try(var.hook.secrets, {})) > 0 ? ["secretmanager"] : [],
+    var.drift_vertex ? ["logging"] : [],
     var.vertex != null ? ["aiplatform", "artifactregistry"] : [],
   ))
 }

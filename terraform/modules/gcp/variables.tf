@@ -40,11 +40,12 @@ variable "labels" {
 }
 
 variable "images" {
-  description = "The images of the programs, by digest: `object` and `tick`, and `drift` with `drift_enabled`; or `refit` alone with `single_service`."
+  description = "The images of the programs, by digest: `object` and `tick`, `drift` with `drift_enabled`, `hook` with `hook`; or `refit` alone with `single_service`."
   type = object({
     object = optional(string)
     tick   = optional(string)
     drift  = optional(string)
+    hook   = optional(string)
     refit  = optional(string)
   })
   nullable = false
@@ -90,6 +91,63 @@ variable "drift_publishers" {
   validation {
     condition     = length(var.drift_publishers) == 0 || var.drift_enabled
     error_message = "drift_publishers needs drift_enabled."
+  }
+}
+
+variable "drift_vertex" {
+  description = "Whether the anomalies that Vertex AI Model Monitoring logs in this project are drift reports."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.drift_vertex || var.drift_enabled
+    error_message = "drift_vertex needs drift_enabled."
+  }
+}
+
+variable "hook" {
+  description = <<-E
+    The function for webhooks and approvals, which can be reached from the internet; none if null.
+    `public`: whether senders without a Google account may call it, such as GitHub: then nothing but their signatures, which the
+    function checks, tells them from others. `callers`: who may call it otherwise, by a key that stays, as members.
+    `secrets`: what it checks signatures with, by the name of the environment variable (`REFIT_HOOK_GITHUB`, `…_MLFLOW`, `…_STANDARD`): `secret`, as `projects/PROJECT/secrets/SECRET`,
+    and its `version`, a number.
+  E
+  type = object({
+    public  = optional(bool, false)
+    callers = optional(map(string), {})
+    secrets = optional(map(object({ secret = string, version = string })), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.hook == null || (!var.single_service && var.images.hook != null)
+    error_message = "hook needs `images.hook`, and functions apart: with single_service the internet would reach what may start runs."
+  }
+
+  validation {
+    condition     = var.hook == null || try(var.hook.public || length(var.hook.callers) > 0, false)
+    error_message = "hook needs `public` or `callers`: nobody could call it."
+  }
+
+  validation {
+    condition = alltrue([
+      for member in values(try(var.hook.callers, {})) : can(regex("^(user|group|serviceAccount|principal|principalSet):.+", member))
+    ])
+    error_message = "hook.callers must be members such as `group:…` or `serviceAccount:…`; whoever has no account is let in by `public`."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(try(var.hook.secrets, {})), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
+    error_message = "hook.secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+  }
+
+  validation {
+    condition = alltrue([
+      for it in values(try(var.hook.secrets, {})) : can(regex("^projects/[a-z0-9-]+/secrets/[A-Za-z0-9_-]+$", it.secret)) && can(regex("^[1-9][0-9]*$", it.version))
+    ])
+    error_message = "hook.secrets must be a `secret` as `projects/PROJECT/secrets/SECRET` and a `version` that is a number: what `latest` is changes without anybody's doing."
   }
 }
 
@@ -232,7 +290,7 @@ variable "ping" {
 
 variable "limits" {
   description = <<-E
-    What an instance of a function gets, by its name: `object`, `drift`, `tick` or `refit`. Defaults are in README.md.
+    What an instance of a function gets, by its name: `object`, `drift`, `hook`, `tick` or `refit`. Defaults are in README.md.
     `tick` has one instance at most, whatever is said here: more are safe, and only compete.
   E
   type = map(object({
@@ -248,8 +306,8 @@ variable "limits" {
   nullable = false
 
   validation {
-    condition     = length(setsubtract(keys(var.limits), ["object", "drift", "tick", "refit"])) == 0
-    error_message = "limits must be keyed by `object`, `drift`, `tick` or `refit`."
+    condition     = length(setsubtract(keys(var.limits), ["object", "drift", "hook", "tick", "refit"])) == 0
+    error_message = "limits must be keyed by `object`, `drift`, `hook`, `tick` or `refit`."
   }
 }
 
@@ -389,12 +447,13 @@ variable "kms" {
 }
 
 variable "alerts" {
-  description = "Whom alerts are sent to: `emails`, and the names of notification `channels` that exist. `enabled = false` makes none. `tick_missing` is how long no ping may have succeeded."
+  description = "Whom alerts are sent to: `emails`, and the names of notification `channels` that exist. `enabled = false` makes none. `tick_missing` is how long no ping may have succeeded, `behind_max` how many seconds an event may be recorded and not decided on."
   type = object({
     enabled      = optional(bool, true)
     emails       = optional(set(string), [])
     channels     = optional(set(string), [])
     tick_missing = optional(string, "600s")
+    behind_max   = optional(number, 300)
   })
   default  = {}
   nullable = false

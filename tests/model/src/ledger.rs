@@ -8,7 +8,7 @@ use refit_core::event::{Command, Event, Fact, Identity};
 use refit_core::fold::fold;
 use refit_core::invariants;
 use refit_core::key::{Hash128, RunKey, sha256_hex};
-use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::member::{Line, read_manifest, stored_lines};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Plan, Prepared, Segment, plan,
 };
@@ -343,17 +343,9 @@ impl Node {
 
     /// The stored lines of an open batch.
     fn lines(&self, batch: BatchId) -> Vec<Line> {
-        let parts = self.state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts);
-        let read = |part: &refit_core::state::PartRef| -> Vec<Line> {
-            let Some(content) = self.objects.get(&part.name) else { return Vec::new() };
-            match part.batch {
-                Some(of) => read_part(content, of).unwrap_or_default(),
-                None => read_manifest(content)
-                    .map(|members| members.into_iter().map(Line::Member).collect())
-                    .unwrap_or_default(),
-            }
-        };
-        parts.iter().flat_map(read).collect()
+        let object = |name: &str| self.objects.get(name).map(|content| content.as_slice());
+        let lines = stored_lines(&self.state, [batch], object).ok();
+        lines.and_then(|mut lines| lines.remove(&batch)).unwrap_or_default()
     }
 
     fn follow(&self, draft: &Draft, created: Tick) -> Self {

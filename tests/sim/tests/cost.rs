@@ -243,7 +243,10 @@ fn lengthen(script: &Script, commits: u64) {
         script.put(&layout::commit(seq), write_commit(&commit));
         fold(&mut state, &commit);
         if seq + TAIL_MAX == first + commits - 1 {
-            script.put(&layout::snapshot(seq), write_snapshot(&state).unwrap());
+            script.put(
+                &layout::snapshot(seq),
+                write_snapshot(&state).expect("a state can be written"),
+            );
         }
     }
 }

@@ -80,7 +80,11 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     };
     let proposal = propose(opened.as_ref().zip(state.as_ref()), &file, &rules, args.start).await?;
     let in_force = proposal.replaces.as_ref() == Some(&rules.revision);
-    let Some(opened) = opened.filter(|_| !in_force && !args.dry_run) else {
+    let opened = opened.filter(|_| !args.dry_run);
+    if in_force && let Some(opened) = &opened {
+        store(opened, &file, &rules.revision).await?;
+    }
+    let Some(opened) = opened.filter(|_| !in_force) else {
         output.show(&Applied { proposal, in_force, submitted: None })?;
         return Ok(Exit::Ok);
     };
@@ -142,6 +146,14 @@ async fn propose(
     })
 }
 
+/// Stores the rules; those in force may have been lost, and are put back.
+async fn store(opened: &Opened, file: &RuleFile, revision: &str) -> Result<(), Failure> {
+    let body = Bytes::from(file.text.clone());
+    // Named by its content: one that is there already is the same.
+    opened.base.store.create(&layout::rules(revision), body).await?;
+    Ok(())
+}
+
 async fn submit(
     context: &Context,
     opened: &Opened,
@@ -150,9 +162,7 @@ async fn submit(
     args: &Args,
 ) -> Result<Submitted, Failure> {
     let Proposal { revision, replaces, .. } = proposal;
-    let body = Bytes::from(file.text.clone());
-    // Named by its content: one that is there already is the same.
-    opened.base.store.create(&layout::rules(revision), body).await?;
+    store(opened, file, revision).await?;
     let from = opened.state().await?.map_or(0, |state| state.seq);
     let (revision, replaces) = (revision.clone(), replaces.clone());
     let command = Command::Apply { revision, replaces, start: args.start };

@@ -214,8 +214,11 @@ impl Session<'_> {
 
     /// Tells how a run went; the exit, if it was the last.
     fn over(&mut self, run: &Run) -> Result<Option<Exit>, Failure> {
-        let hints =
-            self.args.demo.then(|| report::Hints { folder: &self.folder, ends: self.ends() });
+        let hints = self.args.demo.then(|| report::Hints {
+            folder: &self.folder,
+            ends: self.ends(),
+            hidden: report::hidden_program(),
+        });
         let report = Report::of(run, self.world.pipelines(), hints);
         if !self.ends() {
             self.screen.say(&report.to_string());

@@ -122,6 +122,19 @@ struct Unrecorded {
     reason: String,
 }
 
+/// An event that is not sent again, and why.
+struct LeftOut {
+    event: Hash128,
+    name: String,
+    reason: String,
+}
+
+impl LeftOut {
+    fn new(event: &Event, reason: &str) -> Self {
+        Self { event: event.id(), name: event.name(), reason: reason.to_owned() }
+    }
+}
+
 /// The answers of a door.
 #[derive(Debug, Serialize)]
 struct Posted {
@@ -294,19 +307,19 @@ impl<'a> Stage<'a> {
             Some(recorded) => self.judge(recorded),
             None => {
                 let reason = "it was never recorded: leave --trigger out, or no other trigger will ever be told of it; --force takes it for a new fact";
-                Err((event, reason.to_owned()))
+                Err(LeftOut::new(&event, reason))
             }
         }))
     }
 
     /// The event as it is to be sent again, or why nothing would come of it.
-    fn judge(&self, recorded: &Recorded) -> Result<Event, (Event, String)> {
+    fn judge(&self, recorded: &Recorded) -> Result<Event, LeftOut> {
         let event = recorded.event.clone();
         if matches!(event.fact, Fact::Invalid(_)) {
-            return Err((event, "only its first bytes are kept".to_owned()));
+            return Err(LeftOut::new(&event, "only its first bytes are kept"));
         }
         match recorded.settled(self.selection.trigger.as_deref()).filter(|_| !self.args.force) {
-            Some(reason) => Err((event, reason)),
+            Some(reason) => Err(LeftOut::new(&event, &reason)),
             None => {
                 // What it says of no time is as old as what was decided of it.
                 let time = event.time.map_or(recorded.decided, |time| time.min(recorded.decided));
@@ -377,7 +390,7 @@ impl Found {
     }
 
     /// The same after each event was looked at.
-    fn map(self, look: impl Fn(Event) -> Result<Event, (Event, String)>) -> Self {
+    fn map(self, look: impl Fn(Event) -> Result<Event, LeftOut>) -> Self {
         let mut looked = Self { events: Vec::new(), unrecorded: self.unrecorded };
         for (file, events) in self.events {
             events.into_iter().for_each(|event| looked.add(&file, look(event)));
@@ -385,13 +398,13 @@ impl Found {
         looked
     }
 
-    fn add(&mut self, file: &str, looked: Result<Event, (Event, String)>) {
+    fn add(&mut self, file: &str, looked: Result<Event, LeftOut>) {
         match looked {
             Ok(event) => self.events.push((file.to_owned(), vec![event])),
-            Err((event, reason)) => self.unrecorded.push(Unrecorded {
+            Err(LeftOut { event, name, reason }) => self.unrecorded.push(Unrecorded {
                 file: file.to_owned(),
-                event: Some(event.id()),
-                name: Some(event.name()),
+                event: Some(event),
+                name: Some(name),
                 is_rejected: false,
                 reason,
             }),

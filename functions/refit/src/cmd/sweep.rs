@@ -95,7 +95,7 @@ impl Opened {
         let intake = self.base.intake();
         let writes = events.into_iter().map(|event| intake.append(vec![event]));
         futures::future::try_join_all(writes).await?;
-        self.wake(output).await;
+        Box::pin(self.wake(output)).await;
         Ok(())
     }
 }

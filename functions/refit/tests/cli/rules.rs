@@ -64,3 +64,18 @@ fn a_paused_trigger_starts_nothing_and_its_batch_is_dropped_when_asked() {
     world.write_sample("b", "2", "${now}");
     world.refit("replay b.http").ends(0).says("refused because");
 }
+
+#[test]
+fn rules_that_were_lost_hold_what_arrives_until_they_are_applied_again() {
+    let world = World::ruled("batch: { quiet: 1h, max_wait: 2h }");
+    std::fs::remove_dir_all(world.path("ledger/rules")).unwrap();
+    let world = world.restarted();
+    world.write_sample("a", "1", "${now}");
+    world.refit("replay a.http --no-wait").ends(0);
+    world.refit("fsck").ends(7).says("rules/");
+    let state = world.state();
+    assert!(state.triggers["churn"].open.is_empty(), "without rules nothing is decided");
+    world.refit("apply").ends(0).says("these rules are in force");
+    world.until("the event is a member", |state| !state.triggers["churn"].open.is_empty());
+    world.refit("fsck").ends(0);
+}

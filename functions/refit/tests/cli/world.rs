@@ -30,7 +30,7 @@ pub(crate) struct World {
     runtime: Runtime,
     pub(crate) kfp: Kfp,
     folder: TempDir,
-    _serve: Running,
+    serve: Running,
     /// Where `refit serve` answers.
     pub(crate) place: String,
 }
@@ -55,6 +55,17 @@ pub(crate) async fn found(folder: &Path) {
     Ledger::new(Arc::new(store)).found("cli", &timing()).await.unwrap();
 }
 
+/// Starts `refit serve` in the folder: the process, and where it answers.
+fn serve(folder: &Path) -> (Running, String) {
+    let mut serve = command(folder, &["serve", "--port", "0", "--ledger", "ledger"]);
+    serve.stdout(Stdio::null());
+    let mut serve = Running::start(serve);
+    let listening = serve.line(|line| line.contains("\"listening\""));
+    let listening: Value = serde_json::from_str(&listening).unwrap();
+    let place = listening["address"].as_str().unwrap().to_owned();
+    (serve, place)
+}
+
 impl World {
     /// A world in which nothing is ruled yet.
     pub(crate) fn new() -> Self {
@@ -65,15 +76,16 @@ impl World {
         kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
         let folder = TempDir::with_prefix("refit-cli").unwrap();
         runtime.block_on(found(folder.path()));
-        let mut serve = command(folder.path(), &["serve", "--port", "0", "--ledger", "ledger"]);
-        let mut serve = Running::start({
-            serve.stdout(Stdio::null());
-            serve
-        });
-        let listening = serve.line(|line| line.contains("\"listening\""));
-        let listening: Value = serde_json::from_str(&listening).unwrap();
-        let place = listening["address"].as_str().unwrap().to_owned();
-        Self { runtime, kfp, folder, _serve: serve, place }
+        let (serve, place) = serve(folder.path());
+        Self { runtime, kfp, folder, serve, place }
+    }
+
+    /// The same world with another process in the place of the one that serves it.
+    pub(crate) fn restarted(self) -> Self {
+        let Self { serve: former, folder, .. } = self;
+        drop(former);
+        let (serve, place) = serve(folder.path());
+        Self { serve, place, folder, ..self }
     }
 
     /// A world in which a trigger named `churn` has this rule.

@@ -3,6 +3,9 @@
 #![expect(clippy::print_stdout, reason = "how often it was killed is part of the result")]
 
 mod demo;
+mod endings;
 mod kill;
+mod points;
 mod process;
+mod proof;
 mod serve;

@@ -34,9 +34,10 @@ impl Desk<'_> {
         }
     }
 
+    /// Rules that are in force already replace nothing: who applied them died before the answer, and applies again.
     fn check_replaced(&self, replaces: Option<&str>, revision: &str) -> Result<(), String> {
         let current = self.state.rules.as_deref();
-        if replaces == current {
+        if replaces == current || current == Some(revision) {
             return Ok(());
         }
         let current = current.unwrap_or("none");
@@ -58,12 +59,12 @@ impl Desk<'_> {
         let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
         let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
         let due_before = self.due(old);
-        let summary = format!(
-            "applied: triggers=`{}`, added=`{}`, removed=`{}`",
-            new.triggers.len(),
-            added.join(", "),
-            removed.join(", ")
-        );
+        let mut summary = format!("applied: triggers=`{}`", new.triggers.len());
+        for (what, names) in [("added", &added), ("removed", &removed)] {
+            if !names.is_empty() {
+                summary = format!("{summary}, {what}=`{}`", names.join(", "));
+            }
+        }
         let returning: Vec<BatchId> = self.returning(&added);
         let pauses = pauses(old, new);
         let unpaused: Vec<String> = pauses

@@ -8,7 +8,7 @@ use crate::state::Held;
 pub(super) fn judge(case: &Case<'_>) -> Option<Held> {
     let rule = &case.rule.batch;
     let end = case.batch.opened_at + rule.longest_wait();
-    if case.batch.sealed.is_some() || case.now >= end {
+    if case.is_complete() || case.now >= end {
         return None;
     }
     let reason = if case.batch.count < rule.min_count {

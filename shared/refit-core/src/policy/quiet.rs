@@ -1,14 +1,14 @@
 //! `batch.quiet`, `batch.max_wait`, `batch.until`: hold while data may still be arriving.
 //!
 //! The quiet time restarts on every accepted member; `max_wait` counts from the first and fires even if data
-//! still arrives; a marker closes the batch at once.
+//! still arrives; a marker, or `max_count` members, close the batch at once.
 
 use crate::policy::Case;
 use crate::reason::Hold;
 use crate::state::Held;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Held> {
-    if case.batch.sealed.is_some() {
+    if case.is_complete() {
         return None;
     }
     let rule = &case.rule.batch;

@@ -15,7 +15,7 @@ fn the_four_line_rule_makes_one_run_of_many_uploads() {
          10:02 started b2
          10:05 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 in/a#1 in/b#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:00:30 in/c#1 -> t b2
@@ -41,7 +41,7 @@ fn a_trickle_fires_at_max_wait() {
          10:02:30 put f#1
          10:03 put g#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:00:30 b#1 -> t b2
@@ -71,7 +71,7 @@ fn cooldown_and_quiet_together_are_due_when_both_are_over() {
          10:02:54 tick
          10:02:55 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             09:59 z#1 -> t b2
             09:59 b2 held: quiet until 10:00
             10:00 b2 closed: z#1
@@ -98,7 +98,7 @@ fn min_count_holds_until_reached_but_not_beyond_max_wait() {
          12:01 started b2
          12:02 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: min_count until 11:00
             10:30 b#1 -> t b2
@@ -124,7 +124,7 @@ fn min_bytes_counts_known_sizes() {
          10:10 put b#1 size=60
          10:11 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: min_bytes until 11:00
             10:10 b#1 -> t b2
@@ -142,7 +142,7 @@ fn max_count_closes_a_batch_and_the_rest_opens_the_next() {
          10:00 put a#1; put b#1; put c#1; put d#1; put e#1
          10:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 b#1 -> t b2
             10:00 c#1 d#1 -> t b2.1
             10:00 e#1 -> t b2.2
@@ -160,6 +160,23 @@ fn max_count_closes_a_batch_and_the_rest_opens_the_next() {
 }
 
 #[test]
+fn the_member_that_fills_a_batch_closes_it() {
+    check(
+        "rule t bucket=b quiet=1m max_count=2
+         10:00:30 put a#1
+         10:01 put b#1",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00:30 a#1 -> t b2
+            10:00:30 b2 held: quiet until 10:01:30
+            10:01 b#1 -> t b2
+            10:01 b2 closed: a#1 b#1
+            10:01 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
 fn full_batches_wait_in_line_and_none_is_lost() {
     check(
         "rule t bucket=b quiet=1m max_count=2
@@ -170,7 +187,7 @@ fn full_batches_wait_in_line_and_none_is_lost() {
          10:06 started b2.1
          10:07 succeeded b2.1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 b#1 -> t b2
             10:00 c#1 -> t b2.1
             10:00 b2 sealed: full
@@ -206,7 +223,7 @@ fn every_key_has_a_batch_of_its_own() {
          10:01 tick
          10:01:30 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 eu/a#1 eu/b#1 -> t b2
             10:00 us/a#1 -> t b2.1
             10:00 b2 held: quiet until 10:01
@@ -229,7 +246,7 @@ fn a_marker_closes_its_batch_at_once() {
          10:30 put day/_SUCCESS#1 size=0
          10:31 put day/_SUCCESS#2 size=0",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 day/a.csv#1 day/b.csv#1 -> t b2
             10:00 b2 held: marker until 1d10:00
             10:30 day/_SUCCESS#1 refused by t: marker
@@ -248,7 +265,7 @@ fn a_marker_closes_only_the_batch_of_its_key() {
          10:00 put eu/a.csv#1; put us/a.csv#1
          10:30 put eu/_SUCCESS#1 size=0",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 eu/a.csv#1 -> t b2
             10:00 us/a.csv#1 -> t b2.1
             10:00 b2 held: marker until 11:00
@@ -267,7 +284,7 @@ fn each_event_is_a_run_of_its_own() {
         "rule t bucket=b each overlap=allow budget=1000/24h
          10:00 put a#1; put b#1; put c#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b#1 -> t b2.1
             10:00 c#1 -> t b2.2
@@ -293,7 +310,7 @@ fn the_newest_generation_of_an_object_is_the_member() {
          10:00:10 delete b#1
          10:01:10 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:00:05 a#2 b#1 -> t b2
@@ -314,7 +331,7 @@ fn a_batch_with_no_members_left_does_not_run() {
          10:01 tick
          10:01:10 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:00:10 a#1 refused: deletion
@@ -333,7 +350,7 @@ fn empty_objects_and_the_same_bytes_again_are_refused() {
          10:00:30 put a#4 sum=x
          10:01:30 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 e#1 refused by t: zero_bytes
             10:00 b2 held: quiet until 10:01
@@ -355,7 +372,7 @@ fn triggers_that_ask_for_them_get_empty_and_identical_objects() {
          10:00 put a#1 sum=x; put e#1 size=0
          10:00:10 put a#2 sum=x",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 e#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:00:10 a#2 -> t b2
@@ -370,7 +387,7 @@ fn prefix_suffix_and_glob_choose_objects() {
         "rule t bucket=b prefix=in/ suffix=.csv glob=in/*/2026-*.csv quiet=1m
          10:00 put in/x/2026-1.csv#1; put in/2026-1.csv#1; put out/x/2026-1.csv#1; put in/x/2026-1.txt#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 in/x/2026-1.csv#1 -> t b2
             10:00 in/2026-1.csv#1 out/x/2026-1.csv#1 in/x/2026-1.txt#1 refused: no_match
             10:00 b2 held: quiet until 10:01
@@ -385,7 +402,7 @@ fn a_condition_refuses_with_its_reason() {
          rule u bucket=b quiet=1m when='object.metadata.team == \"ml\"'
          10:00 put a#1 size=9; put b#1 size=3",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 a#1 -> t b2
             10:00 b#1 refused by t: filtered
             10:00 a#1 b#1 refused by u: filter_error (No such key: team)
@@ -401,7 +418,7 @@ fn messages_of_any_type_make_batches() {
          10:00 message m1 type=ready data={\"rows\":20}; message m2 type=ready data={\"rows\":2}; message m3 type=other
          10:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 m1 -> t b2
             10:00 m3 refused: no_match
             10:00 m2 refused by t: filtered

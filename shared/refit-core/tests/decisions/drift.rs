@@ -13,7 +13,7 @@ fn only_drift_starts_anything_and_what_is_unknown_is_not_fine() {
          10:02 drift r6; drift r6
          10:03 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 refused by t: no_drift (verdict=`ok`)
             10:00 r3 refused by t: no_drift (verdict=`possible`)
             10:00 r2 refused by t: no_drift (verdict=`resolved`)
@@ -38,7 +38,7 @@ fn a_report_must_be_about_enough_columns_or_the_right_ones() {
          10:02 drift r3 drifted=country open=age
          10:03 drift r4 share=0.9",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 r1 -> u b2
             10:00 r1 refused by t: below_share (share=`0.250`, min_share=`0.3`)
             10:00 b2 held: quiet until 10:01
@@ -64,7 +64,7 @@ fn a_condition_is_about_the_whole_report() {
         "rule t drift=churn when='drift.window.end.startsWith(\"2026\") && drift.model.name == \"churn\"' quiet=1m
          10:00 drift r1 end=09:00; drift r2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 -> t b2
             10:00 r2 refused by t: filter_error (No such key: window)
             10:00 b2 held: quiet until 10:01
@@ -84,7 +84,7 @@ fn so_many_reports_in_a_row_are_waited_for_and_used_up() {
          10:50 drift r6
          12:00 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 refused by t: unconfirmed (1 of 3 consecutive)
             10:10 r2 refused: duplicate
             10:10 r2 refused by t: unconfirmed (2 of 3 consecutive)
@@ -113,7 +113,7 @@ fn a_row_ends_with_a_report_without_drift_and_not_with_one_that_leaves_it_open()
          11:00 drift r7 verdict=possible
          11:10 drift r8",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 refused by t: unconfirmed (1 of 2 consecutive)
             10:10 r2 refused by t: undecided
             10:20 r3 -> t b4
@@ -138,7 +138,7 @@ fn a_row_is_of_times_whatever_the_order_the_reports_arrive_in() {
          10:02 drift r3 end=08:00 verdict=ok
          10:03 drift r4 end=10:00",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 refused by t: unconfirmed (1 of 2 consecutive)
             10:01 r2 refused by t: outdated
             10:02 r3 refused by t: outdated
@@ -158,7 +158,7 @@ fn rows_of_different_models_and_triggers_do_not_mix() {
          10:02 drift r3 model=fraud verdict=ok
          10:03 drift r4",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 r1 refused by t: unconfirmed (1 of 2 consecutive)
             10:01 r2 refused by u: unconfirmed (1 of 2 consecutive)
             10:02 r3 refused by u: no_drift (verdict=`ok`)
@@ -178,7 +178,7 @@ fn drift_that_goes_on_is_held_by_the_cooldown() {
          12:00 drift r3
          1d10:02 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 r1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: test#churn

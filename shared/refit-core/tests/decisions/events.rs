@@ -12,7 +12,7 @@ fn the_same_fact_is_one_member_however_often_it_arrives() {
          10:00:30 put a#1
          3d10:00 put a#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 a#1 refused: duplicate
             10:00 b2 held: quiet until 10:01
@@ -34,7 +34,7 @@ fn after_the_window_an_old_fact_is_late() {
          40d10:01 put b#1 time=10:00
          40d10:02 put c#1 time=5d10:00",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -56,7 +56,7 @@ fn an_event_ahead_of_the_clock_counts() {
          10:00 put a#1 time=12:00
          10:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -77,7 +77,7 @@ fn a_replay_starts_nothing_for_what_had_a_run() {
          12:01 put a#1 again; put b#1 size=1 again
          12:02 put b#1 size=1 again",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b#1 refused by t: filtered
             10:00 b2 held: quiet until 10:01
@@ -88,7 +88,7 @@ fn a_replay_starts_nothing_for_what_had_a_run() {
             10:01 b2 finished: succeeded
             11:00 a#1 refused: duplicate
             11:00 b#1 refused by t: filtered
-            12:00 ok: applied: triggers=`1`, added=``, removed=``
+            12:00 ok: applied: triggers=`1`
             12:01 b#1 -> t b7
             12:01 a#1 refused: duplicate
             12:01 b7 held: quiet until 12:02
@@ -108,7 +108,7 @@ fn a_forced_replay_is_a_new_fact_however_old() {
          40d10:00 put a#1 sum=x time=10:00 forced
          40d10:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1

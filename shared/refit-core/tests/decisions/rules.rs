@@ -16,10 +16,10 @@ fn nothing_starts_because_rules_were_applied() {
          10:20 tick
          10:30 resume t coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 11:00
-            10:10 ok: applied: triggers=`1`, added=``, removed=``; batches that wait for a decision: count=`1`
+            10:10 ok: applied: triggers=`1`; batches that wait for a decision: count=`1`
             10:10 b2 asks
             10:10 b2 held: ask
             10:11 b#1 -> t b4
@@ -41,10 +41,10 @@ fn apply_with_start_starts_what_is_due() {
          rule t bucket=b quiet=1m max_wait=2h
          10:10 apply start",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 11:00
-            10:10 ok: applied: triggers=`1`, added=``, removed=``; what is due may start
+            10:10 ok: applied: triggers=`1`; what is due may start
             10:10 b2 closed: a#1
             10:10 b2/1 intended
         "#]],
@@ -58,8 +58,26 @@ fn rules_written_against_others_are_a_conflict() {
          10:00 apply
          10:01 apply stale",
         &expect![[r#"
-            10:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 ok: applied: triggers=`1`, added=`t`
             10:01 no: conflict: other rules were applied meanwhile: current=`rev1`, applied=`rev2`
+        "#]],
+    );
+}
+
+#[test]
+fn rules_that_are_in_force_already_are_no_conflict_and_change_nothing() {
+    check(
+        "rule t bucket=b quiet=1m max_wait=2h
+         10:00 put a#1
+         10:00:30 apply again
+         10:05 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:00:30 ok: applied: triggers=`1`
+            10:05 b2 closed: a#1
+            10:05 b2/1 intended
         "#]],
     );
 }
@@ -72,10 +90,10 @@ fn events_are_judged_by_the_rules_in_force_at_their_place() {
          rule t bucket=b
          10:01 put b#1; apply; put c#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 refused: no_match
             10:01 b#1 refused: no_match
-            10:01 ok: applied: triggers=`1`, added=``, removed=``
+            10:01 ok: applied: triggers=`1`
             10:01 c#1 -> t b3
             10:01 b3 held: quiet until 10:02
         "#]],
@@ -97,18 +115,18 @@ fn batches_of_a_removed_trigger_wait_until_it_is_back() {
          10:11 put c#1
          10:12 resume t coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 a#1 -> t b2
             10:00 a#1 -> u b2.1
             10:00 b2 held: quiet until 10:01
             10:00 b2.1 held: quiet until 10:01
-            10:00:30 ok: applied: triggers=`1`, added=``, removed=`t`
+            10:00:30 ok: applied: triggers=`1`, removed=`t`
             10:00:30 b2 held: trigger_removed
             10:01 b#1 -> u b2.1
             10:01 b2.1 held: quiet until 10:02
             10:02 b2.1 closed: a#1 b#1
             10:02 b2.1/1 intended
-            10:10 ok: applied: triggers=`2`, added=`t`, removed=``; batches that wait for a decision: count=`1`
+            10:10 ok: applied: triggers=`2`, added=`t`; batches that wait for a decision: count=`1`
             10:10 b2 asks
             10:10 b2 held: ask
             10:11 c#1 -> t b7
@@ -136,10 +154,10 @@ fn batches_of_a_removed_trigger_can_be_discarded() {
          10:02 resume t discard
          10:03 resume t",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
-            10:00:30 ok: applied: triggers=`1`, added=``, removed=`t`
+            10:00:30 ok: applied: triggers=`1`, removed=`t`
             10:00:30 b2 held: trigger_removed
             10:02 ok: discarded: trigger=`t`, batches=`1`
             10:02 b2 dropped: discarded
@@ -161,7 +179,7 @@ fn a_paused_trigger_keeps_its_events_and_starts_nothing_when_resumed() {
          10:13 succeeded b5
          10:20 resume t coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 ok: paused: trigger=`t`
             10:01 a#1 b#1 -> t b3
             10:01 b3 held: paused
@@ -191,7 +209,7 @@ fn a_resumed_trigger_may_start_one_coalesced_run() {
          10:01 put a#1; put b#1
          10:10 resume t coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 ok: paused: trigger=`t`
             10:01 a#1 b#1 -> t b3
             10:01 b3 held: paused
@@ -212,7 +230,7 @@ fn what_was_held_can_be_discarded() {
          10:11 put b#1
          10:12 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 ok: paused: trigger=`t`
             10:01 a#1 -> t b3
             10:01 b3 held: paused
@@ -235,7 +253,7 @@ fn a_trigger_can_ignore_what_arrives_while_it_is_paused() {
          10:10 resume t
          10:11 put b#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 ok: paused: trigger=`t`
             10:01 a#1 refused by t: paused
             10:10 ok: resumed: trigger=`t`, batches that wait for a decision=`0`
@@ -255,10 +273,10 @@ fn a_pause_in_the_rule_file_ends_as_a_question() {
          10:10 apply
          10:15 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: paused
-            10:10 ok: applied: triggers=`1`, added=``, removed=``; batches that wait for a decision: count=`1`
+            10:10 ok: applied: triggers=`1`; batches that wait for a decision: count=`1`
             10:10 b2 asks
             10:10 b2 held: ask
         "#]],
@@ -271,7 +289,7 @@ fn commands_about_what_does_not_exist_are_refused() {
         "rule t bucket=b
          10:00 pause x; resume t; resume t coalesce; settle b1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 no: unknown trigger: name=`x`, known=`t`
             10:00 no: it is not paused: trigger=`t`
             10:00 no: nothing waits for a decision: trigger=`t`

@@ -16,7 +16,7 @@ fn a_held_batch_coalesces_while_a_run_is_active() {
          10:20 succeeded b2
          10:21 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -49,7 +49,7 @@ fn a_full_queue_coalesces() {
          10:10 succeeded b2
          10:11 started b5; succeeded b5",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -90,7 +90,7 @@ fn replace_waits_until_the_old_run_has_ended_and_takes_its_members() {
          10:05 failed b2
          10:06 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 b#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1 b#1
@@ -120,7 +120,7 @@ fn replace_leaves_the_members_of_a_run_that_succeeded_after_all() {
          10:03 tick
          10:04 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -152,7 +152,7 @@ fn a_failed_run_is_tried_again_under_a_new_key() {
          10:12 started b2
          10:13 failed b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -182,7 +182,7 @@ fn a_run_that_takes_too_long_is_cancelled_and_tried_again_once_it_has_ended() {
          11:41 started b2
          11:42 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -207,7 +207,7 @@ fn a_refused_start_is_not_tried_again() {
          10:01 rejected b2
          10:10 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -233,7 +233,7 @@ fn the_budget_counts_every_attempt() {
          11:03 succeeded b2
          12:00 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -265,7 +265,7 @@ fn class_a_is_called_again_under_the_same_key() {
          10:05 absent b2
          10:06 found b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -291,7 +291,7 @@ fn class_b_is_abandoned_after_two_empty_look_ups() {
          10:21 cancelled b2/1
          10:30 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -319,7 +319,7 @@ fn an_abandoned_key_that_appears_before_its_successor_is_adopted() {
          10:16 found b2/1
          10:20 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:05 b2 closed: a#1
@@ -344,7 +344,7 @@ fn an_abandoned_key_is_looked_up_for_a_day() {
          10:17 succeeded b2
          1d10:15 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:05 b2 closed: a#1
@@ -373,7 +373,7 @@ fn where_a_person_is_to_decide_nothing_is_started_twice() {
          10:31 succeeded b2
          10:32 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:05 b2 closed: a#1
@@ -402,7 +402,7 @@ fn settled_as_not_started_means_another_attempt() {
          10:30 settle b2
          10:31 started b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:05 b2 closed: a#1
@@ -427,7 +427,7 @@ fn what_was_certainly_not_started_is_called_again_later() {
          10:01:03 tick
          10:01:10 started b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -457,7 +457,7 @@ fn a_run_can_be_cancelled_in_every_phase() {
          10:19 cancelled b10
          10:20 cancel b10; cancel nope",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -504,7 +504,7 @@ fn a_run_the_service_forgot_fails_when_it_stays_so() {
          10:16 vanished b2
          10:17 vanished b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -531,7 +531,7 @@ fn a_pipeline_that_cannot_be_prepared_holds_the_batch() {
          10:02 apply
          10:03 resume t coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 t troubled: not reachable until 10:01:02
@@ -540,7 +540,7 @@ fn a_pipeline_that_cannot_be_prepared_holds_the_batch() {
             10:01:02 b2 held: unprepared until 10:01:06
             10:01:06 b#1 -> t b2
             10:01:06 b2 held: quiet until 10:02:06
-            10:02 ok: applied: triggers=`1`, added=``, removed=``
+            10:02 ok: applied: triggers=`1`
             10:03 no: nothing waits for a decision: trigger=`t`
             10:03 b2 closed: a#1 b#1
             10:03 b2/1 intended

@@ -15,7 +15,7 @@ fn a_schedule_starts_a_run_at_its_time_and_never_for_the_past() {
          1d06:02 tick
          2d06:00:30 tick",
         &expect![[r#"
-            10:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            10:00 ok: applied: triggers=`1`, added=`t`
             10:00 t begins at 10:00: 0 6 * * * UTC
             1d06:00 t 2026-03-02T06:00[UTC] -> b2
             1d06:00 b2 closed: 2026-03-02T06:00[UTC]
@@ -40,7 +40,7 @@ fn a_time_that_was_missed_is_made_up_for_once() {
          4d12:00 tick
          4d12:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`3`, added=`t, u, v`, removed=``
+            00:00 ok: applied: triggers=`3`, added=`t, u, v`
             00:00 t begins at 00:00: 0 6 * * * UTC
             00:00 u begins at 00:00: 0 6 * * * UTC
             00:00 v begins at 00:00: 0 6 * * * UTC
@@ -81,7 +81,7 @@ fn the_clock_changes_and_every_civil_time_comes_once() {
          238d01:30 tick
          239d01:30 tick",
         &expect![[r#"
-            27d12:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            27d12:00 ok: applied: triggers=`1`, added=`t`
             27d12:00 t begins at 27d12:00: 30 2 * * * Europe/Berlin
             28d01:00 t 2026-03-29T02:30[Europe/Berlin] -> b2
             28d01:00 b2 closed: 2026-03-29T02:30[Europe/Berlin]
@@ -107,7 +107,7 @@ fn one_time_of_two_schedules_of_a_trigger_comes_once() {
          10:00 tick
          7d06:00 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             00:00 t begins at 00:00: 0 6 * * * UTC
             00:00 t begins at 00:00: 0 6 * * 0 UTC
             10:00 t 2026-03-01T06:00[UTC] -> b2
@@ -137,16 +137,16 @@ fn a_schedule_that_changes_begins_anew() {
          5d06:00 tick
          6d04:00 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             00:00 t begins at 00:00: 0 6 * * * UTC
             10:00 t 2026-03-01T06:00[UTC] -> b2
             10:00 b2 closed: 2026-03-01T06:00[UTC]
             10:00 b2/1 intended
-            1d05:00 ok: applied: triggers=`1`, added=``, removed=``
+            1d05:00 ok: applied: triggers=`1`
             1d05:00 t ends: 0 6 * * * UTC
             1d05:00 t begins at 1d05:00: 0 4 * * * UTC
-            1d07:00 ok: applied: triggers=`0`, added=``, removed=`t`
-            5d05:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            1d07:00 ok: applied: triggers=`0`, removed=`t`
+            5d05:00 ok: applied: triggers=`1`, added=`t`
             5d05:00 t begins at 5d05:00: 0 4 * * * UTC
             6d04:00 t 2026-03-07T04:00[UTC] -> b6
             6d04:00 b6 held: active_run
@@ -163,7 +163,7 @@ fn a_paused_trigger_keeps_its_time_or_lets_it_pass() {
          06:00 tick
          06:10 resume t coalesce; resume u coalesce",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             00:00 t begins at 00:00: 0 6 * * * UTC
             00:00 u begins at 00:00: 0 6 * * * UTC
             05:00 ok: paused: trigger=`t`
@@ -187,7 +187,7 @@ fn a_time_is_an_event_to_conditions_and_joins_what_arrived() {
          06:00 tick
          06:05 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             00:00 t begins at 00:00: 0 6 * * * UTC
             05:58 a#1 -> t b2
             05:58 b#1 refused by t: filtered
@@ -214,7 +214,7 @@ fn runs_start_within_the_hours_and_days_of_the_window_only() {
          2d05:00 put c#1
          2d05:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:05 m refused: no_match

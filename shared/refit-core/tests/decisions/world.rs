@@ -18,11 +18,11 @@ use refit_core::commit::{
 use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
-    Replay,
+    Replay, ReplayMode,
 };
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
-use refit_core::member::{Line, read_manifest, read_part};
+use refit_core::member::{read_manifest, stored_lines};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
 };
@@ -146,6 +146,10 @@ impl World {
         let has = |flag: &str| args.iter().any(|arg| arg == flag);
         let first = || args[0].clone();
         match verb {
+            "apply" if has("again") => {
+                let revision = self.state.rules.clone().expect("rules are in force");
+                Command::Apply { revision, replaces: None, start: has("start") }
+            }
             "apply" => {
                 self.draft.revision = format!("rev{}", self.revisions.len() + 1);
                 let rules = Arc::new(self.draft.clone());
@@ -258,17 +262,8 @@ impl World {
                 found.rules.insert(revision, rules);
             }
             Need::Lines(batch) => {
-                let (_, open) = self.state.open_batch(batch).expect("only open batches are read");
-                let lines = open.parts.iter().flat_map(|part| {
-                    let bytes = &self.objects[&part.name];
-                    match part.batch {
-                        Some(batch) => read_part(bytes, batch).unwrap(),
-                        None => {
-                            read_manifest(bytes).unwrap().into_iter().map(Line::Member).collect()
-                        }
-                    }
-                });
-                found.lines.insert(batch, lines.collect());
+                let object = |name: &str| self.objects.get(name).map(Vec::as_slice);
+                found.lines.extend(stored_lines(&self.state, [batch], object).unwrap());
             }
             Need::Prepared { revision, trigger } => {
                 let target = &self.revisions[&revision].triggers[&trigger].run.target;
@@ -507,16 +502,18 @@ fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
     }
     let time = settings.get("time").map_or(now, |time| clock(time));
     let replay = match (settings.contains_key("forced"), settings.contains_key("again")) {
-        (true, _) => Some(Replay::Forced),
-        (_, true) => Some(Replay::Again),
+        (true, _) => Some(ReplayMode::Forced),
+        (_, true) => Some(ReplayMode::Again),
         _ => None,
     };
+    let trigger = settings.get("for").map(|name| (*name).to_owned());
+    let replay = replay.map(|mode| Replay { mode, trigger });
     let (mut identity, fact) = match verb {
         "message" => message(&args[0], &settings),
         "drift" => report(&args[0], &settings),
         _ => object(verb, &args[0], &settings, time),
     };
-    if replay == Some(Replay::Forced) {
+    if replay.as_ref().is_some_and(|replay| replay.mode == ReplayMode::Forced) {
         identity.push(format!("forced-{}", now.compact()));
     }
     Event {

@@ -74,7 +74,8 @@ fn no_token(error: &gcp_auth::Error) -> Error {
     match error {
         Found::NoAuthMethod(..) => Error::new(
             ErrorKind::Unauthorized,
-            "no credentials of Google, neither a key file nor a login nor a metadata server",
+            "no credentials of Google: neither a key file nor a login nor a metadata server, and \
+             GCE_METADATA_HOST names no stand-in",
         ),
         Found::Http(what, _)
         | Found::Io(what, _)

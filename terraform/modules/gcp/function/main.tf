@@ -12,7 +12,7 @@ resource "google_cloud_run_v2_service" "this" {
   description          = var.description
   labels               = var.labels
   ingress              = var.ingress == "internal" ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
-  invoker_iam_disabled = false
+  invoker_iam_disabled = var.public
   # It holds nothing: everything is in the ledger.
   deletion_protection = false
 
@@ -47,6 +47,19 @@ resource "google_cloud_run_v2_service" "this" {
         content {
           name  = env.key
           value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value.secret
+              version = env.value.version
+            }
+          }
         }
       }
 
@@ -86,6 +99,17 @@ resource "google_cloud_run_v2_service" "this" {
     # The console and gcloud write their names here.
     ignore_changes = [client, client_version]
   }
+
+  # Cloud Run refuses a service that may not read its secrets.
+  depends_on = [google_secret_manager_secret_iam_member.reader]
+}
+
+resource "google_secret_manager_secret_iam_member" "reader" {
+  for_each = var.secrets
+
+  secret_id = each.value.secret
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.this.member
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {

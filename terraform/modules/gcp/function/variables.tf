@@ -51,6 +51,20 @@ variable "environment" {
   nullable    = false
 }
 
+variable "secrets" {
+  description = "Environment variables whose values are in Secret Manager, by name: `secret`, as `projects/PROJECT/secrets/SECRET`, and its `version`. The function's account may read them."
+  type        = map(object({ secret = string, version = string }))
+  default     = {}
+  nullable    = false
+}
+
+variable "public" {
+  description = "Whether nobody is asked for a token: the program tells its callers apart by their signatures."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "limits" {
   description = "What an instance gets, and how many there may be."
   type = object({

@@ -11,13 +11,20 @@ variables {
     object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
     tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
     drift  = "europe-west4-docker.pkg.dev/acme-ml/refit/drift@sha256:0000000000000000000000000000000000000000000000000000000000000004"
+    hook   = "europe-west4-docker.pkg.dev/acme-ml/refit/hook@sha256:0000000000000000000000000000000000000000000000000000000000000005"
   }
   data = {
     churn = { bucket = "acme-data", prefixes = ["churn/"] }
     fraud = { bucket = "acme-fraud", create = true, location = "EU" }
     logs  = { bucket = "acme-logs", events = "eventarc", location = "EU" }
   }
-  drift_enabled    = true
+  drift_enabled = true
+  drift_vertex  = true
+  hook = {
+    public  = true
+    callers = { approvers = "group:ml@acme.example" }
+    secrets = { REFIT_HOOK_GITHUB = { secret = "projects/acme-ml/secrets/webhooks", version = "3" } }
+  }
   drift_publishers = { monitor = "serviceAccount:monitor@acme-ml.iam.gserviceaccount.com" }
   vertex = {
     accounts     = { train = "train@acme-ml.iam.gserviceaccount.com" }

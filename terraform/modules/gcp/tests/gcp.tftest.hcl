@@ -19,6 +19,30 @@ override_resource {
 }
 
 override_resource {
+  target          = google_service_account.push["drift"]
+  override_during = plan
+  values          = { email = "push-drift@x", member = "serviceAccount:push-drift@x", name = "push-drift" }
+}
+
+override_resource {
+  target          = module.intake["drift"].google_service_account.this
+  override_during = plan
+  values          = { email = "drift@x", member = "serviceAccount:drift@x", name = "drift" }
+}
+
+override_resource {
+  target          = module.intake["hook"].google_service_account.this
+  override_during = plan
+  values          = { email = "hook@x", member = "serviceAccount:hook@x", name = "hook" }
+}
+
+override_resource {
+  target          = google_service_account.eventarc["this"]
+  override_during = plan
+  values          = { email = "eventarc@x", member = "serviceAccount:eventarc@x", name = "eventarc" }
+}
+
+override_resource {
   target          = google_service_account.ping
   override_during = plan
   values          = { email = "ping@x", member = "serviceAccount:ping@x", name = "ping" }
@@ -52,6 +76,12 @@ override_resource {
   target          = google_project_iam_custom_role.tidy
   override_during = plan
   values          = { id = "projects/acme-ml/roles/refit_tidy" }
+}
+
+override_resource {
+  target          = google_project_iam_custom_role.vertex[0]
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_vertex" }
 }
 
 variables {
@@ -166,12 +196,6 @@ run "single_service" {
     images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
   }
 
-  override_resource {
-    target          = google_service_account.push["drift"]
-    override_during = plan
-    values          = { email = "push-drift@x", member = "serviceAccount:push-drift@x", name = "push-drift" }
-  }
-
   assert {
     condition     = length(module.intake) == 0 && module.reconciler.service.name == "refit-refit" && module.reconciler.service.template[0].containers[0].args == tolist(["serve"])
     error_message = "everything must be in `refit serve`"
@@ -195,13 +219,20 @@ run "everything" {
       object = "europe-west4-docker.pkg.dev/acme-ml/refit/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
       tick   = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
       drift  = "europe-west4-docker.pkg.dev/acme-ml/refit/drift@sha256:0000000000000000000000000000000000000000000000000000000000000004"
+      hook   = "europe-west4-docker.pkg.dev/acme-ml/refit/hook@sha256:0000000000000000000000000000000000000000000000000000000000000005"
     }
     data = {
       churn = { bucket = "acme-data", prefixes = ["churn/"] }
       fraud = { bucket = "acme-fraud", create = true, location = "EU" }
       logs  = { bucket = "acme-logs", events = "eventarc", location = "EU" }
     }
-    drift_enabled    = true
+    drift_enabled = true
+    drift_vertex  = true
+    hook = {
+      public  = true
+      callers = { approvers = "group:ml@acme.example" }
+      secrets = { REFIT_HOOK_GITHUB = { secret = "projects/acme-ml/secrets/webhooks", version = "3" } }
+    }
     drift_publishers = { monitor = "serviceAccount:monitor@acme-ml.iam.gserviceaccount.com" }
     vertex = {
       accounts     = { train = "train@acme-ml.iam.gserviceaccount.com" }
@@ -240,6 +271,36 @@ run "everything" {
   assert {
     condition     = google_service_account_iam_member.vertex["train"].service_account_id == "projects/acme-ml/serviceAccounts/train@acme-ml.iam.gserviceaccount.com" && google_service_account_iam_member.vertex["train"].member == "serviceAccount:tick@x"
     error_message = "tick must be able to act as the pipelines' account"
+  }
+
+  assert {
+    condition     = module.intake["hook"].service.invoker_iam_disabled && module.intake["hook"].service.ingress == "INGRESS_TRAFFIC_ALL" && alltrue([for name in ["drift", "object"] : !module.intake[name].service.invoker_iam_disabled && module.intake[name].service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"])
+    error_message = "hook alone must be reachable from the internet, and by senders without an account"
+  }
+
+  assert {
+    condition     = { for key, it in module.intake["hook"].invokers : key => it.member } == { caller-approvers = "group:ml@acme.example" }
+    error_message = "hook must be called by those who are named"
+  }
+
+  assert {
+    condition     = one([for env in module.intake["hook"].service.template[0].containers[0].env : "${one(env.value_source[0].secret_key_ref).secret} ${one(env.value_source[0].secret_key_ref).version}" if env.name == "REFIT_HOOK_GITHUB"]) == "projects/acme-ml/secrets/webhooks 3"
+    error_message = "hook must get its secret by reference"
+  }
+
+  assert {
+    condition     = google_storage_bucket_iam_member.intake["hook"].role == google_project_iam_custom_role.append.id && google_pubsub_topic_iam_member.waker["hook"].role == "roles/pubsub.publisher"
+    error_message = "hook must create in the ledger and publish the wake"
+  }
+
+  assert {
+    condition     = google_logging_project_sink.model_monitoring["this"].filter == "logName = \"projects/acme-ml/logs/aiplatform.googleapis.com%2Fmodel_monitoring_anomaly\"" && google_logging_project_sink.model_monitoring["this"].destination == "pubsub.googleapis.com/projects/acme-ml/topics/mock" && google_logging_project_sink.model_monitoring["this"].unique_writer_identity && google_pubsub_topic_iam_member.model_monitoring["this"].topic == "refit-drift"
+    error_message = "anomalies must reach the topic of drift reports, and their writer be allowed to"
+  }
+
+  assert {
+    condition     = { for key, it in google_monitoring_alert_policy.line : key => it.severity } == { error = "WARNING", pending = "ERROR", quarantine = "WARNING", unknown = "ERROR" } && strcontains(google_monitoring_alert_policy.line["pending"].conditions[0].condition_matched_log[0].filter, "jsonPayload.behind_s > 300")
+    error_message = "what waits and what nobody knows must raise an alert"
   }
 
   assert {

@@ -94,3 +94,45 @@ run "a_version_of_a_key" {
   }
   expect_failures = [var.kms]
 }
+
+run "a_hook_nobody_may_call" {
+  command = plan
+  variables {
+    images = {
+      object = "example.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+      tick   = "example.com/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+      hook   = "example.com/hook@sha256:0000000000000000000000000000000000000000000000000000000000000005"
+    }
+    hook = {}
+  }
+  expect_failures = [var.hook]
+}
+
+run "a_hook_without_its_image" {
+  command = plan
+  variables {
+    hook = { public = true }
+  }
+  expect_failures = [var.hook]
+}
+
+run "a_secret_of_any_version" {
+  command = plan
+  variables {
+    images = {
+      object = "example.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+      tick   = "example.com/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+      hook   = "example.com/hook@sha256:0000000000000000000000000000000000000000000000000000000000000005"
+    }
+    hook = { public = true, secrets = { REFIT_HOOK_GITHUB = { secret = "projects/acme-ml/secrets/webhooks", version = "latest" } } }
+  }
+  expect_failures = [var.hook]
+}
+
+run "anomalies_without_a_topic" {
+  command = plan
+  variables {
+    drift_vertex = true
+  }
+  expect_failures = [var.drift_vertex]
+}

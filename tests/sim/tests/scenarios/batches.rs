@@ -93,7 +93,7 @@ fn a_wait_longer_than_the_memory_is_kept() {
     is_clean(&script);
 }
 
-/// 13: batches of at most two, five events. A full batch closes when the next member finds it full.
+/// 13: batches of at most two, five events. A batch closes with the member that fills it.
 #[test]
 fn five_events_in_batches_of_two_are_three() {
     let mut trigger = trigger();
@@ -104,7 +104,7 @@ fn five_events_in_batches_of_two_are_three() {
         script.uploads(f64::from(10 + number), &[&number.to_string()]);
     }
     script.play(600.0);
-    let expected: &[(f64, &[&str])] = &[(13.0, &["1", "2"]), (15.0, &["3", "4"]), (75.0, &["5"])];
+    let expected: &[(f64, &[&str])] = &[(12.0, &["1", "2"]), (14.0, &["3", "4"]), (75.0, &["5"])];
     assert_eq!(launched(&script), batches(expected));
     is_clean(&script);
 }

@@ -34,6 +34,8 @@ pub(super) struct Hints<'a> {
     pub(super) folder: &'a Path,
     /// Whether nobody serves it any more.
     pub(super) ends: bool,
+    /// Where this program lies, if a shell would not find it by its name.
+    pub(super) hidden: Option<PathBuf>,
 }
 
 impl Report {
@@ -96,19 +98,26 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Hints<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { folder, ends } = self;
-        let place = if *ends { "" } else { ", in another terminal" };
+        let place = if self.ends { "" } else { ", in another terminal" };
         writeln!(f, "\nWhat to try next{place}:")?;
-        writeln!(f, "  cd {}", folder.display())?;
-        if *ends {
-            writeln!(f, "  refit dev &                                   serve the folder on")?;
+        if let Some(program) = &self.hidden {
+            writeln!(f, "  alias refit='{}'", program.display())?;
         }
-        writeln!(f, "  refit why gs://uploads/part-1.csv             what became of a file")?;
-        writeln!(f, "  refit status                                  what waits, and until when")?;
-        writeln!(f, "  cp data/part-1.csv buckets/uploads/more.csv   another file, another run")?;
-        writeln!(
-            f,
-            "  $EDITOR refit.yaml                            other rules, applied when saved"
-        )
+        writeln!(f, "  cd {}", self.folder.display())?;
+        let serve = self.ends.then_some(("refit dev &", "serve the folder on"));
+        let others = [
+            ("refit why gs://uploads/part-1.csv", "what became of a file"),
+            ("refit status", "what waits, and until when"),
+            ("cp data/part-1.csv buckets/uploads/more.csv", "another file, another run"),
+            ("$EDITOR refit.yaml", "other rules, applied when saved"),
+        ];
+        let mut rows = serve.into_iter().chain(others);
+        rows.try_for_each(|(command, what)| writeln!(f, "  {command:<44}  {what}"))
     }
+}
+
+/// This program, unless a shell has found it by its name.
+pub(super) fn hidden_program() -> Option<PathBuf> {
+    let is_found = std::env::args_os().next().is_some_and(|name| name == "refit");
+    if is_found { None } else { std::env::current_exe().ok() }
 }

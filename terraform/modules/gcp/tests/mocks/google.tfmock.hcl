@@ -44,3 +44,9 @@ mock_resource "google_pubsub_subscription" {
     id = "projects/acme-ml/subscriptions/mock"
   }
 }
+
+mock_resource "google_logging_project_sink" {
+  defaults = {
+    writer_identity = "serviceAccount:service-123456789012@gcp-sa-logging.iam.gserviceaccount.com"
+  }
+}

@@ -1,0 +1,166 @@
+//! Ports that kill their process at a point.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Method;
+use refit_core::error::Error;
+use refit_engine::port::{Created, Page, Store, Transport};
+use refit_host::function::Base;
+use refit_wire::http::{Reply, Request};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Which side of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It was not begun.
+    Before,
+    /// It took effect, and nobody was told.
+    After,
+}
+
+/// A point at which a process is killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) side: Side,
+    /// `create log/` and the like for the store, `start` and the like for the service.
+    pub(super) operation: String,
+    /// Which of the operations of that name in one life, counted from 1.
+    pub(super) number: usize,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.side == Side::Before { "before" } else { "after" };
+        write!(f, "{side} {} {}", self.number, self.operation)
+    }
+}
+
+impl FromStr for Point {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (side, rest) = text.split_once(' ').ok_or("no side")?;
+        let (number, operation) = rest.split_once(' ').ok_or("no number")?;
+        Ok(Self {
+            side: if side == "before" { Side::Before } else { Side::After },
+            operation: operation.to_owned(),
+            number: number.parse().map_err(|_| "no number")?,
+        })
+    }
+}
+
+/// Waits for its point.
+struct Watch {
+    point: Point,
+    met: AtomicUsize,
+}
+
+impl Watch {
+    /// Lets an operation through, unless the point is met.
+    async fn over<T>(&self, operation: &str, work: impl Future<Output = T>) -> T {
+        let is_met = operation == self.point.operation
+            && self.met.fetch_add(1, Ordering::Relaxed) + 1 == self.point.number;
+        if is_met && self.point.side == Side::Before {
+            die();
+        }
+        let done = work.await;
+        if is_met {
+            die();
+        }
+        done
+    }
+}
+
+/// Ends this process as a power cut would.
+fn die() -> ! {
+    kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
+    unreachable!("nobody survives that");
+}
+
+/// Puts a world on ports that kill it at the point.
+pub(super) fn dress(base: Base, point: Point) -> Base {
+    let watch = Arc::new(Watch { point, met: AtomicUsize::new(0) });
+    Base {
+        store: Arc::new(Killing { inner: base.store, watch: Arc::clone(&watch) }),
+        transport: Arc::new(Calling { inner: base.transport, watch, started: Mutex::default() }),
+        ..base
+    }
+}
+
+/// The ledger's store.
+struct Killing {
+    inner: Arc<dyn Store>,
+    watch: Arc<Watch>,
+}
+
+/// What is done, and the folder it is done in.
+fn named(what: &str, name: &str) -> String {
+    let folder = name.split_inclusive('/').next().unwrap_or_default();
+    format!("{what} {folder}")
+}
+
+#[async_trait]
+impl Store for Killing {
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        self.watch.over(&named("get", name), self.inner.get(name)).await
+    }
+
+    async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
+        self.watch.over(&named("create", name), self.inner.create(name, body)).await
+    }
+
+    async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
+        self.watch.over(&named("list", prefix), self.inner.list(prefix, from, limit)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Error> {
+        self.watch.over(&named("delete", name), self.inner.delete(name)).await
+    }
+}
+
+/// The way to the doors and to the local pipeline service.
+struct Calling {
+    inner: Arc<dyn Transport>,
+    watch: Arc<Watch>,
+    /// The runs this life has started: a question for another one is a look-up.
+    started: Mutex<BTreeSet<String>>,
+}
+
+impl Calling {
+    fn operation(&self, request: &Request) -> &'static str {
+        let path = request.url.path();
+        let Some(path) = path.strip_prefix("/apis/local/v1/") else {
+            return match path {
+                "/object" => "announce",
+                path if path.starts_with("/storage/") => "sweep",
+                _ => "wake",
+            };
+        };
+        let mut started = self.started.lock().expect("no holder of the lock panics");
+        match (request.method == Method::POST, path.split_once('/')) {
+            (true, None) => {
+                let body = &request.body;
+                let run: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+                started.extend(run["id"].as_str().map(str::to_owned));
+                "start"
+            }
+            (true, Some(_)) => "cancel",
+            (false, Some(("pipelines", _))) => "prepare",
+            (false, Some((_, run))) if started.contains(run) => "status",
+            (false, _) => "find",
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Calling {
+    async fn send(&self, request: Request) -> Reply {
+        let operation = self.operation(&request);
+        self.watch.over(operation, self.inner.send(request)).await
+    }
+}

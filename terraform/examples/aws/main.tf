@@ -1,0 +1,23 @@
+# Kubeflow Pipelines in a cluster of EKS, fed from a bucket of S3.
+
+module "refit" {
+  source = "../../modules/aws"
+
+  # One function per program: what faces events can append to the ledger and wake the reconciler, nothing else.
+  images = var.images
+
+  # S3 knows one configuration of notifications a bucket, and this is it. Where others have theirs on the bucket, say
+  # events = "given" and add module.refit.queues.object to them.
+  data = {
+    data = { bucket = var.bucket, prefixes = ["churn/"] }
+  }
+
+  # The cluster has an address of its own network only. The subnets need a way to S3, SQS and Lambda: a NAT, or endpoints.
+  vpc = var.network
+
+  # The rules say `auth: { bearer: { env: KFP_TOKEN } }`; only the reconciler has it.
+  credentials = var.kfp_token == null ? {} : { KFP_TOKEN = var.kfp_token }
+
+  operators = var.operators
+  alarms    = { emails = var.emails }
+}

@@ -1,0 +1,29 @@
+output "next_step" {
+  description = "What to do next."
+  value       = module.refit.next_step
+}
+
+output "ledger" {
+  description = "REFIT_LEDGER of the command line."
+  value       = module.refit.ledger
+}
+
+output "wake" {
+  description = "REFIT_WAKE of the command line."
+  value       = module.refit.wake
+}
+
+output "reconciler" {
+  description = "The account that calls pipeline services: grant it, and no other, what they ask for."
+  value       = module.refit.reconciler
+}
+
+output "webhook" {
+  description = "Where webhooks of the repository go, as application/json and signed with the secret."
+  value       = module.refit.uris["hook"]
+}
+
+output "workload_identity_provider" {
+  description = "What the workflow says to google-github-actions/auth."
+  value       = google_iam_workload_identity_pool_provider.github.name
+}

@@ -1,0 +1,105 @@
+locals {
+  logs  = { for name in keys(local.functions) : name => { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "${aws_cloudwatch_log_group.function[name].arn}:*" } }
+  crypt = var.kms == null ? [] : [{ Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.kms.key }]
+  wakes = { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = local.function_arns["tick"] }
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+
+  name        = "${var.name}-${each.key}"
+  description = each.value.does
+  tags        = local.tags
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]
+  })
+}
+
+resource "aws_iam_role_policy" "intake" {
+  for_each = local.intakes
+
+  name = "append-and-wake"
+  role = aws_iam_role.function[each.key].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        { Effect = "Allow", Action = "s3:PutObject", Resource = "${local.folder_arn}/inbox/*" },
+        local.wakes,
+        local.logs[each.key],
+      ],
+      contains(keys(local.queues), each.key) ? [
+        { Effect = "Allow", Action = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], Resource = aws_sqs_queue.events[each.key].arn },
+      ] : [],
+      local.crypt,
+    )
+  })
+}
+
+resource "aws_iam_role_policy" "reconcile" {
+  name = "reconcile"
+  role = aws_iam_role.function["tick"].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${local.folder_arn}/*" },
+        { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
+        { Effect = "Allow", Action = "s3:DeleteObject", Resource = [for folder in local.ledger_tidied : "${local.folder_arn}/${folder}*"] },
+        local.logs["tick"],
+      ],
+      local.crypt,
+    )
+  })
+}
+
+# Functions within a network make interfaces in it.
+resource "aws_iam_role_policy_attachment" "vpc" {
+  for_each = var.vpc == null ? {} : local.functions
+
+  role       = aws_iam_role.function[each.key].name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
+}
+
+resource "aws_iam_policy" "viewer" {
+  name        = "${var.name}-viewer"
+  description = "Looks at the ledger of ${var.name}: refit status, why, audit"
+  tags        = local.tags
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.folder_arn}/*" },
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
+      ], var.kms == null ? [] : [{ Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms.key }],
+    )
+  })
+}
+
+resource "aws_iam_policy" "operator" {
+  name        = "${var.name}-operator"
+  description = "Applies rules of ${var.name} and gives commands: refit apply, pause, replay"
+  tags        = local.tags
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      { Effect = "Allow", Action = "s3:PutObject", Resource = [for folder in ["inbox", "rules"] : "${local.folder_arn}/${folder}/*"] },
+      local.wakes,
+      ], local.crypt,
+    )
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "viewer" {
+  for_each = setunion(var.viewers, var.operators)
+
+  role       = each.key
+  policy_arn = aws_iam_policy.viewer.arn
+}
+
+resource "aws_iam_role_policy_attachment" "operator" {
+  for_each = var.operators
+
+  role       = each.key
+  policy_arn = aws_iam_policy.operator.arn
+}

@@ -1,0 +1,37 @@
+# What the module refuses, before anything is made.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  images = {
+    object = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    tick   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+  }
+  data = { churn = { bucket = "acme-data" } }
+}
+
+run "images_by_tag_the_ledger_watched_everybody_reports" {
+  command = plan
+  variables {
+    images           = { object = "example.com/object:latest", tick = "example.com/tick:latest" }
+    data             = { churn = { bucket = "refit-ledger-123456789012-eu-central-1" } }
+    drift_publishers = ["*"]
+    operators        = []
+    credentials      = { REFIT_LEDGER = "memory:" }
+    delivery         = { retain_days = 14 }
+    ping             = { schedule = "* * * * *" }
+    kms              = { key = "alias/refit" }
+  }
+  expect_failures = [var.images, var.data, var.drift_publishers, var.credentials, var.delivery, var.ping, var.kms]
+}
+
+run "a_function_without_a_program" {
+  command = plan
+  variables {
+    hook = { public = true }
+  }
+  expect_failures = [var.zips]
+}

@@ -1,0 +1,81 @@
+//! The examples of Terraform: each is whole, and its rule file is right.
+
+use std::collections::BTreeSet;
+
+use refit_wire::config;
+
+use crate::hcl::blocks;
+use crate::sources::{Source, all, assert_none, check, root};
+
+const FOLDER: &str = "terraform/examples/";
+/// What every example has.
+const FILES: &[&str] =
+    &["README.md", "main.tf", "outputs.tf", "refit.yaml", "variables.tf", "versions.tf"];
+
+fn examples(sources: &[Source]) -> BTreeSet<&str> {
+    let names = sources.iter().filter_map(|source| source.path.strip_prefix(FOLDER));
+    names.filter_map(|rest| rest.split_once('/').map(|(name, _)| name)).collect()
+}
+
+fn incomplete(sources: &[Source]) -> Vec<String> {
+    let paths = examples(sources)
+        .into_iter()
+        .flat_map(|name| FILES.iter().map(move |file| format!("{FOLDER}{name}/{file}")));
+    paths.filter(|path| sources.iter().all(|source| source.path != *path)).collect()
+}
+
+/// Rule files with mistakes, or with something to be warned of.
+fn wrong_rules(sources: &[Source]) -> Vec<String> {
+    let files = sources
+        .iter()
+        .filter(|source| source.path.starts_with(FOLDER) && source.ends_with("/refit.yaml"));
+    let wrong = files.filter_map(|source| {
+        let (_, found) = config::read(&source.text);
+        let said = config::render(&source.path, &source.text, &found, false);
+        (!found.is_empty()).then(|| said.trim_end().to_owned())
+    });
+    wrong.collect()
+}
+
+/// Variables that must be given and that the file to begin with does not give.
+fn not_given(sources: &[Source]) -> Vec<String> {
+    let of_an_example = |module: &str| module.starts_with(FOLDER);
+    let needed = blocks(sources).into_iter().filter(|it| {
+        it.what == "variable" && of_an_example(&it.module) && it.text("default").is_empty()
+    });
+    let missing = needed.filter_map(|variable| {
+        let path = root().join(&variable.module).join("terraform.tfvars.example");
+        let given = std::fs::read_to_string(&path).unwrap_or_default();
+        let gives = |line: &str| {
+            line.split_once('=').is_some_and(|(name, _)| name.trim() == variable.name())
+        };
+        (!given.lines().any(gives)).then(|| variable.place())
+    });
+    missing.collect()
+}
+
+#[test]
+fn every_example_is_whole() {
+    assert_none("missing", &incomplete(&all()));
+    let paths: Vec<String> = FILES[1..].iter().map(|file| format!("{FOLDER}a/{file}")).collect();
+    let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
+    check(incomplete, &files, &["terraform/examples/a/README.md"]);
+}
+
+#[test]
+fn what_must_be_given_is_in_the_file_to_begin_with() {
+    assert_none("not in terraform.tfvars.example", &not_given(&all()));
+    let text = "variable \"no_such\" {\n type = string\n}\nvariable \"other\" {\n default = 1\n}";
+    check(
+        not_given,
+        &[("terraform/examples/minimal/x.tf", text)],
+        &["terraform/examples/minimal: no_such"],
+    );
+}
+
+#[test]
+fn rule_files_of_examples_hold_no_mistake() {
+    assert_none("rules", &wrong_rules(&all()));
+    let file = Source::new("terraform/examples/a/refit.yaml", "triggers: { a: { on: {} } }");
+    assert_eq!(wrong_rules(&[file]).len(), 1);
+}

@@ -1,0 +1,449 @@
+//! The contracts of the Terraform modules, over what is written: whatever variables say, no plan can break them.
+//!
+//! What only a plan shows is checked by `terraform/check`.
+
+use std::collections::BTreeSet;
+
+use refit_host::environment::VARIABLES;
+
+use crate::hcl::{Block, blocks, child, resources, text};
+use crate::sources::{Source, all, assert_none, check};
+
+/// Variables that the modules leave alone, and why.
+const LEFT_ALONE: &[(&str, &str)] = &[
+    ("PORT", "the platform says it"),
+    ("K_SERVICE", "the platform says it"),
+    ("AWS_REGION", "the platform says it"),
+    ("AWS_DEFAULT_REGION", "the platform says it"),
+    ("USER", "of the command line"),
+    ("GCE_METADATA_HOST", "a stand-in, for tests"),
+    ("STORAGE_EMULATOR_HOST", "a stand-in, for tests"),
+    ("PUBSUB_EMULATOR_HOST", "a stand-in, for tests"),
+    ("AWS_ENDPOINT_URL", "a stand-in, for tests"),
+    ("AWS_ENDPOINT_URL_S3", "a stand-in, for tests"),
+    ("AWS_ENDPOINT_URL_LAMBDA", "a stand-in, for tests"),
+    ("AWS_LAMBDA_RUNTIME_API", "the platform says it"),
+    ("REFIT_HOOK_GITHUB", "a secret: whoever refers to it names it"),
+    ("REFIT_HOOK_MLFLOW", "a secret: whoever refers to it names it"),
+    ("REFIT_HOOK_STANDARD", "a secret: whoever refers to it names it"),
+    ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
+    ("REFIT_OIDC_CALLERS", "the platform has verified callers"),
+    ("REFIT_OIDC_KEYS", "the platform has verified callers"),
+    ("SSL_CERT_FILE", "images have roots of their own"),
+    ("SSL_CERT_DIR", "images have roots of their own"),
+];
+/// Variables that have a meaning in one cloud only.
+const OF_ONE_CLOUD: &[(&str, &str)] = &[("GOOGLE_CLOUD_PROJECT", "terraform/modules/gcp")];
+/// The modules that run functions.
+const MODULES: &[&str] = &["terraform/modules/aws", "terraform/modules/gcp"];
+/// What whoever takes events may do, as kind and role: append to the ledger, publish the wake.
+const INTAKE: &[(&str, &str)] = &[
+    ("google_storage_bucket_iam_member", "google_project_iam_custom_role.append.id"),
+    ("google_pubsub_topic_iam_member", "\"roles/pubsub.publisher\""),
+];
+/// The same as actions of AWS: append, wake, be fed by a queue, log.
+const INTAKE_ACTIONS: &[&str] = &[
+    "s3:PutObject",
+    "lambda:InvokeFunction",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+];
+
+/// Words in quotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).step_by(2)
+}
+
+/// What a push of events must have: a token, a topic for dead letters that somebody keeps, and the bindings without
+/// which Pub/Sub delivers nothing and says nothing.
+fn bare_pushes(sources: &[Source]) -> Vec<String> {
+    let all = resources(sources);
+    let pushes = all.iter().filter(|block| block.kind() == "google_pubsub_subscription");
+    let pushes = pushes.filter(|block| block.has("push_config"));
+    let missing = pushes.flat_map(|push| {
+        lacks(push, &all).into_iter().map(|what| format!("{} has no {what}", push.place()))
+    });
+    missing.collect()
+}
+
+fn lacks(push: &Block, all: &[Block]) -> Vec<&'static str> {
+    let near = |kind: &str, is_it: &dyn Fn(&Block) -> bool| {
+        let mut near = all.iter().filter(|block| block.module == push.module);
+        near.any(|block| block.kind() == kind && is_it(block))
+    };
+    let has_role = |block: &Block, role: &str| block.text("role") == format!("\"roles/{role}\"");
+    let config = child(&push.body, "push_config").expect("it pushes");
+    let mut lacks = Vec::new();
+    if child(config, "oidc_token").is_none_or(|token| text(token, "audience").is_empty()) {
+        lacks.push("token");
+    }
+    let makes = |block: &Block| has_role(block, "iam.serviceAccountTokenCreator");
+    if !near("google_service_account_iam_member", &makes) {
+        lacks.push("right to make tokens");
+    }
+    // What a wake would have done, the next ping does.
+    let Some(policy) = child(&push.body, "dead_letter_policy") else {
+        if push.name() != "wake" {
+            lacks.push("dead letters");
+        }
+        return lacks;
+    };
+    let dead = text(policy, "dead_letter_topic").replace(".id", "");
+    let is_dead = |block: &Block| block.text("topic").starts_with(&dead);
+    if !near("google_pubsub_subscription", &is_dead) {
+        lacks.push("subscription that keeps its dead letters");
+    }
+    let publishes = |block: &Block| is_dead(block) && has_role(block, "pubsub.publisher");
+    if !near("google_pubsub_topic_iam_member", &publishes) {
+        lacks.push("right to publish dead letters");
+    }
+    let own = format!("google_pubsub_subscription.{}", push.name());
+    let takes = |block: &Block| {
+        has_role(block, "pubsub.subscriber")
+            && (block.text("for_each").starts_with(&own)
+                || block.text("subscription").starts_with(&own))
+    };
+    if !near("google_pubsub_subscription_iam_member", &takes) {
+        lacks.push("right to take dead letters out");
+    }
+    lacks
+}
+
+/// Queues whose failures are lost, and functions that would take a batch for done of which a part failed.
+fn bare_queues(sources: &[Source]) -> Vec<String> {
+    let all = resources(sources);
+    let queues = all.iter().filter(|it| it.kind() == "aws_sqs_queue" && it.name() != "dead");
+    let bare = queues.filter(|it| it.text("redrive_policy").is_empty());
+    let bare = bare.map(|it| format!("{} has no dead letters", it.place()));
+    let feeds = all.iter().filter(|it| it.kind() == "aws_lambda_event_source_mapping");
+    let whole = feeds
+        .filter(|it| !it.text("function_response_types").contains("\"ReportBatchItemFailures\""));
+    bare.chain(whole.map(|it| format!("{} reports no part of a batch", it.place()))).collect()
+}
+
+/// Whatever is granted to everybody, or to more than it must be.
+fn too_wide(sources: &[Source]) -> Vec<String> {
+    let is_made = |block: &&Block| block.what != "variable" && block.what != "output";
+    let all = blocks(sources);
+    let wide = all.iter().filter(is_made).filter_map(|block| {
+        let whole = block.whole();
+        let role = block.text("role");
+        let what = if quoted(&whole).any(|it| it == "allUsers" || it == "allAuthenticatedUsers") {
+            "is open to everybody"
+        } else if block.kind() == "google_project_iam_member" && role.contains("TokenCreator") {
+            "makes tokens of every account of the project"
+        } else if block.kind().ends_with("_iam_binding") || block.kind().ends_with("_iam_policy") {
+            (!block.kind().starts_with("aws_")).then_some("takes rights away that others gave")?
+        } else if whole.contains("Action = \"*\"") || whole.contains("Action = [\"*\"]") {
+            "allows everything"
+        } else if ["owner", "editor", "storage.admin", "storage.objectAdmin"]
+            .iter()
+            .any(|wide| role == format!("\"roles/{wide}\""))
+        {
+            "grants more than anything here needs"
+        } else {
+            return None;
+        };
+        Some(format!("{} {what}", block.place()))
+    });
+    wide.collect()
+}
+
+/// Whatever deletes in a ledger but the reconciler, or keeps it from deleting, or would let it become public.
+fn ledgers(sources: &[Source]) -> Vec<String> {
+    let all = resources(sources);
+    let mut found = Vec::new();
+    for block in &all {
+        if block.kind() == "aws_s3_bucket_lifecycle_configuration" {
+            found.push(format!("{} deletes by a rule", block.place()));
+        }
+        if block.kind() != "google_storage_bucket" || block.name() != "ledger" {
+            continue;
+        }
+        for rule in ["lifecycle_rule", "retention_policy", "versioning"] {
+            if block.has(rule) {
+                found.push(format!("{} has `{rule}`", block.place()));
+            }
+        }
+        let is = |key: &str, value: &str| block.text(key) == value;
+        if !is("uniform_bucket_level_access", "true")
+            || !is("public_access_prevention", "\"enforced\"")
+            || !block.has("soft_delete_policy")
+        {
+            found.push(format!("{} could become public, or lose what is deleted", block.place()));
+        }
+    }
+    let buckets = all.iter().filter(|it| it.kind() == "aws_s3_bucket" && it.name() == "ledger");
+    let open = buckets.filter(|bucket| {
+        let is_policy = |it: &&Block| it.kind() == "aws_s3_bucket_policy" && it.name() == "ledger";
+        let policy = all.iter().filter(is_policy).find(|it| it.module == bucket.module);
+        !policy.is_some_and(|it| it.whole().contains("s3:if-none-match"))
+    });
+    found.extend(open.map(|it| format!("{} can be overwritten", it.place())));
+    found
+}
+
+/// What those who take events may do beside appending and waking.
+fn intake_rights(sources: &[Source]) -> Vec<String> {
+    let all = resources(sources);
+    let mut found = Vec::new();
+    for block in &all {
+        let grants = block.kind().ends_with("_iam_member");
+        let to_intake =
+            ["for_each", "member"].iter().any(|it| block.text(it).contains("module.intake"));
+        let role = block.text("role");
+        if grants && to_intake && !INTAKE.contains(&(block.kind(), &role)) {
+            found.push(format!("{} grants {role}", block.place()));
+        }
+        if to_intake
+            && block.kind() == "google_storage_bucket_iam_member"
+            && !block.has("condition")
+        {
+            found.push(format!("{} grants more than the inbox", block.place()));
+        }
+        if block.labels == ["google_project_iam_custom_role", "append"]
+            && !quoted(&block.text("permissions")).eq(["storage.objects.create"])
+        {
+            found.push(format!("{} does more than append", block.place()));
+        }
+        if block.labels == ["aws_iam_role_policy", "intake"] {
+            let whole = block.whole();
+            let actions =
+                quoted(&whole).filter(|it| it.contains(':') && !it.contains(['$', ' ', '-', '/']));
+            let more = actions.filter(|it| !INTAKE_ACTIONS.contains(it));
+            found.extend(more.map(|it| format!("{} allows {it}", block.place())));
+        }
+    }
+    found
+}
+
+/// The environment variables a module sets: keys of objects in capitals.
+fn variables_set(sources: &[Source], module: &str) -> BTreeSet<String> {
+    let all = blocks(sources);
+    let all = all.iter().filter(|it| it.module == module && it.what != "variable");
+    let texts: Vec<String> = all.map(Block::whole).collect();
+    let keys = texts.iter().flat_map(|text| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let keys = words.windows(2).filter(|pair| pair[1] == "=").map(|pair| pair[0].to_owned());
+        keys.collect::<Vec<_>>()
+    });
+    let is_name = |key: &String| {
+        key.contains('_')
+            && key.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
+    };
+    keys.filter(is_name).collect()
+}
+
+/// Variables a function reads and a module does not set, or the other way round.
+fn environment(sources: &[Source]) -> Vec<String> {
+    let modules = MODULES.iter().flat_map(|module| {
+        let set = variables_set(sources, module);
+        let of_here = |name: &str| {
+            let elsewhere = OF_ONE_CLOUD.iter().any(|(it, home)| *it == name && home != module);
+            !elsewhere && LEFT_ALONE.iter().all(|(it, _)| *it != name)
+        };
+        let wanted: BTreeSet<String> =
+            VARIABLES.iter().map(|it| it.name.to_owned()).filter(|name| of_here(name)).collect();
+        let unset: Vec<_> =
+            wanted.difference(&set).map(|it| format!("{module} sets no {it}")).collect();
+        let unread =
+            set.difference(&wanted).map(|it| format!("{module} sets {it}, which nothing reads"));
+        unset.into_iter().chain(unread).collect::<Vec<_>>()
+    });
+    modules.collect()
+}
+
+/// The programs a module takes images of.
+fn services(sources: &[Source], module: &str) -> BTreeSet<String> {
+    let all = blocks(sources);
+    let images =
+        all.iter().find(|it| it.module == module && it.what == "variable" && it.name() == "images");
+    let kind = images.map_or_else(String::new, |it| it.text("type"));
+    let words: Vec<&str> = kind.split(' ').collect();
+    words.windows(2).filter(|pair| pair[1] == "=").map(|pair| pair[0].to_owned()).collect()
+}
+
+/// Functions no module runs, and services that are no function.
+fn strangers(sources: &[Source]) -> Vec<String> {
+    let manifests = sources.iter().filter_map(|source| {
+        source.path.strip_prefix("functions/")?.strip_suffix("/Cargo.toml").map(str::to_owned)
+    });
+    let functions: BTreeSet<String> = manifests.collect();
+    let modules = MODULES.iter().flat_map(|module| {
+        let services = services(sources, module);
+        let not_run = functions.difference(&services).filter(|it| is_hosted(it, module));
+        let not_run: Vec<_> = not_run.map(|it| format!("{module} does not run {it}")).collect();
+        let not_made = services.difference(&functions).filter(|it| !COMING.contains(&it.as_str()));
+        let not_made = not_made.map(|it| format!("{module} runs {it}, which is no function"));
+        not_run.into_iter().chain(not_made).collect::<Vec<_>>()
+    });
+    modules.collect()
+}
+
+/// Services whose program is made beside the modules.
+const COMING: &[&str] = &["hook"];
+
+/// `refit serve` listens on a port, which Lambda does not call.
+fn is_hosted(function: &str, module: &str) -> bool {
+    function != "refit" || !module.ends_with("/aws")
+}
+
+#[test]
+fn every_push_has_a_token_dead_letters_and_their_bindings() {
+    assert_none("pushes", &bare_pushes(&all()));
+    assert_none("queues", &bare_queues(&all()));
+    let push = "resource \"google_pubsub_subscription\" \"a\" {\n push_config {\n push_endpoint = \"x\"\n }\n";
+    let dead = "dead_letter_policy {\n dead_letter_topic = google_pubsub_topic.d.id\n }\n";
+    let files = [("m/a.tf", format!("{push}}}")), ("n/a.tf", format!("{push}{dead}}}"))];
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    check(
+        bare_pushes,
+        &files,
+        &[
+            "m: google_pubsub_subscription.a has no token",
+            "m: google_pubsub_subscription.a has no right to make tokens",
+            "m: google_pubsub_subscription.a has no dead letters",
+            "n: google_pubsub_subscription.a has no token",
+            "n: google_pubsub_subscription.a has no right to make tokens",
+            "n: google_pubsub_subscription.a has no subscription that keeps its dead letters",
+            "n: google_pubsub_subscription.a has no right to publish dead letters",
+            "n: google_pubsub_subscription.a has no right to take dead letters out",
+        ],
+    );
+    let text = "resource \"aws_sqs_queue\" \"a\" {}\nresource \"aws_sqs_queue\" \"dead\" {}\n\
+                resource \"aws_lambda_event_source_mapping\" \"b\" {}";
+    check(
+        bare_queues,
+        &[("m/a.tf", text)],
+        &[
+            "m: aws_sqs_queue.a has no dead letters",
+            "m: aws_lambda_event_source_mapping.b reports no part of a batch",
+        ],
+    );
+}
+
+#[test]
+fn nothing_is_granted_to_everybody_or_for_everything() {
+    assert_none("grants", &too_wide(&all()));
+    let text = "resource \"google_x_iam_member\" \"a\" {\n member = \"allUsers\"\n}\n\
+                resource \"google_project_iam_member\" \"b\" {\n role = \"roles/iam.serviceAccountTokenCreator\"\n}\n\
+                resource \"google_x_iam_binding\" \"c\" {}\n\
+                resource \"aws_iam_role_policy\" \"d\" {\n policy = jsonencode({ Action = \"*\" })\n}\n\
+                resource \"google_x_iam_member\" \"e\" {\n role = \"roles/storage.admin\"\n}\n\
+                variable \"f\" {\n description = \"allUsers\"\n}";
+    check(
+        too_wide,
+        &[("m/a.tf", text)],
+        &[
+            "m: google_x_iam_member.a is open to everybody",
+            "m: google_project_iam_member.b makes tokens of every account of the project",
+            "m: google_x_iam_binding.c takes rights away that others gave",
+            "m: aws_iam_role_policy.d allows everything",
+            "m: google_x_iam_member.e grants more than anything here needs",
+        ],
+    );
+}
+
+#[test]
+fn only_the_reconciler_deletes_in_the_ledger_and_nobody_overwrites() {
+    assert_none("ledgers", &ledgers(&all()));
+    let text = "resource \"google_storage_bucket\" \"ledger\" {\n lifecycle_rule {}\n}\n\
+                resource \"aws_s3_bucket\" \"ledger\" {}\n\
+                resource \"aws_s3_bucket_lifecycle_configuration\" \"a\" {}";
+    check(
+        ledgers,
+        &[("m/a.tf", text)],
+        &[
+            "m: google_storage_bucket.ledger has `lifecycle_rule`",
+            "m: google_storage_bucket.ledger could become public, or lose what is deleted",
+            "m: aws_s3_bucket_lifecycle_configuration.a deletes by a rule",
+            "m: aws_s3_bucket.ledger can be overwritten",
+        ],
+    );
+}
+
+#[test]
+fn who_takes_events_appends_and_wakes_and_nothing_else() {
+    assert_none("rights", &intake_rights(&all()));
+    let text = "resource \"google_storage_bucket_iam_member\" \"a\" {\n for_each = module.intake\n role = \"roles/storage.objectViewer\"\n}\n\
+                resource \"google_project_iam_custom_role\" \"append\" {\n permissions = [\"storage.objects.create\", \"storage.objects.delete\"]\n}\n\
+                resource \"aws_iam_role_policy\" \"intake\" {\n policy = jsonencode({ Action = [\"s3:PutObject\", \"s3:GetObject\"] })\n}";
+    check(
+        intake_rights,
+        &[("m/a.tf", text)],
+        &[
+            "m: google_storage_bucket_iam_member.a grants \"roles/storage.objectViewer\"",
+            "m: google_storage_bucket_iam_member.a grants more than the inbox",
+            "m: google_project_iam_custom_role.append does more than append",
+            "m: aws_iam_role_policy.intake allows s3:GetObject",
+        ],
+    );
+}
+
+#[test]
+fn functions_are_told_what_they_read_and_nothing_else() {
+    assert_none("environment", &environment(&all()));
+    let one = "locals {\n a = { REFIT_LEDGER = 1, REFIT_WAKE = 1, REFIT_CALLERS = 1, REFIT_LOG = 1, A_B = 1 }\n}";
+    let files = [("terraform/modules/aws/a.tf", one), ("terraform/modules/gcp/a.tf", one)];
+    check(
+        environment,
+        &files,
+        &[
+            "terraform/modules/aws sets A_B, which nothing reads",
+            "terraform/modules/gcp sets no GOOGLE_CLOUD_PROJECT",
+            "terraform/modules/gcp sets A_B, which nothing reads",
+        ],
+    );
+}
+
+#[test]
+fn every_function_is_a_service_and_every_service_a_function() {
+    assert_none("services", &strangers(&all()));
+    let images =
+        "variable \"images\" {\n type = object({ object = optional(string), other = string })\n}";
+    let files = [
+        ("functions/object/Cargo.toml", ""),
+        ("functions/tick/Cargo.toml", ""),
+        ("functions/refit/Cargo.toml", ""),
+        ("terraform/modules/aws/a.tf", images),
+        ("terraform/modules/gcp/a.tf", images),
+    ];
+    check(
+        strangers,
+        &files,
+        &[
+            "terraform/modules/aws does not run tick",
+            "terraform/modules/aws runs other, which is no function",
+            "terraform/modules/gcp does not run refit",
+            "terraform/modules/gcp does not run tick",
+            "terraform/modules/gcp runs other, which is no function",
+        ],
+    );
+}
+
+/// Exceptions from the policies of a scanner, without a sentence on why.
+fn unexplained(sources: &[Source]) -> Vec<String> {
+    let files = sources.iter().filter(|source| source.ends_with(".tf"));
+    let lines = files.flat_map(|source| {
+        source.text.lines().enumerate().map(|(index, line)| (&source.path, index + 1, line.trim()))
+    });
+    let skips = lines.filter_map(|(path, line, text)| {
+        let skip = text.strip_prefix("#checkov:skip=")?;
+        let reason = skip.split_once(": ").map_or("", |(_, reason)| reason);
+        (reason.split(' ').count() < 5).then(|| format!("{path}:{line} {skip}"))
+    });
+    skips.collect()
+}
+
+#[test]
+fn every_exception_from_a_policy_is_explained() {
+    assert_none("unexplained", &unexplained(&all()));
+    let text = "#checkov:skip=A_1: nothing is ever overwritten here\n#checkov:skip=A_2: no need\n#checkov:skip=A_3";
+    check(unexplained, &[("a.tf", text)], &["a.tf:2 A_2: no need", "a.tf:3 A_3"]);
+}
