@@ -135,6 +135,7 @@ impl World {
             root: "memory:/".to_owned(),
             timing,
             store_clock: StoreClock::Service,
+            buckets: None,
         });
         let mut world = Self { store, clock, kfp, intake, reconciler };
         world.apply().await?;

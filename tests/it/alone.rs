@@ -100,6 +100,7 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
         nonces: Nonces::new("it"),
         root: "memory:/".to_owned(),
         store_clock: StoreClock::Service,
+        buckets: refit_wire::listing::Buckets::default(),
     };
     let waker = Caller::new(Arc::clone(&base.transport), &format!("http://{}/", tick.place()));
     let router = guarded(object(&base, Arc::new(waker.unwrap()), &["/"]), Callers::None);

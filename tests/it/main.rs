@@ -7,9 +7,15 @@
 
 mod alone;
 mod bad;
+#[cfg(feature = "gcp")]
+mod chain;
+#[cfg(feature = "gcp")]
+mod cloud;
 mod connections;
 mod deliveries;
 mod disk;
+mod drift;
+mod ground;
 mod hosts;
 mod image;
 mod logs;
@@ -18,5 +24,8 @@ mod process;
 mod rules;
 mod services;
 mod shutdown;
+mod sweep;
 mod uploads;
+#[cfg(feature = "gcp")]
+mod worker;
 mod world;

@@ -17,7 +17,10 @@ use tokio::task::JoinHandle;
 use crate::patience::soon;
 
 /// The programs that are run.
-const PROGRAMS: [&str; 2] = ["object", "tick"];
+#[cfg(not(feature = "gcp"))]
+const PROGRAMS: &[&str] = &["object", "drift", "tick"];
+#[cfg(feature = "gcp")]
+const PROGRAMS: &[&str] = &["object", "drift", "tick", "refit"];
 
 /// A running program.
 pub(crate) struct Process {
@@ -70,6 +73,17 @@ impl Process {
         let logged = soon("it listens or ends", self.lines.wait_for(is_clear)).await;
         let logged = logged.unwrap().clone();
         place(&logged).unwrap_or_else(|| panic!("it never listened: {:#?}", logged.lines))
+    }
+
+    /// Waits until it has logged so many lines that hold a text.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn until_logged(&mut self, text: &str, count: usize) {
+        let has = |logged: &Logged| {
+            let lines = logged.lines.iter().filter(|line| line.contains(text));
+            lines.count() >= count || logged.is_over
+        };
+        let logged = soon("it logs that", self.lines.wait_for(has)).await.unwrap();
+        assert!(!logged.is_over, "it ended: {:#?}", logged.lines);
     }
 
     /// Everything it has logged so far.
@@ -125,11 +139,12 @@ pub(crate) fn program(name: &str) -> &'static Path {
 ///
 /// Cargo builds the programs of a test's own package for it, and of no other.
 fn programs() -> BTreeMap<&'static str, PathBuf> {
-    let found = PROGRAMS.map(|name| (name, folder().join(name)));
-    if !found.iter().all(|(_, path)| is_current(path)) {
+    let found: BTreeMap<_, _> = PROGRAMS.iter().map(|name| (*name, folder().join(name))).collect();
+    // Whether a program was built for a cloud cannot be seen from outside; cargo knows.
+    if cfg!(feature = "gcp") || !found.values().all(|path| is_current(path)) {
         build();
     }
-    found.into()
+    found
 }
 
 /// The folder of a target directory and a profile that this test was built into.
@@ -155,6 +170,11 @@ fn build() {
     cargo.args(["build", "--profile", &profile(), "--target-dir"]);
     cargo.arg(folder().parent().expect("a profile has a folder in a target directory"));
     cargo.args(PROGRAMS.iter().flat_map(|name| ["--package", name]));
+    if cfg!(feature = "gcp") {
+        cargo.args(
+            PROGRAMS.iter().flat_map(|name| ["--features".to_owned(), format!("{name}/gcp")]),
+        );
+    }
     // What cargo says of this package would make build scripts run anew.
     std::env::vars_os().map(|(name, _)| name).filter(|name| is_of_package(name)).for_each(|name| {
         cargo.env_remove(name);

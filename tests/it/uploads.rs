@@ -25,6 +25,7 @@ use refit_platform::store::MemoryStore;
 use refit_platform::transport::{HttpTransport, Options as Ways};
 use refit_testkit::clock::ManualClock;
 use refit_testkit::fake::kfp::{Kfp, Options};
+use refit_wire::listing::Buckets;
 
 use crate::patience::call;
 use crate::world::{Api, World, upload};
@@ -33,7 +34,7 @@ const UPLOADS: usize = 500;
 const GENERATION: u64 = 1_767_614_397_000_000;
 
 /// The shortest rule there is.
-const FOUR_LINES: &str = r#"
+pub(crate) const FOUR_LINES: &str = r#"
 triggers:
   churn:
     on: { objects: { bucket: acme-data } }
@@ -41,17 +42,22 @@ triggers:
 "#;
 
 /// The functions in this process, at a time that moves when it is told to.
-struct Still {
-    clock: Arc<ManualClock>,
-    store: MemoryStore,
+pub(crate) struct Still {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: MemoryStore,
     base: Base,
     reconciler: Reconciler,
     /// Where the door of object events is.
-    place: String,
+    pub(crate) place: String,
 }
 
 impl Still {
     async fn new() -> Self {
+        Self::with(Buckets::default()).await
+    }
+
+    /// The same, with the buckets of data elsewhere.
+    pub(crate) async fn with(buckets: Buckets) -> Self {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock));
         let ways = HttpTransport::new(Arc::new(SystemClock), Ways::default()).unwrap();
@@ -62,13 +68,14 @@ impl Still {
             nonces: Nonces::new("it"),
             root: "memory:/".to_owned(),
             store_clock: StoreClock::Service,
+            buckets,
         };
         let reconciler = Reconciler::new(base.parts(Timing::default()));
         let place = serve(&base).await;
         Self { clock, store, base, reconciler, place }
     }
 
-    async fn apply(&mut self, rules: &str) {
+    pub(crate) async fn apply(&mut self, rules: &str) {
         self.reconciler.pass().await.unwrap();
         let revision = sha256_hex(rules.as_bytes());
         let body = rules.as_bytes().to_vec().into();
@@ -81,7 +88,7 @@ impl Still {
     }
 
     /// Lets time pass, and then a pass be made.
-    async fn after(&mut self, span: Span) {
+    pub(crate) async fn after(&mut self, span: Span) {
         self.clock.advance(span);
         self.reconciler.pass().await.unwrap();
     }

@@ -15,18 +15,17 @@ use refit_engine::intake::Intake;
 use refit_engine::layout;
 use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock as _, Store as _};
+use refit_engine::port::Clock as _;
 use refit_engine::submit::{Answer, answer, command_event};
 use refit_host::function::read_rules;
 use refit_platform::clock::SystemClock;
 use refit_platform::env;
-use refit_platform::store::LocalStore;
 use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Kfp, Options, Run};
 use refit_testkit::fake::metadata::Metadata;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::ground::Ground;
 use crate::patience::{PATIENCE, call};
 use crate::process::Process;
 
@@ -67,9 +66,8 @@ pub(crate) struct World {
     pub(crate) tick: Option<Process>,
     /// What processes logged that have ended.
     pub(crate) logged: Vec<String>,
-    store: Arc<LocalStore>,
     intake: Intake,
-    folder: TempDir,
+    ground: Ground,
 }
 
 impl World {
@@ -80,27 +78,31 @@ impl World {
 
     /// The same, with other times.
     pub(crate) async fn timed(kfp: Kfp, timing: Timing) -> Self {
-        Self::with(kfp, Metadata::start(), timing).await
+        Self::with(Ground::directory().await, kfp, Metadata::start(), timing).await
+    }
+
+    /// The same, with its ledger elsewhere.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn on(ground: Ground, kfp: Kfp) -> Self {
+        Self::with(ground, kfp, Metadata::start(), timing()).await
     }
 
     /// The same, with a metadata server that others know.
     pub(crate) async fn with_metadata(kfp: Kfp, metadata: Metadata) -> Self {
-        Self::with(kfp, metadata, timing()).await
+        Self::with(Ground::directory().await, kfp, metadata, timing()).await
     }
 
-    async fn with(kfp: Kfp, metadata: Metadata, timing: Timing) -> Self {
+    async fn with(ground: Ground, kfp: Kfp, metadata: Metadata, timing: Timing) -> Self {
         kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
-        let folder = TempDir::with_prefix("refit-it").unwrap();
-        let store = Arc::new(LocalStore::open(folder.path().join("ledger")).await.unwrap());
-        let ledger = Ledger::new(Arc::<LocalStore>::clone(&store));
+        let ledger = Ledger::new(Arc::clone(&ground.store));
         ledger.found("it", &timing).await.unwrap();
         let clock = Arc::new(SystemClock);
         let nonces = Nonces::new(&env::nonce()[..16]);
-        let intake = Intake::new(Arc::<LocalStore>::clone(&store), clock, nonces, Span::secs(30));
-        let tick = tick(&folder, &metadata).await;
-        let object = object(&folder, &metadata, &tick.place).await;
+        let intake = Intake::new(Arc::clone(&ground.store), clock, nonces, Span::secs(30));
+        let tick = tick(&ground, &metadata).await;
+        let object = object(&ground, &metadata, &tick.place).await;
         let logged = Vec::new();
-        Self { kfp, metadata, ledger, object, tick: Some(tick), logged, store, intake, folder }
+        Self { kfp, metadata, ledger, object, tick: Some(tick), logged, intake, ground }
     }
 
     /// A deployment with one trigger, whose rule goes on like this after `on`.
@@ -133,7 +135,7 @@ impl World {
     pub(crate) async fn apply(&self, text: &str) -> Answer {
         let revision = sha256_hex(text.as_bytes());
         let body = text.as_bytes().to_vec().into();
-        self.store.create(&layout::rules(&revision), body).await.unwrap();
+        self.ground.store.create(&layout::rules(&revision), body).await.unwrap();
         let before = self.state().await;
         let replaces = before.rules;
         let command = Command::Apply { revision, replaces, start: false };
@@ -213,9 +215,9 @@ impl World {
     pub(crate) async fn members(&self, run: &Run) -> Vec<Member> {
         let uri = run.parameters["manifest"].as_str().unwrap();
         let at = uri.find("manifests/").unwrap();
-        let root = format!("file://{}/ledger/", self.folder.path().display());
-        assert_eq!(&uri[..at], root, "a manifest lies in the ledger");
-        let body = self.store.get(&uri[at..]).await.unwrap().expect("the manifest is stored");
+        assert_eq!(&uri[..at], self.ground.root, "a manifest lies in the ledger");
+        let body =
+            self.ground.store.get(&uri[at..]).await.unwrap().expect("the manifest is stored");
         read_manifest(&body).unwrap()
     }
 
@@ -234,7 +236,12 @@ impl World {
 
     /// Starts `tick` anew, at another address: nothing that `object` sends it arrives.
     pub(crate) async fn start_tick(&mut self) {
-        self.tick = Some(tick(&self.folder, &self.metadata).await);
+        self.tick = Some(tick(&self.ground, &self.metadata).await);
+    }
+
+    /// The door of drift reports, which wakes nobody.
+    pub(crate) async fn drift(&self) -> Process {
+        start("drift", &self.ground, &self.metadata, &[]).await
     }
 
     /// Everything every process has logged.
@@ -244,7 +251,12 @@ impl World {
     }
 
     pub(crate) fn ledger_folder(&self) -> std::path::PathBuf {
-        self.folder.path().join("ledger")
+        self.ground.path()
+    }
+
+    /// Whether the ledger has troubles of its own.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.ground.is_faulty
     }
 
     /// What a person wants to know when a test fails.
@@ -270,30 +282,36 @@ fn is_settled(state: &State) -> bool {
         && state.triggers.values().all(|standing| standing.open.is_empty())
 }
 
-fn ledger_of(folder: &TempDir) -> String {
-    folder.path().join("ledger").display().to_string()
+async fn tick(ground: &Ground, metadata: &Metadata) -> Process {
+    let variables = [("KFP_TOKEN", SECRET)];
+    start("tick", ground, metadata, &variables).await
 }
 
-async fn tick(folder: &TempDir, metadata: &Metadata) -> Process {
-    let variables = [
-        ("PORT", "0"),
-        ("REFIT_LEDGER", &ledger_of(folder)),
-        ("GCE_METADATA_HOST", &metadata.place()),
-        ("KFP_TOKEN", SECRET),
-        ("REFIT_LOG", "debug"),
-    ];
-    Process::start("tick", &variables).await
+/// `object`, which wakes `tick` over HTTP unless it is told another way.
+async fn object(ground: &Ground, metadata: &Metadata, tick: &str) -> Process {
+    let wake = format!("http://{tick}/");
+    let is_told = ground.variables.iter().any(|(name, _)| *name == "REFIT_WAKE");
+    let variables = [("REFIT_WAKE", wake.as_str())];
+    start("object", ground, metadata, if is_told { &[] } else { &variables }).await
 }
 
-async fn object(folder: &TempDir, metadata: &Metadata, tick: &str) -> Process {
-    let variables = [
+async fn start(
+    name: &str,
+    ground: &Ground,
+    metadata: &Metadata,
+    variables: &[(&str, &str)],
+) -> Process {
+    let metadata = metadata.place();
+    let told = ground.variables.iter().map(|(name, value)| (*name, value.as_str()));
+    let known = [
         ("PORT", "0"),
-        ("REFIT_LEDGER", &ledger_of(folder)),
-        ("GCE_METADATA_HOST", &metadata.place()),
-        ("REFIT_WAKE", &format!("http://{tick}/")),
+        ("REFIT_LEDGER", ground.location.as_str()),
+        ("GCE_METADATA_HOST", metadata.as_str()),
         ("REFIT_LOG", "debug"),
     ];
-    Process::start("object", &variables).await
+    let all: Vec<(&str, &str)> =
+        known.into_iter().chain(told).chain(variables.iter().copied()).collect();
+    Process::start(name, &all).await
 }
 
 /// Says that a test was not made, and why.

@@ -15,6 +15,7 @@ pub(crate) mod manifest;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod replay;
+pub(crate) mod reread;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod schema;
@@ -22,7 +23,9 @@ pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod settle;
 pub(crate) mod status;
+pub(crate) mod sweep;
 pub(crate) mod why;
+pub(crate) mod worker;
 
 use clap::Subcommand;
 
@@ -58,6 +61,8 @@ commands! {
     Runs: runs,
     Why: why,
     Replay: replay,
+    Sweep: sweep,
+    Reread: reread,
     Inspect: inspect,
     Pause: pause,
     Resume: resume,
@@ -65,6 +70,7 @@ commands! {
     Settle: settle,
     Manifest: manifest,
     Serve: serve,
+    Worker: worker,
     Audit: audit,
     Fsck: fsck,
     Services: services,
@@ -78,6 +84,6 @@ commands! {
 impl Command {
     /// Whether it runs until it is told to end, and sees to that itself.
     pub(crate) fn keeps_running(&self) -> bool {
-        matches!(self, Self::Dev(_) | Self::Serve(_))
+        matches!(self, Self::Dev(_) | Self::Serve(_) | Self::Worker(_))
     }
 }

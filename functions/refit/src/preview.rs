@@ -58,13 +58,9 @@ pub(crate) async fn preview(
 ) -> Result<Vec<Due>, Failure> {
     let mut state = state.clone();
     state.now = now;
-    let mut planner = Planner {
-        opened,
-        found: Found::default(),
-        gatherer: Gatherer::new(Arc::clone(&opened.base.store), read_rules()),
-    };
+    let mut planner = Planner::new(opened);
     planner.found.rules.insert(rules.revision.clone(), Ok(Arc::clone(rules)));
-    let planned = planner.plan(&state, rules, start).await?;
+    let planned = planner.plan(&state, rules, &[apply_segment(&state, rules, start)]).await?;
     let old = state.rules.as_ref().and_then(|revision| planner.found.rules.get(revision));
     let old = old.and_then(|old| old.as_ref().ok());
     Ok(planned
@@ -74,17 +70,29 @@ pub(crate) async fn preview(
         .collect())
 }
 
-struct Planner<'a> {
+/// The planner with what it asks for, and without the calls to services.
+pub(crate) struct Planner<'a> {
     opened: &'a Opened,
     found: Found,
     gatherer: Gatherer,
 }
 
-impl Planner<'_> {
-    async fn plan(&mut self, state: &State, rules: &Rules, start: bool) -> Result<Plan, Failure> {
-        let segments = [apply_segment(state, rules, start)];
+impl<'a> Planner<'a> {
+    /// A planner that has asked for nothing yet.
+    pub(crate) fn new(opened: &'a Opened) -> Self {
+        let gatherer = Gatherer::new(Arc::clone(&opened.base.store), read_rules());
+        Self { opened, found: Found::default(), gatherer }
+    }
+
+    /// What would be decided of these segments under these rules.
+    pub(crate) async fn plan(
+        &mut self,
+        state: &State,
+        rules: &Rules,
+        segments: &[Segment],
+    ) -> Result<Plan, Failure> {
         for _ in 0..ROUNDS_MAX {
-            let planned = plan(state, &self.inputs(state, &segments));
+            let planned = plan(state, &self.inputs(state, segments));
             if planned.needs.is_empty() {
                 return Ok(planned);
             }

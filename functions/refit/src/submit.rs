@@ -121,7 +121,8 @@ impl Opened {
         wait: &Wait,
         answer: impl Future<Output = T> + Send,
     ) -> Option<T> {
-        let wake = self.wake(output);
+        // Clients of clouds are large.
+        let wake = Box::pin(self.wake(output));
         if wait.no_wait {
             within(&*self.base.clock, WAKE_WITHIN, wake).await;
             return None;
@@ -135,7 +136,7 @@ impl Opened {
     }
 
     /// Wakes the reconciler where the environment says how; if that fails, its next ping finds what was recorded.
-    async fn wake(&self, output: Output) {
+    pub(crate) async fn wake(&self, output: Output) {
         let Some(target) = env::var("REFIT_WAKE") else { return };
         let base = &self.base;
         let woken = match Caller::open(&target, &base.transport, &base.clock).await {

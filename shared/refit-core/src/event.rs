@@ -34,21 +34,35 @@ pub struct Event {
     /// The id of the delivery, such as a Pub/Sub message id: for people, never decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
-    /// Set where a person sent the event again.
+    /// Set where a person sent the event again, or a sweep found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
     /// The fact itself.
     pub fact: Fact,
 }
 
-/// How an event that was sent again is to be judged.
+/// How an event that was sent again, or never sent, is to be judged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// Whether it may be a member once more.
+    pub mode: ReplayMode,
+    /// The trigger it is sent again for; none for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+}
+
+/// Whether an event that its source did not just send may be a member once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Replay {
-    /// Judged again unless it already is a member of a batch.
+pub enum ReplayMode {
+    /// Judged again unless it already is a member of a batch. Where it is sent for one trigger, whoever sends it has
+    /// read in the log that this trigger did not take it when it was recorded.
     Again,
     /// A new fact under a new identity, whatever came of the old one, however old it is.
     Forced,
+    /// Nobody sent it: a sweep found the object in its bucket. Triggers that are younger than the object refuse it.
+    Swept,
 }
 
 /// The kinds of fact.
@@ -238,6 +252,12 @@ impl Identity {
     }
 }
 
+/// What the memory of the ledger holds of an event that a replay made a member for this trigger.
+#[must_use]
+pub fn replayed_for(event: Hash128, trigger: &str) -> Hash128 {
+    hash128(["replayed", &event.to_string(), trigger])
+}
+
 impl Event {
     /// The 128-bit hash of its identity.
     #[must_use]
@@ -248,7 +268,25 @@ impl Event {
     /// Whether a person asked for it to be judged as a new fact.
     #[must_use]
     pub fn is_forced(&self) -> bool {
-        self.replay == Some(Replay::Forced)
+        self.is_replayed(ReplayMode::Forced)
+    }
+
+    /// Whether it was sent again, or found, in that way.
+    #[must_use]
+    pub fn is_replayed(&self, mode: ReplayMode) -> bool {
+        self.replay.as_ref().is_some_and(|replay| replay.mode == mode)
+    }
+
+    /// The trigger it was sent again for; none if it is for all of them.
+    #[must_use]
+    pub fn only(&self) -> Option<&str> {
+        self.replay.as_ref()?.trigger.as_deref()
+    }
+
+    /// Whether it is for this trigger.
+    #[must_use]
+    pub fn is_for(&self, trigger: &str) -> bool {
+        self.only().is_none_or(|only| only == trigger)
     }
 
     /// What an operator would call it: the URI of its object, the source and id of its message, the tool and

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bloom::Bloom;
-use crate::key::Hash128;
+use crate::key::{Hash128, hash128};
 use crate::packed;
 use crate::time::{Day, Timestamp};
 
@@ -61,6 +61,12 @@ pub struct Memory {
     identities: BTreeMap<Hash128, Known>,
     objects: BTreeMap<Hash128, (Day, Sighting)>,
     runs: Vec<SeenRun>,
+}
+
+/// What is remembered of a checksum: the first 64 bits of its hash.
+#[must_use]
+pub fn checksum_hash(checksum: &str) -> u64 {
+    (hash128([checksum]).0 >> 64) as u64
 }
 
 impl Memory {

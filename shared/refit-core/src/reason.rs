@@ -37,6 +37,7 @@ reasons! {
         Duplicate => "it was recorded before",
         IdenticalBytes => "the object was uploaded again with the bytes it had",
         ZeroBytes => "the object is empty",
+        BeforeTrigger => "the object is older than the trigger, and was found by a sweep",
         Late => "it is older than the ledger remembers",
         Paused => "the trigger is paused and ignores events",
         Marker => "it is the marker that closes a batch",

@@ -11,6 +11,7 @@
 //! | not an object | anything hidden (`.name`), unfinished (`*.part`, `*.partial`, `*.tmp`, `*.crdownload`, `*.swp`, `*~`), in no bucket, linked, or not named in UTF-8 |
 //! | across restarts | what was acknowledged is kept in a file and not announced again; what was not is, under the same generation, so that the ledger knows it |
 
+mod listing;
 mod notification;
 mod scan;
 mod standing;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::news::{News, Teller};
+pub use listing::listing;
 use notification::{Checksums, Message};
 use standing::{Notice, Object, Standing, Stat};
 

@@ -28,6 +28,7 @@ use refit_platform::auth::Places;
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options};
 use refit_platform::{env, store};
+use refit_wire::listing::Buckets;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -121,7 +122,8 @@ impl World {
             Driver::start(reconciler, Arc::clone(&clock), None, stopped.clone());
         let router = function::all(&base, Arc::new(driver.clone()), Some(&driver))
             .merge(pipelines::router(&pipelines))
-            .merge(metadata::router(&metadata));
+            .merge(metadata::router(&metadata))
+            .merge(watcher::listing(buckets(&config.folder)));
         let router = function::guarded(router, Callers::None);
         let serving = Arc::clone(&clock);
         let server = tokio::spawn(async move {
@@ -276,6 +278,7 @@ async fn base(config: &Config, address: SocketAddr, clock: &Arc<dyn Clock>) -> R
         nonces: Nonces::new(&env::nonce()[..16]),
         root: store::root_uri(&config.ledger)?,
         store_clock: StoreClock::Machine,
+        buckets: Buckets::stand_in(&address.to_string()).expect("an address is a server"),
     })
 }
 

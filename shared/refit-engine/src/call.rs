@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use refit_core::time::Span;
 use refit_wire::call::Step;
-use refit_wire::http::{Failure, Request};
+use refit_wire::http::{Failure, Reply, Request};
 
 use crate::deadline::within;
 use crate::port::{Clock, Transport};
@@ -30,6 +30,14 @@ impl std::fmt::Debug for Caller<'_> {
 }
 
 impl Caller<'_> {
+    /// Sends one request that may be sent by anyone at any time.
+    pub async fn send(&self, request: Request) -> Reply {
+        let limit = request.timeout.unwrap_or(self.limit).min(self.limit);
+        let request = Request { timeout: Some(limit), ..request };
+        let reply = within(&**self.clock, limit, self.transport.send(request)).await;
+        reply.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".to_owned())))
+    }
+
     /// Makes a call that may be made by anyone at any time.
     pub async fn run<T>(&self, step: Step<T>) -> Option<T> {
         self.run_until(step, None).await
@@ -48,11 +56,7 @@ impl Caller<'_> {
                 return None;
             }
             call.request.timeout = Some(limit);
-            let reply =
-                within(&**self.clock, limit, self.transport.send(Request::clone(&call.request)))
-                    .await;
-            let reply =
-                reply.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".to_owned())));
+            let reply = self.send(Request::clone(&call.request)).await;
             step = call.read(reply);
         }
         None

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt as _;
 use refit_core::commit::{BatchChange, Change, Commit, Decision, TriggerChange};
 use refit_core::error::Error;
-use refit_core::event::{Event, Fact};
+use refit_core::event::{Event, Fact, replayed_for};
 use refit_core::key::Hash128;
 use refit_core::notice::OutboxChange;
 use refit_core::reason::Refusal;
@@ -119,8 +119,12 @@ pub async fn tell(
     Ok(story)
 }
 
-/// The first commit made after `since`, found by bisection over the times of creation.
-async fn first_after(ledger: &Ledger, since: Timestamp) -> Result<u64, Error> {
+/// The first commit made after `since`, found by bisection over the times of creation; the one after the last where
+/// there is none.
+///
+/// # Errors
+/// The store's.
+pub async fn first_after(ledger: &Ledger, since: Timestamp) -> Result<u64, Error> {
     let mut low = 1;
     let mut high = last_commit(ledger).await? + 1;
     while low < high {
@@ -271,9 +275,19 @@ fn fired(commit: &Commit, subject: &Subject) -> impl Iterator<Item = BatchId> {
 fn mentions(commit: &Commit, subject: &Subject) -> bool {
     match subject {
         Subject::Object(place) => commit.fresh.object(*place).is_some(),
-        Subject::Event(id) => commit.fresh.identity(*id).is_some(),
+        Subject::Event(id) => commit.fresh.identity(*id).is_some() || is_replayed_by(commit, *id),
         Subject::Batch(_) => false,
     }
+}
+
+/// Whether the commit made the event a member because it was replayed for one trigger.
+fn is_replayed_by(commit: &Commit, event: Hash128) -> bool {
+    commit.decisions.iter().any(|decision| match decision {
+        Decision::Accepted { trigger, .. } => {
+            commit.fresh.identity(replayed_for(event, trigger)).is_some()
+        }
+        Decision::Refused { .. } | Decision::Answered { .. } => false,
+    })
 }
 
 fn is_about(event: &Event, subject: &Subject) -> bool {

@@ -153,7 +153,11 @@ impl Gatherer {
         Ok(prepared.unwrap_or_else(|| Err("the service did not answer in time".to_owned())))
     }
 
-    async fn run(&mut self, name: &str) -> Result<Arc<Fresh>, Error> {
+    /// A run of the memory.
+    ///
+    /// # Errors
+    /// The store's, and `Data` if it is missing or cannot be read.
+    pub async fn run(&mut self, name: &str) -> Result<Arc<Fresh>, Error> {
         if let Some(run) = self.runs.get(name) {
             return Ok(Arc::clone(run));
         }

@@ -145,7 +145,15 @@ async fn read_segments(
     let mut segments = Vec::new();
     let mut events = 0;
     while let Some(segment) = reads.next().await {
-        let segment = segment?;
+        let segment = match segment {
+            Ok(segment) => segment,
+            // What was read before makes a commit; the rest is left to the next pass.
+            Err(error) if error.kind() == ErrorKind::Unavailable && !segments.is_empty() => {
+                tracing::warn!(%error, "a segment could not be read yet");
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         events += segment.events.len();
         segments.push(segment);
         let late = clock.elapsed().as_millis() - started.as_millis() > time.as_millis();

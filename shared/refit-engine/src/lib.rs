@@ -18,3 +18,4 @@ pub mod reconcile;
 pub mod record;
 pub mod reread;
 pub mod submit;
+pub mod sweep;

@@ -10,10 +10,13 @@ use refit_core::invariants;
 use refit_core::mutant::{self, Mutant};
 use refit_core::notice::Delivery;
 use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
+use refit_core::rules::Rules;
 use refit_core::run::Phase;
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
+
+use refit_wire::listing::Buckets;
 
 use crate::act::{Agenda, Scene, act};
 use crate::call::Caller;
@@ -21,15 +24,20 @@ use crate::courier::{Bag, Courier};
 use crate::gather::{Gatherer, ReadRules};
 use crate::house::{self, House};
 use crate::inbox::{self, Progress};
+use crate::intake::Intake;
 use crate::ledger::{Draft, Ledger, View, Written};
 use crate::nonce::Nonces;
 use crate::port::{Clock, Store, StoreClock, Transport};
 use crate::reread::reread;
+use crate::sweep::{Eyes, Sweep};
 
 /// Commits one pass makes at the most.
 const COMMITS_MAX: usize = 8;
 /// How often the planner may ask for more before it is a bug.
 const NEEDS_ROUNDS_MAX: usize = 16;
+
+/// Pages of listings of buckets one pass looks at.
+const SWEEP_PAGES: usize = 10;
 
 /// The shortest time wakes wait after a pass.
 const PACE_MIN: Span = Span::secs(1);
@@ -54,12 +62,15 @@ pub struct Parts {
     pub timing: Timing,
     /// Whose clock the store's times are taken from.
     pub store_clock: StoreClock,
+    /// Where the buckets of data are listed once a day; none if they are not.
+    pub buckets: Option<Buckets>,
 }
 
 /// Decides and acts, one pass at a time.
 pub struct Reconciler {
     parts: Parts,
     ledger: Ledger,
+    intake: Intake,
     gatherer: Gatherer,
     agenda: Agenda,
     house: House,
@@ -68,6 +79,7 @@ pub struct Reconciler {
     /// The last commit this process has seen.
     longest: u64,
     has_reread: bool,
+    sweeping: Sweeping,
     observations: Vec<Observation>,
     courier: Courier,
     /// The time of the last pass.
@@ -127,6 +139,25 @@ enum Step {
     Lost(Box<Commit>),
 }
 
+/// The sweep of the day.
+#[derive(Default)]
+struct Sweeping {
+    begun: Option<Timestamp>,
+    under_way: Option<Sweep>,
+}
+
+impl Sweeping {
+    /// What is to be looked at now: the sweep under way, or a new one where the day's work is due and has had none.
+    fn due(&mut self, state: &State, now: Timestamp, rules: &Rules) -> Option<&mut Sweep> {
+        let is_new = self.begun.is_none_or(|begun| begun < state.marks.kept + state.timing.keep);
+        if self.under_way.is_none() && house::is_due(state, now) && is_new {
+            self.begun = Some(now);
+            self.under_way = Some(Sweep::new(rules)).filter(|sweep| !sweep.is_over());
+        }
+        self.under_way.as_mut()
+    }
+}
+
 impl std::fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reconciler")
@@ -140,6 +171,12 @@ impl Reconciler {
         let gatherer = Gatherer::new(Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
         Self {
             ledger: Ledger::new(Arc::clone(&parts.store)),
+            intake: Intake::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&parts.clock),
+                parts.nonces.clone(),
+                parts.timing.call,
+            ),
             gatherer,
             agenda: Agenda::default(),
             house: House::default(),
@@ -147,6 +184,7 @@ impl Reconciler {
             view: None,
             longest: 0,
             has_reread: false,
+            sweeping: Sweeping::default(),
             observations: Vec::new(),
             courier: Courier::default(),
             now: Timestamp::EPOCH,
@@ -267,13 +305,14 @@ impl Reconciler {
                 }
             }
         };
+        let is_sweeping = self.sweep(&cached.view.state, listing.now).await?;
         self.deleted = self.house.keep(&self.ledger, &cached.view.state, listing.now).await?;
         if let Err(error) =
             self.ledger.keep_snapshot(&mut cached.view, SNAPSHOT_COMMITS_MAX / 2).await
         {
             tracing::warn!(%error, "a snapshot could not be kept; it is tried again");
         }
-        passed.next = self.wait(due, listing, heard.listing.more);
+        passed.next = self.wait(due, listing, heard.listing.more || is_sweeping);
         passed.pace = self.pace(&cached.view.state).await?;
         if heard.listing.more {
             passed.behind = heard.listing.now.since(heard.listing.fast);
@@ -292,6 +331,33 @@ impl Reconciler {
             return reread(&self.parts.store, state, self.parts.store_clock).await;
         }
         Ok(Vec::new())
+    }
+
+    /// Once a day looks into the buckets, a bounded number of pages in each pass; says whether there is more to look at.
+    async fn sweep(&mut self, state: &State, now: Timestamp) -> Result<bool, Error> {
+        let Some(buckets) = &self.parts.buckets else { return Ok(false) };
+        let Some(revision) = &state.rules else { return Ok(false) };
+        let Ok(book) = self.gatherer.book(revision).await? else { return Ok(false) };
+        let Some(sweep) = self.sweeping.due(state, now, &book.rules) else { return Ok(false) };
+        let limit = state.timing.call;
+        let caller = Caller { transport: &self.parts.transport, clock: &self.parts.clock, limit };
+        let gatherer = &mut self.gatherer;
+        let mut eyes = Eyes { buckets, caller, gatherer, state, now, rules: &book.rules };
+        let swept = match sweep.look_on(&mut eyes, &self.intake, SWEEP_PAGES).await {
+            Ok(()) => &sweep.swept,
+            Err(error) => {
+                // Nothing is known to be recorded: it begins anew.
+                self.sweeping = Sweeping::default();
+                return Err(error);
+            }
+        };
+        if !sweep.is_over() {
+            return Ok(true);
+        }
+        tracing::info!(?swept, "the buckets were swept");
+        let is_news = swept.missed > 0;
+        self.sweeping.under_way = None;
+        Ok(is_news)
     }
 
     /// The newest state: the one this process has if it is young enough to be committed from, else the stored one.

@@ -21,6 +21,7 @@ use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config;
+use refit_wire::listing::Buckets;
 use tokio::sync::watch;
 
 use crate::driver::{Driver, Woken};
@@ -31,6 +32,9 @@ use crate::{callers, logs, server};
 
 /// How long recording may take before the sender is told to come again: well within its own limit.
 const APPEND_WITHIN: Span = Span::secs(4);
+
+/// The variable that names a stand-in for Cloud Storage, as Google's own clients know it.
+const STORAGE_STAND_IN: &str = "STORAGE_EMULATOR_HOST";
 
 /// Which doors a process opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct Base {
     pub root: String,
     /// Whose clock the store's times are taken from.
     pub store_clock: StoreClock,
+    /// Where the buckets of data are listed.
+    pub buckets: Buckets,
 }
 
 /// Runs a function until it is told to end, configured by its environment.
@@ -147,6 +153,7 @@ impl Base {
             transport: Arc::new(Outbound::new(transport, Arc::clone(&clock))),
             nonces: Nonces::new(&env::nonce()[..16]),
             root: store::root_uri(ledger)?,
+            buckets: buckets()?,
             store_clock: if is_local { StoreClock::Machine } else { StoreClock::Service },
             clock,
         })
@@ -171,15 +178,25 @@ impl Base {
             root: self.root.clone(),
             timing,
             store_clock: self.store_clock,
+            buckets: Some(self.buckets.clone()),
         }
     }
 
-    async fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
+    pub(crate) async fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
         Ok(match target {
             Some(target) => Arc::new(Caller::open(target, &self.transport, &self.clock).await?),
             None => Arc::new(Nobody),
         })
     }
+}
+
+/// The buckets of Google, or of what stands in for them.
+fn buckets() -> Result<Buckets, Error> {
+    let Some(place) = env::var(STORAGE_STAND_IN) else { return Ok(Buckets::default()) };
+    Buckets::stand_in(&place).ok_or_else(|| {
+        let message = format!("{STORAGE_STAND_IN} is no server: value=`{place}`");
+        Error::new(ErrorKind::Invalid, message)
+    })
 }
 
 /// Reads rule files as this build understands them.

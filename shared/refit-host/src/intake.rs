@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
+use refit_core::error::ErrorKind;
 use refit_core::event::Event;
 use refit_engine::intake::Intake;
 use refit_wire::source::{Delivery, Understood, quarantined, understand};
@@ -43,7 +44,7 @@ impl Door {
     ) -> Response {
         let trace = trace_of(&headers);
         let outcome = match body {
-            Ok(body) => self.record(&Delivery { headers: &headers, body: &body }).await,
+            Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
             Err(rejection) => Outcome {
                 status: rejection.status(),
                 what: "a delivery was too large or cut short",
@@ -51,22 +52,35 @@ impl Door {
                 events: 0,
             },
         };
-        let Outcome { status, what, detail, events } = outcome;
-        let status_code = status.as_u16();
-        match status.is_success() {
-            true => tracing::info!(trace, status_code, events, detail, "{what}"),
-            false => tracing::warn!(trace, status_code, events, detail, "{what}"),
-        }
+        outcome.log(trace.as_deref());
+        let Outcome { status, what, .. } = outcome;
         match status.is_success() {
             true => status.into_response(),
             false => (status, what).into_response(),
         }
     }
 
-    async fn record(&self, delivery: &Delivery<'_>) -> Outcome {
+    /// Records a delivery that was fetched, and says whether that is durable; what is too large goes into quarantine,
+    /// as its sender does not hear that it is refused.
+    pub async fn record(&self, delivery: &Delivery<'_>) -> bool {
+        let outcome = match delivery.body.len() <= BODY_BYTES_MAX {
+            true => self.judge(delivery).await,
+            false => self.quarantine(delivery, "it is larger than 1 MiB").await,
+        };
+        outcome.log(None);
+        outcome.status.is_success()
+    }
+
+    async fn judge(&self, delivery: &Delivery<'_>) -> Outcome {
         match understand(delivery) {
             Ok(Understood::Record(events)) => {
-                self.append(events, "events recorded", String::new()).await
+                let outcome = self.append(events, "events recorded", String::new()).await;
+                match outcome.status {
+                    StatusCode::PAYLOAD_TOO_LARGE => {
+                        self.quarantine(delivery, &outcome.detail).await
+                    }
+                    _ => outcome,
+                }
             }
             Ok(Understood::Ping(_)) => {
                 self.waker.wake();
@@ -75,16 +89,14 @@ impl Door {
             Ok(Understood::Ignore { reason }) => {
                 Outcome { detail: reason, ..done("a delivery means nothing") }
             }
-            Err(rejected) => {
-                let event = quarantined(delivery, &rejected.reason);
-                self.append(
-                    vec![event],
-                    "a delivery was not understood; it is in quarantine",
-                    rejected.reason,
-                )
-                .await
-            }
+            Err(rejected) => self.quarantine(delivery, &rejected.reason).await,
         }
+    }
+
+    async fn quarantine(&self, delivery: &Delivery<'_>, reason: &str) -> Outcome {
+        let event = quarantined(delivery, reason);
+        let what = "a delivery was not understood; it is in quarantine";
+        self.append(vec![event], what, reason.to_owned()).await
     }
 
     async fn append(&self, events: Vec<Event>, what: &'static str, detail: String) -> Outcome {
@@ -95,12 +107,29 @@ impl Door {
                 let detail = if detail.is_empty() { segment } else { detail };
                 Outcome { detail, events: count, ..done(what) }
             }
+            Err(error) if error.kind() == ErrorKind::Invalid => Outcome {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                what: "the ledger never takes so much at once",
+                detail: error.to_string(),
+                events: count,
+            },
             Err(error) => Outcome {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 what: "the ledger did not take the events; send them again",
                 detail: error.to_string(),
                 events: count,
             },
+        }
+    }
+}
+
+impl Outcome {
+    fn log(&self, trace: Option<&str>) {
+        let Self { status, what, detail, events } = self;
+        let status_code = status.as_u16();
+        match status.is_success() {
+            true => tracing::info!(trace, status_code, events, detail, "{what}"),
+            false => tracing::warn!(trace, status_code, events, detail, "{what}"),
         }
     }
 }

@@ -8,5 +8,6 @@ pub mod intake;
 pub mod logs;
 pub mod server;
 pub mod waker;
+pub mod worker;
 
 mod body;

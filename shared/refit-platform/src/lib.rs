@@ -6,5 +6,6 @@ pub mod env;
 #[cfg(feature = "gcp")]
 mod google;
 pub mod store;
+pub mod subscription;
 pub mod topic;
 pub mod transport;

@@ -20,7 +20,7 @@ use crate::transport::HttpTransport;
 
 /// The variable that names a stand-in for Pub/Sub, as Google's own clients know it.
 #[cfg(feature = "gcp")]
-const PUBSUB_STAND_IN: &str = "PUBSUB_EMULATOR_HOST";
+pub(crate) const PUBSUB_STAND_IN: &str = "PUBSUB_EMULATOR_HOST";
 
 /// A message to be published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub fn is_topic(name: &str) -> bool {
 }
 
 /// Refuses what is not the name of a resource of this collection.
-fn check(name: &str, collection: &str) -> Result<(), Error> {
+pub(crate) fn check(name: &str, collection: &str) -> Result<(), Error> {
     let parts: Vec<&str> = name.split('/').collect();
     let lawful = |part: &str| {
         let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+%:".contains(&byte);

@@ -56,15 +56,34 @@ impl Kind {
     /// If it is installed and does not start.
     #[must_use]
     pub fn start(self, test: &str) -> Option<Counterpart> {
-        self.start_with(test, &[])
+        self.start_with(test, |_| ())
     }
 
-    /// The same, with more arguments.
+    /// Starts [`Self::CloudStorage`] so that it announces what is uploaded to a bucket to a topic, given as its project
+    /// and its name, of the Pub/Sub at `messages`. `None` where it is not installed, which is said.
     ///
     /// # Panics
     /// If it is installed and does not start.
     #[must_use]
-    pub fn start_with(self, test: &str, more: &[&OsStr]) -> Option<Counterpart> {
+    pub fn announcing(
+        test: &str,
+        messages: &str,
+        (project, topic): (&str, &str),
+        bucket: &str,
+    ) -> Option<Counterpart> {
+        Self::CloudStorage.start_with(test, |command| {
+            command.args(["-event.pubsub-project-id", project, "-event.pubsub-topic", topic]);
+            command.args(["-event.list", "finalize,delete", "-event.bucket", bucket]);
+            command.env("PUBSUB_EMULATOR_HOST", messages);
+        })
+    }
+
+    /// Starts it as [`Self::start`] does, with what else its command is to be given.
+    ///
+    /// # Panics
+    /// If it is installed and does not start.
+    #[must_use]
+    pub fn start_with(self, test: &str, adapt: impl FnOnce(&mut Command)) -> Option<Counterpart> {
         let Some(program) = self.find() else {
             skipped(test, self);
             return None;
@@ -88,7 +107,7 @@ impl Kind {
                 "listening"
             }
         };
-        command.args(more);
+        adapt(&mut command);
         Some(Counterpart::start(&command, marker, place.clone()))
     }
 

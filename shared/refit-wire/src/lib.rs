@@ -4,6 +4,7 @@ pub mod address;
 pub mod call;
 pub mod config;
 pub mod http;
+pub mod listing;
 pub mod normal_form;
 pub mod notify;
 pub mod outgoing;

@@ -24,13 +24,16 @@ mod fields;
 mod gcs;
 mod payload;
 mod pubsub;
+mod pulled;
 mod quarantine;
 mod scheduler;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::gcs::listed;
 pub(crate) use self::payload::DATA_ENCODING;
 pub(crate) use self::pubsub::{DELIVERY_ATTEMPT, ORDERING_KEY, PUBSUB};
+pub use self::pulled::PulledMessage;
 pub use self::quarantine::quarantined;
 
 /// The sources, in the order in which they are asked.

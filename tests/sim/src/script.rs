@@ -29,7 +29,8 @@ const SECOND: i64 = 1000;
 /// A world under a test's control. Times are seconds since it began; rules `r0` are applied at 0.
 #[expect(missing_debug_implementations, reason = "futures have nothing to print")]
 pub struct Script {
-    /// The world and its processes: one that takes events in at 0, those that reconcile from 1 on.
+    /// The world and its processes: one that takes events in at 0, those that reconcile from 1 on, and after them
+    /// the others that take events in.
     pub stage: Stage,
     commands: i64,
 }
@@ -41,6 +42,8 @@ pub struct Opening {
     pub revisions: Vec<Rules>,
     /// How many processes reconcile.
     pub ticks: usize,
+    /// How many processes take events in.
+    pub doors: usize,
     /// The lengths of time of the ledger.
     pub timing: Timing,
     /// What the order of simultaneous steps is drawn from.
@@ -72,7 +75,7 @@ impl Opening {
     /// These rules, one process that reconciles, the lengths of time ledgers have.
     #[must_use]
     pub fn of(rules: Rules) -> Self {
-        Self { revisions: vec![rules], ticks: 1, timing: Timing::default(), seed: 0 }
+        Self { revisions: vec![rules], ticks: 1, doors: 1, timing: Timing::default(), seed: 0 }
     }
 
     /// The same with a further revision of the rules.
@@ -133,15 +136,17 @@ impl Script {
             books.insert(revision.clone(), book(Rules { revision, ..rules }));
         }
         let ticks = std::iter::repeat_n(Machine::new(true, 0), opening.ticks);
+        // Clones would share an intake.
+        let doors = (1..opening.doors).map(|_| Machine::new(false, 0));
         let setting = Setting {
             world,
-            machines: std::iter::once(Machine::new(false, 0)).chain(ticks).collect(),
+            machines: std::iter::once(Machine::new(false, 0)).chain(ticks).chain(doors).collect(),
             books,
             timing: opening.timing,
             store_clock: StoreClock::Service,
         };
         let mut script = Self { stage: Stage::new(setting, executor, random), commands: 0 };
-        (0..=opening.ticks).for_each(|at| script.stage.start(at));
+        (0..opening.doors + opening.ticks).for_each(|at| script.stage.start(at));
         script.command(0.0, apply("r0", None, false));
         script
     }

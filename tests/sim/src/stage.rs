@@ -174,6 +174,7 @@ impl Stage {
             root: "sim://ledger".to_owned(),
             timing: self.setting.timing.clone(),
             store_clock: self.setting.store_clock,
+            buckets: None,
         });
         let tick = Tick {
             who,

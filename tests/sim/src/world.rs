@@ -87,6 +87,18 @@ impl Counts {
         self.segments + self.commits + self.others
     }
 
+    /// Calls of class A, as Cloud Storage counts them: creates and listings. Deletes are free.
+    #[must_use]
+    pub fn class_a(&self) -> u64 {
+        self.creates() + self.lists
+    }
+
+    /// Calls of class B: reads.
+    #[must_use]
+    pub fn class_b(&self) -> u64 {
+        self.gets
+    }
+
     /// Adds those of another schedule.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;

@@ -1,7 +1,12 @@
 //! What is paid for: calls to the store per event, per idle hour, per commit and per cold start.
 #![expect(clippy::print_stderr, reason = "the figures are the result")]
 
-use refit_core::time::Span;
+use refit_core::commit::Commit;
+use refit_core::fold::fold;
+use refit_core::state::VERSION;
+use refit_core::time::{Span, Timestamp};
+use refit_engine::layout;
+use refit_engine::record::{write_commit, write_snapshot};
 use refit_sim::rules::plain;
 use refit_sim::script::{Opening, Script, object, uploaded};
 use refit_sim::world::Counts;
@@ -133,4 +138,140 @@ fn a_cold_start_costs_the_same_however_long_the_log() {
         assert_eq!((cold.passes, cold.creates()), (1, 0));
         assert!(cold.lists + cold.gets <= COLD_MAX + TAIL_MAX, "{cold:?}");
     }
+}
+
+/// How many processes take events in, where the number may matter.
+const INSTANCES: [usize; 3] = [1, 50, 500];
+
+/// A world that is patient, with so many processes that take events in.
+fn with_doors(doors: usize) -> Script {
+    let mut script = Script::open(Opening { doors, ..Opening::with(patient_trigger()) });
+    script.uploads(10.0, &["x"]);
+    script.play(100.0);
+    script
+}
+
+#[test]
+fn an_idle_day_costs_the_same_however_many_instances() {
+    let days = INSTANCES.map(|doors| {
+        let mut script = with_doors(doors);
+        let day = during(&mut script, 100.0 + 86_400.0);
+        let (a, b) = (day.class_a(), day.class_b());
+        eprintln!("an idle day of {doors} instances: class A {a}, class B {b}: {day:?}");
+        // A listing and a read per ping; once a day what housekeeping looks at, and the commit that says so.
+        assert_eq!(day.passes, 1440);
+        assert!((1440..=1440 + 16).contains(&day.lists), "{day:?}");
+        assert!((1440..=1440 + 16).contains(&day.gets), "{day:?}");
+        assert!(day.creates() <= 4 && day.segments == 0, "{day:?}");
+        day
+    });
+    assert!(days.iter().all(|day| day == &days[0]), "who takes events in costs nothing when idle");
+}
+
+#[test]
+fn an_event_costs_one_write_and_its_share_of_a_commit_however_many_instances() {
+    for doors in INSTANCES {
+        let mut script = with_doors(doors);
+        for number in 0..100 {
+            script.uploads(200.0 + 30.0 * f64::from(number), &[&number.to_string()]);
+        }
+        let all = during(&mut script, 3300.0);
+        let (a, b) = (all.class_a() as f64 / 100.0, all.class_b() as f64 / 100.0);
+        eprintln!("an event alone, {doors} instances: class A {a:.2}, class B {b:.2}: {all:?}");
+        assert_eq!((all.segments, all.commits), (100, 100), "a write and a commit each");
+        assert!(all.others <= 110, "a part each, now and then a merge or a snapshot: {all:?}");
+        // Pings go on beside: a listing and a read each.
+        assert!(all.lists <= 100 + all.passes && all.gets <= 2 * 100 + 2 * all.passes, "{all:?}");
+    }
+}
+
+#[test]
+fn a_burst_costs_a_write_per_instance_at_the_most() {
+    for doors in INSTANCES {
+        let mut script = with_doors(doors);
+        script.faults(|faults| faults.delay_max = 200);
+        for number in 0..5000 {
+            script.uploads(200.0 + 0.0002 * f64::from(number), &[&number.to_string()]);
+        }
+        let all = during(&mut script, 300.0);
+        let (a, b) = (all.class_a() as f64 / 5000.0, all.class_b() as f64 / 5000.0);
+        eprintln!(
+            "5,000 events in a second, {doors} instances: class A {a:.4}, class B {b:.4} per event: {all:?}"
+        );
+        assert_eq!(all.requests, 5000);
+        // Each instance writes one segment after the other, of everything that came meanwhile.
+        assert!(all.segments <= 5000.min(40 * doors as u64), "{all:?}");
+        assert!(all.commits <= 30 && all.others <= 60, "{all:?}");
+    }
+}
+
+#[test]
+fn many_reconcilers_at_once_make_two_creates_for_a_commit_each_at_the_most() {
+    for ticks in INSTANCES {
+        let mut script = Script::open(Opening { ticks, ..Opening::with(plain("b")) });
+        script.faults(|faults| faults.delay_max = 200);
+        for number in 0..10 {
+            script.uploads(10.0 + 7.0 * f64::from(number), &[&number.to_string()]);
+        }
+        script.play(600.0);
+        let (created, commits) = (script.counts().commits, script.commits().len());
+        eprintln!("{ticks} reconcilers: {created} creates on the log for {commits} commits");
+        assert!(commits >= 10);
+        // Every pass of every process is held to two creates for a commit it makes or loses.
+        let wrong = script.wrong();
+        assert!(wrong.is_empty(), "{ticks} reconcilers: {wrong:?}");
+    }
+}
+
+/// Makes the log of a world so long, of commits that change nothing, with a snapshot as far back as there may be.
+fn lengthen(script: &Script, commits: u64) {
+    let mut state = script.state();
+    let first = state.seq + 1;
+    for seq in first..first + commits {
+        let commit = Commit {
+            v: VERSION,
+            seq,
+            nonce: format!("long-{seq}"),
+            now: state.now + Span::from_millis(1),
+            segments: Vec::new(),
+            changes: Vec::new(),
+            decisions: Vec::new(),
+            fresh: refit_core::memory::Fresh::default(),
+            uses: Vec::new(),
+            members: None,
+        };
+        script.put(&layout::commit(seq), write_commit(&commit));
+        fold(&mut state, &commit);
+        if seq + TAIL_MAX == first + commits - 1 {
+            script.put(
+                &layout::snapshot(seq),
+                write_snapshot(&state).expect("a state can be written"),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_cold_start_on_a_hundred_thousand_commits_keeps_its_budget() {
+    const COMMITS: u64 = 100_000;
+    let mut script = patient();
+    script.uploads(10.0, &["x"]);
+    script.play(1000.0);
+    script.stage.kill(1);
+    let before = script.state();
+    assert!(before.now > Timestamp::EPOCH);
+    lengthen(&script, COMMITS);
+    script.stage.start(1);
+    let cold = during(&mut script, 1000.05);
+    eprintln!("a cold start on {COMMITS} commits: {cold:?}");
+    // The snapshot there is lies so far back that it writes one of its own.
+    assert_eq!((cold.passes, cold.segments + cold.commits, cold.others), (1, 0, 1));
+    assert!(cold.lists + cold.gets <= COLD_MAX + TAIL_MAX, "{cold:?}");
+    // It goes on from the end of the log, not from the snapshot.
+    script.uploads(1001.0, &["y"]);
+    script.play(1030.0);
+    assert_eq!(script.state().seq, before.seq + COMMITS + 1);
+    // The batch waits for days, as its trigger says.
+    let wrong = script.wrong().into_iter().filter(|text| !text.starts_with("liveness: batch b2 "));
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
 }

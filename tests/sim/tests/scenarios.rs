@@ -21,7 +21,6 @@ const WAITING: &[(u32, &str, &str)] = &[
     (26, "an outage over 40 ticks", "on.schedule, misfire"),
     (27, "02:30 daily across a change of the clocks", "on.schedule"),
     (28, "thousands of ticks behind a long run", "on.schedule"),
-    (29, "a replay for one trigger alone", "replay --trigger"),
 ];
 /// Scenarios of the command line, tested with it.
 const ELSEWHERE: &[(u32, &str)] = &[(30, "a replay without a filter is refused")];

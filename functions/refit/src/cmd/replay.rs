@@ -1,4 +1,8 @@
-//! `refit replay`: sends sample events again.
+//! `refit replay`: sends events again, those of samples or those the ledger recorded.
+
+mod past;
+mod selection;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -8,11 +12,13 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::Method;
 use refit_core::commit::Commit;
-use refit_core::event::{Event, Replay};
+use refit_core::event::{Event, Fact, Replay, ReplayMode};
 use refit_core::key::Hash128;
+use refit_core::rules::Rules;
+use refit_core::state::State;
 use refit_engine::explain::verdicts;
 use refit_engine::layout;
-use refit_engine::port::Transport as _;
+use refit_engine::port::{Clock as _, Transport as _};
 use refit_engine::record::read_segment;
 use refit_platform::clock::SystemClock;
 use refit_platform::env;
@@ -23,53 +29,80 @@ use refit_wire::source::{Understood, understand};
 use serde::Serialize;
 use url::Url;
 
+use self::past::Recorded;
+use self::selection::{Filters, Selection};
+use self::shadow::{Outlook, shadow};
 use super::inspect::sample;
-use crate::context::{Context, Opened};
+use crate::context::{Context, Opened, no_ledger};
 use crate::exit::{Exit, Failure};
 use crate::fate;
 use crate::progress::Progress;
 use crate::submit::Wait;
 
-/// Segments written at the same time.
-const WRITES: usize = 16;
+/// Events and samples that wait to be written at the same time; those that wait share segments.
+const WRITES: usize = 512;
 
-/// Send sample events, or the same events again, and print what was decided of each
+/// Send events again, of samples or of the ledger, and print what was decided of each
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A sample is a text file that ends in .http: a request line, headers, an empty line and the \
-        body; ${now} and ${micros} stand for the time. An event that is a member of a batch already is a \
-        duplicate; one that was refused is judged again, unless it is too old.
+    after_help = "Without samples, what the ledger recorded is sent again, as far as the filters say and as long as it \
+        is kept, which is 35 days; there must be a filter. A sample is a text file that ends in .http: a request line, \
+        headers, an empty line and the body; ${now} and ${micros} stand for the time. An event that is a member of a \
+        batch already is a duplicate, and with --trigger one that this trigger has taken; one that was refused is \
+        judged again, unless it is too old.
 
 Examples:
   refit replay events/gcs/eventarc-finalized.http
   refit replay --force events/gcs
-  refit replay events/gcs --to http://127.0.0.1:8080/"
+  refit replay events/gcs --to http://127.0.0.1:8080/
+  refit replay --since 7d --trigger churn --shadow
+  refit replay --object gs://acme-data/churn/ --since 2026-01-05T00:00:00Z --until 2026-01-06T00:00:00Z"
 )]
 pub(crate) struct Args {
-    /// Samples, or folders of them
-    #[arg(required = true, value_name = "FILE|FOLDER")]
+    /// Samples, or folders of them; without any, what the ledger recorded
+    #[arg(value_name = "FILE|FOLDER")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
     /// Take every event for a new fact, whatever became of it before and however old it is
     #[arg(long)]
     force: bool,
+    /// Tell what would be decided, and neither record nor start anything
+    #[arg(long, conflicts_with_all = ["no_wait", "wait"])]
+    shadow: bool,
     /// Post the samples to this URL, as their source would, instead of recording them in the ledger
-    #[arg(long, value_name = "URL", conflicts_with_all = ["force", "no_wait", "wait"])]
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "paths",
+        conflicts_with_all = ["force", "no_wait", "wait", "shadow", "since", "until", "trigger", "object"]
+    )]
     to: Option<Url>,
     #[command(flatten)]
     wait: Wait,
 }
 
-/// What came of the samples.
+/// What came of the events.
 #[derive(Debug, Default, Serialize)]
 struct Replayed {
     events: Vec<Sent>,
-    /// Samples nothing was recorded of.
+    /// Samples and events nothing was recorded of.
+    unrecorded: Vec<Unrecorded>,
+    /// The batches that would have members of it, where nothing was recorded.
+    shadow: Option<Vec<Outlook>>,
+}
+
+/// What is to be sent again, with the samples or segments it comes from.
+#[derive(Default)]
+struct Found {
+    events: Vec<(String, Vec<Event>)>,
     unrecorded: Vec<Unrecorded>,
 }
 
 /// An event that was recorded.
 #[derive(Debug, Serialize)]
 struct Sent {
+    /// The sample, or the segment it was recorded in.
     file: String,
     event: Hash128,
     name: String,
@@ -81,9 +114,25 @@ struct Sent {
 #[derive(Debug, Serialize)]
 struct Unrecorded {
     file: String,
+    /// The event, where it is one.
+    event: Option<Hash128>,
+    name: Option<String>,
     /// Whether it could not be understood; else there is nothing in it to record.
     is_rejected: bool,
     reason: String,
+}
+
+/// An event that is not sent again, and why.
+struct LeftOut {
+    event: Hash128,
+    name: String,
+    reason: String,
+}
+
+impl LeftOut {
+    fn new(event: &Event, reason: &str) -> Self {
+        Self { event: event.id(), name: event.name(), reason: reason.to_owned() }
+    }
 }
 
 /// The answers of a door.
@@ -99,29 +148,48 @@ struct Answered {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let samples = samples(&args.paths)?;
-    if let Some(url) = args.to {
-        return post(context, samples, &url).await;
+    if let Some(url) = &args.to {
+        return post(context, samples(&args.paths)?, url).await;
     }
+    args.filters.check()?;
+    if args.paths.is_empty() && args.filters.is_empty() {
+        let message = "neither samples nor a filter: say which events, with --since, --until, --trigger or --object";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let samples = samples(&args.paths)?;
+    let mut found = found(&samples);
     let mut replayed = Replayed::default();
-    let mut events = Vec::new();
-    for (file, sample) in samples {
-        match understand(&sample.delivery()) {
-            Ok(Understood::Record(found)) => events.push((file, found)),
-            Ok(Understood::Ping(_)) => {
-                replayed.leave_out(file, false, "a ping, which carries nothing to record");
-            }
-            Ok(Understood::Ignore { reason }) => replayed.leave_out(file, false, &reason),
-            Err(rejected) => replayed.leave_out(file, true, &rejected.reason),
+    let is_any = args.paths.is_empty() || !found.events.is_empty();
+    if is_any {
+        let opened = context.open().await?;
+        let stage = Stage::new(context, &opened, &args).await?;
+        found = stage.select(found).await?;
+        let sent = &mut replayed.events;
+        match args.shadow {
+            true => (*sent, replayed.shadow) = stage.shadow(&found).await?,
+            false => *sent = stage.record(&found).await?,
         }
     }
-    if !events.is_empty() {
-        let opened = context.open().await?;
-        replayed.events = record(context, &opened, events, &args).await?;
-    }
+    replayed.unrecorded = found.unrecorded;
     context.output.show(&replayed)?;
     let is_rejected = replayed.unrecorded.iter().any(|sample| sample.is_rejected);
     Ok(if is_rejected { Exit::Invalid } else { Exit::Ok })
+}
+
+/// The events of samples.
+fn found(samples: &[(String, Sample)]) -> Found {
+    let mut found = Found::default();
+    for (file, sample) in samples {
+        match understand(&sample.delivery()) {
+            Ok(Understood::Record(events)) => found.events.push((file.clone(), events)),
+            Ok(Understood::Ping(_)) => {
+                found.leave_out(file, false, "a ping, which carries nothing to record");
+            }
+            Ok(Understood::Ignore { reason }) => found.leave_out(file, false, &reason),
+            Err(rejected) => found.leave_out(file, true, &rejected.reason),
+        }
+    }
+    found
 }
 
 /// The samples at these paths, by their files, in order.
@@ -161,35 +229,192 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
         .try_for_each(|path| collect(path, files))
 }
 
-async fn record(
-    context: &Context,
-    opened: &Opened,
-    found: Vec<(String, Vec<Event>)>,
-    args: &Args,
-) -> Result<Vec<Sent>, Failure> {
-    let from = opened.state().await?.map_or(0, |state| state.seq);
-    let intake = opened.base.intake();
-    let (mut sent, mut writes) = (Vec::new(), Vec::new());
-    for (file, events) in found {
-        let events: Vec<Event> = events.into_iter().map(|event| again(event, args.force)).collect();
-        sent.extend(events.iter().map(|event| Sent::new(&file, event)));
-        writes.push(intake.append(events));
+/// A ledger, and what is asked of it.
+struct Stage<'a> {
+    context: &'a Context,
+    opened: &'a Opened,
+    args: &'a Args,
+    selection: Selection,
+    /// The newest state; none where no ledger was founded.
+    state: Option<State>,
+    rules: Arc<Rules>,
+}
+
+impl<'a> Stage<'a> {
+    async fn new(
+        context: &'a Context,
+        opened: &'a Opened,
+        args: &'a Args,
+    ) -> Result<Self, Failure> {
+        let state = opened.state().await?;
+        let now = match &state {
+            Some(state) => opened.now(state).await?,
+            None => SystemClock.now(),
+        };
+        let book = match &state {
+            Some(state) => opened.rules(state).await?.and_then(Result::ok),
+            None => None,
+        };
+        let rules = book.map(|book| book.rules).unwrap_or_default();
+        let selection = args.filters.at(now)?;
+        if let Some(name) =
+            selection.trigger.as_ref().filter(|name| !rules.triggers.contains_key(*name))
+        {
+            let known: Vec<&str> = rules.triggers.keys().map(String::as_str).collect();
+            let message =
+                format!("no such trigger is in force: name=`{name}`, known=`{}`", known.join(", "));
+            return Err(Failure::new(Exit::NotFound, message));
+        }
+        Ok(Self { context, opened, args, selection, state, rules })
     }
-    let progress = Progress::new(context.output, "samples recorded");
-    let mut writes = stream::iter(writes).buffered(WRITES);
-    let mut segments = BTreeSet::new();
-    while let Some(segment) = writes.try_next().await? {
-        segments.insert(segment);
-        progress.count(segments.len() as u64);
+
+    /// What is to be sent of what was found, or of what the ledger recorded.
+    async fn select(&self, mut found: Found) -> Result<Found, Failure> {
+        if !self.args.paths.is_empty() {
+            for (_, events) in &mut found.events {
+                events.retain(|event| {
+                    self.selection.has_time(event.time)
+                        && self.selection.has_event(event, Some(&self.rules))
+                });
+            }
+            found.events.retain(|(_, events)| !events.is_empty());
+        }
+        match (self.args.paths.is_empty(), self.args.force || self.selection.trigger.is_none()) {
+            (true, _) => self.recorded(found).await,
+            (false, true) => Ok(found.map(|event| Ok(self.again(event)))),
+            (false, false) => self.known(found).await,
+        }
     }
-    drop(progress);
-    let commits = opened.consumed(context.output, segments.clone(), &args.wait, from).await?;
-    let mut decided = Decided::default();
-    for commit in commits.into_iter().flatten() {
-        decided.read(opened, &commit, &segments).await?;
+
+    /// What the ledger recorded, as far as something may come of it.
+    async fn recorded(&self, mut found: Found) -> Result<Found, Failure> {
+        let Some(state) = &self.state else { return Err(no_ledger(&self.opened.location)) };
+        let past = past::range(self.context, self.opened, state, &self.selection).await?;
+        for recorded in past.events {
+            if self.selection.has_event(&recorded.event, Some(&self.rules)) {
+                let segment = recorded.segment.clone();
+                found.add(&segment, self.judge(&recorded));
+            }
+        }
+        Ok(found)
     }
-    sent.iter_mut().for_each(|event| decided.tell(event));
-    Ok(sent)
+
+    /// Events of samples that are for one trigger: the ledger must know them, or others would never be told.
+    async fn known(&self, found: Found) -> Result<Found, Failure> {
+        let ids = found.events.iter().flat_map(|(_, events)| events.iter().map(Event::id));
+        let past = past::of(self.context, self.opened, &ids.collect::<Vec<_>>()).await?;
+        Ok(found.map(|event| match past.get(event.id()) {
+            Some(recorded) => self.judge(recorded),
+            None => {
+                let reason = "it was never recorded: leave --trigger out, or no other trigger will ever be told of it; --force takes it for a new fact";
+                Err(LeftOut::new(&event, reason))
+            }
+        }))
+    }
+
+    /// The event as it is to be sent again, or why nothing would come of it.
+    fn judge(&self, recorded: &Recorded) -> Result<Event, LeftOut> {
+        let event = recorded.event.clone();
+        if matches!(event.fact, Fact::Invalid(_)) {
+            return Err(LeftOut::new(&event, "only its first bytes are kept"));
+        }
+        match recorded.settled(self.selection.trigger.as_deref()).filter(|_| !self.args.force) {
+            Some(reason) => Err(LeftOut::new(&event, &reason)),
+            None => {
+                // What it says of no time is as old as what was decided of it.
+                let time = event.time.map_or(recorded.decided, |time| time.min(recorded.decided));
+                Ok(self.again(Event { time: Some(time), ..event }))
+            }
+        }
+    }
+
+    /// The event as one that a person sends again.
+    fn again(&self, mut event: Event) -> Event {
+        let mode = if self.args.force { ReplayMode::Forced } else { ReplayMode::Again };
+        event.replay = Some(Replay { mode, trigger: self.selection.trigger.clone() });
+        if self.args.force {
+            event.identity.0.push(env::nonce());
+        }
+        event
+    }
+
+    /// What would come of the events.
+    async fn shadow(&self, found: &Found) -> Result<(Vec<Sent>, Option<Vec<Outlook>>), Failure> {
+        let Some(state) = &self.state else { return Err(no_ledger(&self.opened.location)) };
+        let events: Vec<Event> =
+            found.events.iter().flat_map(|(_, events)| events.iter().cloned()).collect();
+        let mut sent = found.sent();
+        let (decisions, batches) = shadow(self.opened, state, &self.rules, &events).await?;
+        for (sent, decisions) in sent.iter_mut().zip(decisions) {
+            sent.decisions = decisions;
+        }
+        Ok((sent, Some(batches)))
+    }
+
+    /// Records the events, and waits for what is decided of them.
+    async fn record(&self, found: &Found) -> Result<Vec<Sent>, Failure> {
+        let from = self.state.as_ref().map_or(0, |state| state.seq);
+        let mut sent = found.sent();
+        if sent.is_empty() {
+            return Ok(sent);
+        }
+        let intake = self.opened.base.intake();
+        let writes = found.events.iter().map(|(_, events)| intake.append(events.clone()));
+        let progress = Progress::new(self.context.output, "samples and events recorded");
+        let mut writes = stream::iter(writes).buffered(WRITES);
+        let (mut segments, mut count) = (BTreeSet::new(), 0);
+        while let Some(segment) = writes.try_next().await? {
+            segments.insert(segment);
+            count += 1;
+            progress.count(count);
+        }
+        drop(progress);
+        let (output, wait) = (self.context.output, &self.args.wait);
+        let commits = self.opened.consumed(output, segments.clone(), wait, from).await?;
+        let mut decided = Decided::default();
+        for commit in commits.into_iter().flatten() {
+            decided.read(self.opened, &commit, &segments).await?;
+        }
+        sent.iter_mut().for_each(|event| decided.tell(event));
+        Ok(sent)
+    }
+}
+
+impl Found {
+    /// Everything that is to be sent, with nothing decided.
+    fn sent(&self) -> Vec<Sent> {
+        let of = |(file, events): &(String, Vec<Event>)| {
+            events.iter().map(|event| Sent::new(file, event)).collect::<Vec<_>>()
+        };
+        self.events.iter().flat_map(of).collect()
+    }
+
+    /// The same after each event was looked at.
+    fn map(self, look: impl Fn(Event) -> Result<Event, LeftOut>) -> Self {
+        let mut looked = Self { events: Vec::new(), unrecorded: self.unrecorded };
+        for (file, events) in self.events {
+            events.into_iter().for_each(|event| looked.add(&file, look(event)));
+        }
+        looked
+    }
+
+    fn add(&mut self, file: &str, looked: Result<Event, LeftOut>) {
+        match looked {
+            Ok(event) => self.events.push((file.to_owned(), vec![event])),
+            Err(LeftOut { event, name, reason }) => self.unrecorded.push(Unrecorded {
+                file: file.to_owned(),
+                event: Some(event),
+                name: Some(name),
+                is_rejected: false,
+                reason,
+            }),
+        }
+    }
+
+    fn leave_out(&mut self, file: &str, is_rejected: bool, reason: &str) {
+        let (file, reason) = (file.to_owned(), reason.to_owned());
+        self.unrecorded.push(Unrecorded { file, event: None, name: None, is_rejected, reason });
+    }
 }
 
 /// What was decided of each event, in the order the events were recorded: one fact may be recorded twice.
@@ -225,15 +450,6 @@ impl Decided {
     }
 }
 
-/// The event as one that a person sends again.
-fn again(mut event: Event, force: bool) -> Event {
-    event.replay = Some(if force { Replay::Forced } else { Replay::Again });
-    if force {
-        event.identity.0.push(env::nonce());
-    }
-    event
-}
-
 /// Posts samples to a door, one after the other.
 async fn post(
     context: &Context,
@@ -261,12 +477,6 @@ async fn post(
     Ok(exit)
 }
 
-impl Replayed {
-    fn leave_out(&mut self, file: String, is_rejected: bool, reason: &str) {
-        self.unrecorded.push(Unrecorded { file, is_rejected, reason: reason.to_owned() });
-    }
-}
-
 impl Sent {
     fn new(file: &str, event: &Event) -> Self {
         Self {
@@ -282,16 +492,20 @@ impl Sent {
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Sent { file, event, name, commit, decisions } in &self.events {
-            let commit =
-                commit.map_or_else(|| "recorded".to_owned(), |seq| format!("commit {seq}"));
+            let recorded = if self.shadow.is_some() { "not recorded" } else { "recorded" };
+            let commit = commit.map_or_else(|| recorded.to_owned(), |seq| format!("commit {seq}"));
             writeln!(f, "{file}: {name}, event {event}, {commit}")?;
             decisions.iter().try_for_each(|decision| writeln!(f, "  {decision}"))?;
         }
-        for Unrecorded { file, is_rejected, reason } in &self.unrecorded {
+        for Unrecorded { file, name, is_rejected, reason, .. } in &self.unrecorded {
+            let name = name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
             let what = if *is_rejected { "not understood" } else { "nothing to record" };
-            writeln!(f, "{file}: {what}: {reason}")?;
+            writeln!(f, "{file}: {name}{what}: {reason}")?;
         }
-        Ok(())
+        if self.events.is_empty() && self.unrecorded.is_empty() {
+            writeln!(f, "no event is within these bounds")?;
+        }
+        self.shadow.iter().flatten().try_for_each(|outlook| writeln!(f, "{outlook}"))
     }
 }
 

@@ -10,4 +10,5 @@ mod process;
 mod replay;
 mod rules;
 mod runs;
+mod search;
 mod world;

@@ -85,3 +85,66 @@ fn samples_can_be_posted_to_a_door() {
 fn now() -> String {
     refit_engine::port::Clock::now(&refit_platform::clock::SystemClock).to_string()
 }
+
+#[test]
+fn what_the_ledger_recorded_is_sent_again_for_one_trigger_alone() {
+    let world = World::ruled(EACH);
+    let time = now();
+    world.write_sample("a", "1", &time);
+    world.write_sample("b", "2", &time);
+    world.refit("replay a.http").ends(0).says("churn: accepted into batch");
+    world.refit("pause churn --ignore").ends(0);
+    world.refit("replay b.http").ends(0).says("the trigger is paused and ignores events");
+    world.refit("resume churn").ends(0);
+    world.until("the first has its run", |state| state.runs.len() == 1);
+    let bucket = "--object gs://acme-data/churn/";
+    let planned = world.json(&format!("replay {bucket} --trigger churn --shadow"));
+    assert_eq!(planned["events"][0]["name"], "gs://acme-data/churn/b");
+    assert_eq!(planned["events"][0]["commit"], Value::Null);
+    assert_eq!(planned["shadow"][0]["then"], "starts a run");
+    assert_eq!(planned["unrecorded"][0]["name"], "gs://acme-data/churn/a");
+    world
+        .refit("replay --object gs://acme-data/other --since 1h")
+        .ends(0)
+        .says("no event is within");
+    world.refit("replay --until 1h").ends(0).says("no event is within");
+    assert_eq!(world.state().runs.len(), 1, "nothing was recorded");
+    world
+        .refit("replay --since 1h --trigger churn")
+        .ends(0)
+        .says("gs://acme-data/churn/a, nothing to record: churn: accepted into batch")
+        .says("churn: accepted into batch");
+    world.until("the other runs too", |state| state.runs.len() == 2);
+    world
+        .refit("replay --since 1h --trigger churn")
+        .ends(0)
+        .says("gs://acme-data/churn/b, nothing to record: churn: accepted into batch");
+    world
+        .refit("replay b.http --trigger churn")
+        .ends(0)
+        .says("gs://acme-data/churn/b, nothing to record: churn: accepted into batch");
+    world.refit(&format!("replay {bucket}b --force")).ends(0);
+    world.until("a third run was forced", |state| state.runs.len() == 3);
+}
+
+#[test]
+fn a_replay_says_what_it_is_to_send_again() {
+    let world = World::ruled(EACH);
+    world.refit("replay").ends(2).complains("neither samples nor a filter");
+    for option in ["--trigger=", "--object="] {
+        world.refit(&format!("replay {option}")).ends(2).complains("it is empty");
+    }
+    world.refit("replay --since 1h --until 2h").ends(2).complains("no time is in it");
+    world
+        .refit("replay --since yesterday")
+        .ends(2)
+        .complains("neither a time nor a length of time");
+    world.refit("replay --trigger other").ends(6).complains("known=`churn`");
+    world.write_sample("a", "1", &now());
+    let never = world.json("replay a.http --trigger churn");
+    assert!(
+        never["unrecorded"][0]["reason"].as_str().unwrap().starts_with("it was never recorded")
+    );
+    assert!(world.json("replay a.http --shadow")["events"][0]["decisions"][0].is_string());
+    assert!(world.state().runs.is_empty(), "nothing was recorded");
+}

@@ -116,6 +116,13 @@ impl World {
         std::fs::write(self.path("refit.yaml"), text).unwrap();
     }
 
+    /// Makes the rule file watch a bucket that is not there.
+    pub(crate) fn write_other_bucket(&self) {
+        let path = self.path("refit.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text.replace("bucket: acme-data", "bucket: other")).unwrap();
+    }
+
     /// Writes a sample of an object that was uploaded at that time.
     pub(crate) fn write_sample(&self, name: &str, generation: &str, time: &str) {
         let checksum = format!("{generation:0>6}==");
@@ -138,12 +145,15 @@ impl World {
 
     /// Runs a command line in the folder, with the reconciler at hand.
     pub(crate) fn refit(&self, line: &str) -> Ended {
-        self.args(&line.split_whitespace().collect::<Vec<_>>())
+        self.told(line, &[])
     }
 
-    fn args(&self, args: &[&str]) -> Ended {
-        let mut command = command(self.folder.path(), args);
+    /// The same with more in its environment.
+    pub(crate) fn told(&self, line: &str, variables: &[(&str, String)]) -> Ended {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let mut command = command(self.folder.path(), &args);
         command.env("REFIT_WAKE", format!("http://{}/tick", self.place));
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
         ended(command)
     }
 
@@ -162,7 +172,7 @@ impl World {
     }
 
     /// Asks for a pass, and waits until it was made.
-    fn pass(&self) {
+    pub(crate) fn pass(&self) {
         let woken = self.runtime.block_on(call(&self.place, "POST /tick", "", b"")).unwrap();
         assert_eq!(woken.status, 204);
     }

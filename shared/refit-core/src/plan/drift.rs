@@ -1,7 +1,7 @@
 //! What a drift report comes to.
 
 use super::Desk;
-use super::events::{Item, Named, Refused};
+use super::events::{Item, Named, Refused, triggers_for};
 use crate::commit::TriggerChange;
 use crate::drift::DriftReport;
 use crate::key::Hash128;
@@ -20,7 +20,7 @@ impl Desk<'_> {
         report: &DriftReport,
     ) -> bool {
         let concerned =
-            rules.triggers.iter().filter(|(_, rule)| rule.minds(report).next().is_some());
+            triggers_for(rules, item.event).filter(|(_, rule)| rule.minds(report).next().is_some());
         let verdicts = concerned.map(|named| {
             let verdict = self.admit_report(named, item, report);
             self.settle_verdict(named, item, verdict)

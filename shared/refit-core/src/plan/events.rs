@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::{Desk, Need, Segment};
 use crate::commit::{BatchChange, Decision, EventSet};
 use crate::event::{
-    Command, DataRef, Event, Fact, Message, ObjectChange, ObjectKind, PauseMode, Replay,
+    Command, DataRef, Event, Fact, Message, ObjectChange, ObjectKind, PauseMode, ReplayMode,
+    replayed_for,
 };
 use crate::expression::{Expression, Scope};
-use crate::key::{Hash128, hash128};
+use crate::key::Hash128;
 use crate::member::{Line, Member};
-use crate::memory::{Fresh, Sighting};
+use crate::memory::{Fresh, Sighting, checksum_hash};
+use crate::mutant::{self, Mutant};
 use crate::reason::Refusal;
 use crate::rules::{Rules, Trigger};
 use crate::scope::scope_of;
@@ -111,20 +113,41 @@ impl Desk<'_> {
             }
             Fact::Command(command) => self.answer(rules, item, command),
         };
-        let before = self.fresh.get(&id).copied().unwrap_or(false);
-        self.fresh.insert(id, accepted || before);
+        // One that was replayed for a trigger may have been a member of others' batches before.
+        let is_member = item.event.only().is_some() && self.known(id) == Some(true);
+        if !is_member {
+            let before = self.fresh.get(&id).copied().unwrap_or(false);
+            self.fresh.insert(id, accepted || before);
+        }
     }
 
     /// Whether the ledger has this fact already, or has forgotten whether it does.
     fn old_news(&mut self, item: Item<'_>) -> Option<Refusal> {
         let known = self.known(item.event.id());
-        let again = item.event.replay == Some(Replay::Again) && known == Some(false);
-        if known.is_some() && !again {
+        if known.is_some() && !self.may_come_again(item.event, known) {
             return Some(Refusal::Duplicate);
+        }
+        if known.is_none()
+            && item.event.is_replayed(ReplayMode::Again)
+            && item.event.only().is_some()
+        {
+            return Some(Refusal::Late);
         }
         let oldest = item.event.time.map_or(item.arrived, |time| time.min(item.arrived));
         let late = !item.event.is_forced() && oldest < self.now - self.state.timing.age_max();
         late.then_some(Refusal::Late)
+    }
+
+    /// Whether an event the ledger knows is to be judged again: no batch has it, or none of the trigger it is for.
+    fn may_come_again(&mut self, event: &Event, known: Option<bool>) -> bool {
+        if !event.is_replayed(ReplayMode::Again) {
+            return false;
+        }
+        match event.only() {
+            None => known == Some(false),
+            Some(_) if mutant::is(Mutant::ReplayedTwice) => true,
+            Some(trigger) => self.known(replayed_for(event.id(), trigger)).is_none(),
+        }
     }
 
     /// Whether an identity was recorded, and if so, whether it was accepted.
@@ -168,7 +191,7 @@ impl Desk<'_> {
         let refusal = match change.kind {
             ObjectKind::Finalized => None,
             ObjectKind::Deleted | ObjectKind::Archived => {
-                self.note_deletion(rules, object);
+                self.note_deletion(rules, item.event, object);
                 Some(Refusal::Deletion)
             }
             ObjectKind::MetadataUpdated => Some(Refusal::NotAnUpload),
@@ -177,9 +200,9 @@ impl Desk<'_> {
             self.refuse(None, Refused::new(reason), item);
             return false;
         }
-        let identical = !item.event.is_forced() && self.is_identical(object);
+        let identical = !item.event.is_forced() && self.is_identical(item.event, object);
         let concerned = |(_, rule): &Named<'_>| is_marker(rule, object) || rule.watches(object);
-        let verdicts = rules.triggers.iter().filter(concerned).map(|named| {
+        let verdicts = triggers_for(rules, item.event).filter(concerned).map(|named| {
             let verdict = self.admit_object(named, item.event, object, identical);
             self.settle_verdict(named, item, verdict)
         });
@@ -190,7 +213,7 @@ impl Desk<'_> {
     }
 
     fn judge_message(&mut self, rules: &Rules, item: Item<'_>, message: &Message) -> bool {
-        let concerned = rules.triggers.iter().filter(|(_, rule)| rule.hears(message));
+        let concerned = triggers_for(rules, item.event).filter(|(_, rule)| rule.hears(message));
         let verdicts = concerned.map(|named| {
             let verdict = self.admit(named, item.event);
             self.settle_verdict(named, item, verdict)
@@ -202,16 +225,16 @@ impl Desk<'_> {
     /// Whether any trigger accepted the event; an event no trigger watches is refused as such.
     pub(super) fn sum_up(&mut self, verdicts: &[bool], item: Item<'_>) -> bool {
         if verdicts.is_empty() {
-            self.refuse(None, Refused::new(Refusal::NoMatch), item);
+            self.refuse(item.event.only(), Refused::new(Refusal::NoMatch), item);
         }
         verdicts.contains(&true)
     }
 
     /// Lets the batches that may hold a generation know that it is gone.
-    fn note_deletion(&mut self, rules: &Rules, object: &DataRef) {
+    fn note_deletion(&mut self, rules: &Rules, event: &Event, object: &DataRef) {
         self.flush();
         let line = Line::Gone { uri: object.uri(), generation: object.generation.clone() };
-        for (name, _) in rules.triggers.iter().filter(|(_, rule)| rule.watches(object)) {
+        for (name, _) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
             let open = self.state.triggers.get(name).map(|standing| standing.open.keys().copied());
             for id in open.into_iter().flatten().collect::<Vec<_>>() {
                 self.joining.entry(id).or_default().push(line.clone());
@@ -219,11 +242,14 @@ impl Desk<'_> {
         }
     }
 
-    fn is_identical(&mut self, object: &DataRef) -> bool {
+    fn is_identical(&mut self, event: &Event, object: &DataRef) -> bool {
         let Some(checksum) = object.checksum.as_deref() else {
             return false;
         };
-        let known = self.sighting(object.place());
+        // What other triggers took may be this very generation, where it is replayed for one.
+        let is_itself =
+            |known: Sighting| event.only().is_some() && object.created == Some(known.created);
+        let known = self.sighting(object.place()).filter(|known| !is_itself(*known));
         known.is_some_and(|known| known.accepted && known.checksum == checksum_hash(checksum))
     }
 
@@ -248,7 +274,10 @@ impl Desk<'_> {
         object: &DataRef,
         identical: bool,
     ) -> Result<String, Refused> {
-        let (_, rule) = named;
+        let (name, rule) = named;
+        if self.is_before(name, event, object) {
+            return Err(Refused::new(Refusal::BeforeTrigger));
+        }
         if is_marker(rule, object) {
             return Err(self.mark(named, event));
         }
@@ -260,6 +289,14 @@ impl Desk<'_> {
             return Err(Refused::new(Refusal::IdenticalBytes));
         }
         self.admit(named, event)
+    }
+
+    /// Whether a sweep found an object that is older than the trigger.
+    fn is_before(&self, trigger: &str, event: &Event, object: &DataRef) -> bool {
+        let since = self.state.triggers.get(trigger).map_or(self.now, |standing| standing.since);
+        event.is_replayed(ReplayMode::Swept)
+            && !mutant::is(Mutant::SweptBeforeTrigger)
+            && object.created.is_none_or(|created| created < since)
     }
 
     /// The key of the batch an event belongs to, or why it belongs to none.
@@ -315,6 +352,9 @@ impl Desk<'_> {
     ) -> bool {
         match verdict {
             Ok(key) => {
+                if item.event.is_replayed(ReplayMode::Again) {
+                    self.fresh.insert(replayed_for(item.event.id(), named.0), true);
+                }
                 if let Some(member) = Member::of(item.event) {
                     let place = Some((item.segment, item.place));
                     self.join(named, key, Entrant { member, arrived: item.arrived, place });
@@ -431,12 +471,17 @@ impl Joined {
     }
 }
 
-fn is_marker(rule: &Trigger, object: &DataRef) -> bool {
-    rule.batch.until.as_ref().is_some_and(|until| until.matches(object))
+/// The triggers an event is for.
+pub(super) fn triggers_for<'r>(
+    rules: &'r Rules,
+    event: &'r Event,
+) -> impl Iterator<Item = Named<'r>> {
+    let is_for = |name: &str| mutant::is(Mutant::ReplayReachesOthers) || event.is_for(name);
+    rules.triggers.iter().filter(move |(name, _)| is_for(name))
 }
 
-fn checksum_hash(checksum: &str) -> u64 {
-    (hash128([checksum]).0 >> 64) as u64
+fn is_marker(rule: &Trigger, object: &DataRef) -> bool {
+    rule.batch.until.as_ref().is_some_and(|until| until.matches(object))
 }
 
 fn key_of(by: Option<&Expression>, scope: &Scope) -> Result<String, Refused> {

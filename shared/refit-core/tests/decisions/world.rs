@@ -18,7 +18,7 @@ use refit_core::commit::{Change, Commit, Decision, RunChange, TriggerChange};
 use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
-    Replay,
+    Replay, ReplayMode,
 };
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
@@ -491,16 +491,18 @@ fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
     }
     let time = settings.get("time").map_or(now, |time| clock(time));
     let replay = match (settings.contains_key("forced"), settings.contains_key("again")) {
-        (true, _) => Some(Replay::Forced),
-        (_, true) => Some(Replay::Again),
+        (true, _) => Some(ReplayMode::Forced),
+        (_, true) => Some(ReplayMode::Again),
         _ => None,
     };
+    let trigger = settings.get("for").map(|name| (*name).to_owned());
+    let replay = replay.map(|mode| Replay { mode, trigger });
     let (mut identity, fact) = match verb {
         "message" => message(&args[0], &settings),
         "drift" => report(&args[0], &settings),
         _ => object(verb, &args[0], &settings, time),
     };
-    if replay == Some(Replay::Forced) {
+    if replay.as_ref().is_some_and(|replay| replay.mode == ReplayMode::Forced) {
         identity.push(format!("forced-{}", now.compact()));
     }
     Event {

@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 use refit_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::standing::{Notice, Stat};
+use super::standing::{Notice, Object, Stat};
 
 /// What was read of a file.
 pub(super) struct Checksums {
@@ -45,9 +45,21 @@ pub(super) fn finalized(
     checksums: &Checksums,
     message: &Message<'_>,
 ) -> Value {
-    let (bucket, name) = notice.object.parts();
     let (generation, time) = (stat.generation.to_string(), time(stat));
-    let resource = json!({
+    let resource = resource(&notice.object, stat, checksums);
+    let mut attributes = attributes(notice, "OBJECT_FINALIZE", &generation, &time);
+    attributes["payloadFormat"] = json!("JSON_API_V1");
+    if let Some(before) = notice.before {
+        attributes["overwroteGeneration"] = json!(before.to_string());
+    }
+    message.push(&attributes, &resource.to_string())
+}
+
+/// An object, as a bucket describes it.
+pub(super) fn resource(object: &Object, stat: &Stat, checksums: &Checksums) -> Value {
+    let (bucket, name) = object.parts();
+    let (generation, time) = (stat.generation.to_string(), time(stat));
+    json!({
         "kind": "storage#object",
         "id": format!("{bucket}/{name}/{generation}"),
         "name": name,
@@ -60,13 +72,7 @@ pub(super) fn finalized(
         "size": stat.bytes.to_string(),
         "md5Hash": checksums.md5,
         "crc32c": checksums.crc32c,
-    });
-    let mut attributes = attributes(notice, "OBJECT_FINALIZE", &generation, &time);
-    attributes["payloadFormat"] = json!("JSON_API_V1");
-    if let Some(before) = notice.before {
-        attributes["overwroteGeneration"] = json!(before.to_string());
-    }
-    message.push(&attributes, &resource.to_string())
+    })
 }
 
 /// An object that is gone, as a bucket notifies of it.

@@ -40,7 +40,11 @@ fn mail_is_taken_or_refused_by_a_real_server() {
     let folder = new_folder();
     certify(folder.path());
     let test = "mail::mail_is_taken_or_refused_by_a_real_server";
-    let Some(server) = Kind::Smtp.start_with(test, &[folder.path().as_os_str()]) else { return };
+    let Some(server) = Kind::Smtp.start_with(test, |command| {
+        command.arg(folder.path());
+    }) else {
+        return;
+    };
     let port = server.place().rsplit(':').next().unwrap().to_owned();
     let mut command = alone("mail::hands_mail_in", OsStr::new(&port));
     command.env("SSL_CERT_FILE", folder.path().join("cert.pem")).env_remove("SSL_CERT_DIR");
@@ -87,7 +91,11 @@ async fn a_server_nobody_vouches_for_is_told_nothing() {
     let folder = new_folder();
     certify(folder.path());
     let test = "mail::a_server_nobody_vouches_for_is_told_nothing";
-    let Some(server) = Kind::Smtp.start_with(test, &[folder.path().as_os_str()]) else { return };
+    let Some(server) = Kind::Smtp.start_with(test, |command| {
+        command.arg(folder.path());
+    }) else {
+        return;
+    };
     let port = server.place().rsplit(':').next().unwrap().parse().unwrap();
     let reply = transport(Options::default()).mail(mail(port, "ml@acme.example", None)).await;
     assert!(matches!(reply, Err(Failure::NotSent(_) | Failure::Unclear(_))), "{reply:?}");

@@ -18,6 +18,8 @@ impl Counterpart {
     pub(super) fn start(command: &Command, marker: &str, place: String) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", UNTIL_INPUT_ENDS, "sh"]).arg(command.get_program());
+        let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        shell.envs(variables);
         shell.args(command.get_args()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = shell.spawn().expect("a shell can be started");
         let mut output = BufReader::new(child.stdout.take().expect("its output is piped")).lines();

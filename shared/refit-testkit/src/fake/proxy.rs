@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use refit_core::time::Span;
 use tokio::sync::{Semaphore, watch};
 
 use super::client;
@@ -39,6 +41,8 @@ pub enum Fault {
     LoseRequest,
     /// By a closed connection, although the server has done it.
     LoseAnswer,
+    /// As the server answers, after so long.
+    Delay(Span),
     /// As the server answers, but only once [`Proxy::release`] is called: the server does it at once.
     Hold,
 }
@@ -138,6 +142,10 @@ impl Site for Passing {
                     self.pass(&request).await;
                     Reaction::Close
                 }
+                Fault::Delay(span) => {
+                    wait(span).await;
+                    self.pass(&request).await
+                }
                 Fault::Hold => {
                     let answer = self.pass(&request).await;
                     self.held.send_modify(|held| *held += 1);
@@ -147,6 +155,11 @@ impl Site for Passing {
             }
         })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a slow network is slow by the clock of the machine")]
+async fn wait(span: Span) {
+    tokio::time::sleep(Duration::from_millis(span.as_millis().unsigned_abs())).await;
 }
 
 impl Passing {

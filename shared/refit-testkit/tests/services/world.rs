@@ -67,6 +67,7 @@ impl World {
             root: "memory://services".to_owned(),
             timing: Timing::default(),
             store_clock: StoreClock::Service,
+            buckets: None,
         };
         let reconcilers =
             ["first", "second"].map(|name| AsyncMutex::new(Reconciler::new(parts(name))));

@@ -9,6 +9,7 @@ mod nannyml;
 mod native;
 mod sagemaker;
 mod vertex;
+mod vertex_v2;
 mod whylogs;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ const FORMS: &[Form] = &[
     native::read,
     monitoring::read,
     vertex::read,
+    vertex_v2::read,
     azure::read,
     evidently::read,
     nannyml::read,

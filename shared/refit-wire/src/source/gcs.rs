@@ -80,6 +80,25 @@ fn by_eventarc(event: &CloudEvent, kind: ObjectKind) -> Result<Meaning, Rejected
     }))
 }
 
+/// An object as a listing of its bucket has it, as the event that it was finalized.
+pub(crate) fn listed(bucket: &str, resource: &Value) -> Result<Event, Rejected> {
+    let wrong = || Rejected::malformed("what is listed is not a JSON object");
+    let resource = Fields::of(resource).ok_or_else(wrong)?;
+    let name = required(resource.text("name")?.filter(|name| !name.is_empty()), "name")?;
+    let generation = required(resource.int64("generation")?, "generation")?;
+    let kind = ObjectKind::Finalized;
+    let change = Change { kind, bucket, name, generation, resource: Some(resource), instant: None };
+    let object = change.object()?;
+    Ok(Event {
+        identity: change.identity()?,
+        origin: "gcs.listing".to_owned(),
+        time: object.created,
+        delivery: None,
+        replay: None,
+        fact: Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by: None }),
+    })
+}
+
 /// Whether a subject names the object. Not every sender percent-encodes it, and it was decoded on arrival.
 fn is_subject(subject: &str, name: &str) -> bool {
     let Some(object) = subject.strip_prefix("objects/") else { return false };

@@ -1,5 +1,6 @@
 //! Much at once, and a store that is down.
 
+use refit_core::reason::Refusal;
 use refit_core::rules::{Budget, Overlap};
 use refit_core::time::Span;
 use refit_core::timing::COMMIT_LAUNCHES_MAX;
@@ -72,5 +73,25 @@ fn many_partitions_at_once_keep_nobody_waiting() {
     let all = launched(&script);
     let (other, _) = all.iter().find(|(_, members)| members == &["x"]).expect("it is launched");
     assert!(*other < 71.0, "at {other} s, due at 70.5 s");
+    is_clean(&script);
+}
+
+/// Of a hundred segments never all are read by one pass while one call in eight fails: those that are make commits.
+#[test]
+fn a_store_that_fails_now_and_then_lets_a_burst_through() {
+    let mut script = Script::new(trigger());
+    script.runs_take(30.0);
+    script.play(5.0);
+    script.stage.kill(1);
+    for number in 0..100 {
+        script.uploads(10.0 + f64::from(number), &[&format!("{number:02}")]);
+    }
+    script.play(200.0).faults(|faults| faults.error_before = 125);
+    script.stage.start(1);
+    script.play(1800.0).faults(|faults| faults.error_before = 0);
+    assert_eq!(script.refused(Refusal::Duplicate), 0);
+    let joined = launched(&script).into_iter().map(|(_, all)| all.len()).sum::<usize>();
+    assert_eq!(joined, 100, "launched while it was so");
+    script.play(3000.0);
     is_clean(&script);
 }

@@ -135,7 +135,11 @@ impl Calling {
     fn operation(&self, request: &Request) -> &'static str {
         let path = request.url.path();
         let Some(path) = path.strip_prefix("/apis/local/v1/") else {
-            return if path == "/object" { "announce" } else { "wake" };
+            return match path {
+                "/object" => "announce",
+                path if path.starts_with("/storage/") => "sweep",
+                _ => "wake",
+            };
         };
         let mut started = self.started.lock().expect("no holder of the lock panics");
         match (request.method == Method::POST, path.split_once('/')) {

@@ -76,6 +76,7 @@ impl Planted {
             root: "file:///planted".to_owned(),
             timing: timing(),
             store_clock: StoreClock::Service,
+            buckets: None,
         });
         Self { store, clock, reconciler, segments: 0 }
     }

@@ -1,0 +1,90 @@
+//! Looking for what was missed: in the buckets, and in the inbox.
+
+use refit_core::time::Span;
+use refit_engine::layout;
+use refit_engine::port::Clock as _;
+use refit_engine::record::write_segment;
+use refit_platform::clock::SystemClock;
+use refit_testkit::fake::server::{Answer, Reacting, Reaction, Request, Server, Site};
+use refit_wire::sample::read_sample;
+use refit_wire::source::{Understood, understand};
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::world::World;
+
+/// Every event is a run.
+const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per: 24h }";
+
+/// Lists one bucket as Cloud Storage does, in two pages; a fake of ours.
+struct Bucket;
+
+impl Site for Bucket {
+    fn react(self: Arc<Self>, request: Request) -> Reacting {
+        let now = SystemClock.now();
+        let item = |name: &str, age: Span| {
+            json!({
+                "name": name, "bucket": "acme-data", "generation": "1", "size": "7",
+                "timeCreated": (now - age).to_string(),
+            })
+        };
+        let page = match request.target.contains("pageToken=2") {
+            false => json!({ "items": [item("churn/new", Span::ZERO)], "nextPageToken": "2" }),
+            true => {
+                json!({ "items": [item("churn/old", Span::hours(1)), item("churn/ancient", Span::days(40))] })
+            }
+        };
+        let is_known = request.target.starts_with("/storage/v1/b/acme-data/o?prefix=churn");
+        Box::pin(async move {
+            Reaction::Answer(match is_known {
+                true => Answer::text(200, "application/json", &page.to_string()),
+                false => Answer::text(404, "text/plain", ""),
+            })
+        })
+    }
+}
+
+#[test]
+fn a_sweep_tells_what_lies_in_the_buckets_and_starts_nothing_that_is_older_than_its_trigger() {
+    let world = World::ruled(EACH);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let entered = runtime.enter();
+    let server = Server::new();
+    server.open(Arc::new(Bucket));
+    drop(entered);
+    let told = [("STORAGE_EMULATOR_HOST", server.place())];
+    let swept = world.told("sweep --json", &told).ends(0).json();
+    let of = |name: &str| swept["swept"][name].as_u64().unwrap();
+    let counts = ["objects", "too_new", "too_old", "before_trigger", "missed"].map(of);
+    assert_eq!(counts, [3, 1, 1, 1, 0]);
+    assert_eq!((&swept["missed"], &swept["is_recorded"]), (&json!([]), &json!(false)));
+    world.told("sweep --dry-run", &told).ends(0).says("objects=`3`");
+    world.write_other_bucket();
+    world.refit("apply --yes").ends(0);
+    world.told("sweep", &told).ends(1).says("not swept: there is no such bucket: bucket=`other`");
+    assert!(world.state().runs.is_empty());
+}
+
+#[test]
+fn what_a_wrong_clock_hid_is_found_and_recorded_again() {
+    let world = World::ruled(EACH);
+    world.pass();
+    let now = SystemClock.now();
+    world.write_sample("a", "1", &now.to_string());
+    let text = std::fs::read_to_string(world.path("a.http")).unwrap();
+    let sample = read_sample(&text, now).unwrap();
+    let Ok(Understood::Record(events)) = understand(&sample.delivery()) else { panic!("no event") };
+    // A machine whose clock was three days behind wrote it, and acknowledged it by its own store's time.
+    let name = layout::segment_object(&layout::segment(now - Span::days(3), "hidden"));
+    std::fs::write(world.path("ledger").join(name), write_segment(&events)).unwrap();
+    world.pass();
+    assert!(world.state().runs.is_empty(), "no listing shows it");
+    let found = world.json("reread --dry-run");
+    assert_eq!(
+        (&found["segments"][0]["events"], &found["is_recorded"]),
+        (&json!(1), &json!(false))
+    );
+    world.refit("reread").ends(0).says("hidden and recorded again: segments=`1`");
+    world.until("there is a run", |state| state.runs.len() == 1);
+    world.refit("reread").ends(0).says("hidden: segments=`0`");
+}

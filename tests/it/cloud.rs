@@ -1,0 +1,93 @@
+//! Cloud Storage on this machine: a server of others, and what a network in front of it does wrong.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use refit_core::time::Span;
+use refit_platform::env;
+use refit_testkit::counterpart::{Counterpart, Kind};
+use refit_testkit::fake::proxy::{Fault, Proxy};
+use serde_json::{Value, json};
+
+use crate::ground::{Ground, LEDGERS};
+use crate::patience::call;
+
+/// One server for all tests, each of which has a folder of its own.
+static SERVER: OnceLock<Option<Counterpart>> = OnceLock::new();
+
+/// Cloud Storage.
+pub(crate) struct Cloud {
+    server: &'static str,
+}
+
+/// What goes wrong between processes and their ledger.
+pub(crate) struct Faults {
+    _proxy: Proxy,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    requests: AtomicUsize,
+    refused: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+impl Cloud {
+    /// The server; none where it is not installed, which is said.
+    pub(crate) async fn start(test: &str) -> Option<Self> {
+        let server = SERVER.get_or_init(|| Kind::CloudStorage.start(test)).as_ref()?.place();
+        make_bucket(server, LEDGERS).await;
+        Some(Self { server })
+    }
+
+    /// A folder of its own for a ledger that processes reach with troubles.
+    pub(crate) async fn faulty(&self) -> (Ground, Faults) {
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
+        let proxy = Proxy::start(self.server, move |_| counted.next());
+        let ground = Ground::bucket(self.server, &proxy.place(), &env::nonce()).await;
+        (ground, Faults { _proxy: proxy, counts })
+    }
+}
+
+impl Counts {
+    /// How the next request ends: one in eight badly, spread so that no two kinds keep step.
+    fn next(&self) -> Fault {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let is = |every: usize, from: usize| number % every == from;
+        if is(23, 5) || is(29, 17) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Fault::Refuse(if is(23, 5) { 429 } else { 503 });
+        }
+        if is(31, 11) || is(37, 19) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return if is(31, 11) { Fault::LoseAnswer } else { Fault::LoseRequest };
+        }
+        match is(13, 7) {
+            true => Fault::Delay(Span::from_millis(200)),
+            false => Fault::None,
+        }
+    }
+}
+
+impl Faults {
+    /// Requests that were refused, and those of which the request or the answer was lost.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        (of(&self.counts.refused), of(&self.counts.lost))
+    }
+}
+
+/// Makes a bucket, unless it is there.
+pub(crate) async fn make_bucket(server: &str, name: &str) {
+    let status = post(server, "/storage/v1/b?project=refit", &json!({ "name": name })).await;
+    assert!([200, 409].contains(&status), "status=`{status}`");
+}
+
+/// Posts JSON to the server.
+pub(crate) async fn post(server: &str, target: &str, body: &Value) -> u16 {
+    let json = "content-type: application/json\r\n";
+    let body = body.to_string();
+    call(server, &format!("POST {target}"), json, body.as_bytes()).await.unwrap().status
+}

@@ -1,0 +1,137 @@
+//! `refit worker` against Google's own Pub/Sub in memory: killed while messages flow, it loses none.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use refit_core::event::{Event, Fact};
+use refit_core::key::Hash128;
+use refit_engine::layout;
+use refit_engine::record::read_segment;
+use refit_platform::clock::SystemClock;
+use refit_platform::topic::{Message, PubSubTopic, Topic as _};
+use refit_platform::transport::{HttpTransport, Options as Ways};
+use refit_testkit::counterpart::Kind;
+use tokio::process::Command;
+
+use crate::ground::Ground;
+use crate::patience::soon;
+use crate::process::{Process, program};
+
+const MESSAGES: usize = 400;
+/// Lives of the worker that are ended as a power cut would.
+const KILLS: usize = 4;
+/// What the worker logs of every message it has recorded.
+const RECORDED: &str = "events recorded";
+
+/// The notification of an upload.
+fn notification(number: usize) -> Message {
+    let name = format!("churn/part-{number:03}");
+    let attributes = [
+        ("eventType", "OBJECT_FINALIZE"),
+        ("payloadFormat", "NONE"),
+        ("bucketId", "acme-data"),
+        ("objectId", name.as_str()),
+        ("objectGeneration", "1"),
+    ];
+    let owned = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Message { attributes: owned.into(), ..Message::default() }
+}
+
+/// A message that says it is a CloudEvent, and is none.
+fn poison() -> Message {
+    let attributes = [("ce-specversion".to_owned(), "1.0".to_owned())];
+    Message { attributes: attributes.into(), data: "{".into() }
+}
+
+async fn topic(server: &str) -> PubSubTopic {
+    let clock = Arc::new(SystemClock);
+    let ways = HttpTransport::new(Arc::<SystemClock>::clone(&clock), Ways::default()).unwrap();
+    let name = "projects/refit/topics/t0";
+    PubSubTopic::open(name, Some(server), clock, &Arc::new(ways)).await.unwrap()
+}
+
+fn worker(ground: &Ground, server: &str) -> Process {
+    let mut command = Command::new(program("refit"));
+    let subscription = "projects/refit/subscriptions/s0";
+    command.args(["worker", "--subscription", subscription, "--at-once", "20"]);
+    command.args(["--ledger", &ground.location]);
+    Process::spawn(command, &[("PUBSUB_EMULATOR_HOST", server)])
+}
+
+/// Everything in the inbox.
+async fn recorded(ground: &Ground) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut from = layout::INBOX.to_owned();
+    loop {
+        let page = ground.store.list(layout::INBOX, &from, 1000).await.unwrap();
+        for entry in page.entries {
+            let body = ground.store.get(&entry.name).await.unwrap().unwrap();
+            events.extend(read_segment(&entry.name, &body).unwrap());
+        }
+        let Some(next) = page.next else { return events };
+        from = next;
+    }
+}
+
+fn uploads(events: &[Event]) -> BTreeSet<Hash128> {
+    let uploads = events.iter().filter(|event| matches!(event.fact, Fact::Object(_)));
+    uploads.map(Event::id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_while_messages_flow_loses_none() {
+    let test = "worker::a_worker_that_is_killed_while_messages_flow_loses_none";
+    let Some(messages) = Kind::PubSub.start(test) else { return };
+    let server = messages.place().to_owned();
+    let ground = Ground::directory().await;
+    let topic = topic(&server).await;
+    let publishing = tokio::spawn(async move {
+        topic.publish(poison()).await.unwrap();
+        // Twice each, under two ids, as a bucket with two notifications does.
+        let numbers = (0..MESSAGES).flat_map(|number| [number, number]);
+        let publishes = numbers.map(|number| topic.publish(notification(number)));
+        let published = futures::stream::iter(publishes).buffer_unordered(8);
+        published.for_each(|id| async { drop(id.unwrap()) }).await;
+    });
+    for life in 1..=KILLS {
+        let mut worker = worker(&ground, &server);
+        worker.until_logged(RECORDED, 10 * life).await;
+        worker.kill().await;
+        let known = uploads(&recorded(&ground).await).len();
+        assert!(known < MESSAGES, "it was killed too late to tell: {known}");
+    }
+    soon("everything is published", publishing).await.unwrap();
+    let mut worker = worker(&ground, &server);
+    let everything = async {
+        let mut lines = 0;
+        while uploads(&recorded(&ground).await).len() < MESSAGES {
+            lines += 1;
+            worker.until_logged(RECORDED, lines).await;
+        }
+    };
+    soon("every message is recorded", everything).await;
+    let events = recorded(&ground).await;
+    let poisoned = events.iter().filter(|event| matches!(event.fact, Fact::Invalid(_))).count();
+    assert!(poisoned >= 1, "what cannot be understood is in quarantine");
+    worker.terminate();
+    let ended = worker.ended().await;
+    assert!(ended.status.success(), "{:#?}", ended.lines);
+    let last = ended.lines.last().unwrap();
+    assert!(last.contains("\"ended\""), "it ends in an orderly way: {last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_not_there_ends_the_worker_with_its_name() {
+    let test = "worker::a_subscription_that_is_not_there_ends_the_worker_with_its_name";
+    let Some(messages) = Kind::PubSub.start(test) else { return };
+    let ground = Ground::directory().await;
+    let mut command = Command::new(program("refit"));
+    command.args(["worker", "--subscription", "projects/refit/subscriptions/none"]);
+    command.args(["--ledger", &ground.location]);
+    let ended = Process::spawn(command, &[("PUBSUB_EMULATOR_HOST", messages.place())]);
+    let ended = ended.ended().await;
+    assert!(!ended.status.success());
+    let named = "subscription=`projects/refit/subscriptions/none`";
+    assert!(ended.lines.iter().any(|line| line.contains(named)), "{:#?}", ended.lines);
+}
