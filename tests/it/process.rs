@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::patience::soon;
 
 /// The programs that are run.
-const PROGRAMS: [&str; 2] = ["object", "tick"];
+const PROGRAMS: [&str; 3] = ["hook", "object", "tick"];
 
 /// A running program.
 pub(crate) struct Process {

@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
 pub(crate) mod pause;
+pub(crate) mod quarantine;
 pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod runs;
@@ -58,6 +59,7 @@ commands! {
     Why: why,
     Replay: replay,
     Inspect: inspect,
+    Quarantine: quarantine,
     Pause: pause,
     Resume: resume,
     Cancel: cancel,

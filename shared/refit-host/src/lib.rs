@@ -6,7 +6,10 @@ pub mod environment;
 pub mod function;
 pub mod intake;
 pub mod logs;
+pub mod reports;
 pub mod server;
 pub mod waker;
 
 mod body;
+mod lambda;
+mod oidc;

@@ -168,7 +168,7 @@ impl Desk<'_> {
         let refusal = match change.kind {
             ObjectKind::Finalized => None,
             ObjectKind::Deleted | ObjectKind::Archived => {
-                self.note_deletion(rules, object);
+                self.note_deletion(rules, object, item.event.time);
                 Some(Refusal::Deletion)
             }
             ObjectKind::MetadataUpdated => Some(Refusal::NotAnUpload),
@@ -208,9 +208,11 @@ impl Desk<'_> {
     }
 
     /// Lets the batches that may hold a generation know that it is gone.
-    fn note_deletion(&mut self, rules: &Rules, object: &DataRef) {
+    fn note_deletion(&mut self, rules: &Rules, object: &DataRef, time: Option<Timestamp>) {
         self.flush();
-        let line = Line::Gone { uri: object.uri(), generation: object.generation.clone() };
+        let generation = object.generation.clone();
+        let at = time.filter(|_| generation.is_none());
+        let line = Line::Gone { uri: object.uri(), generation, at };
         for (name, _) in rules.triggers.iter().filter(|(_, rule)| rule.watches(object)) {
             let open = self.state.triggers.get(name).map(|standing| standing.open.keys().copied());
             for id in open.into_iter().flatten().collect::<Vec<_>>() {
