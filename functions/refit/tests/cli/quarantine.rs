@@ -17,7 +17,7 @@ fn ids(listed: &Value) -> Vec<String> {
 
 #[test]
 fn poison_is_listed_once_and_shown_until_it_is_dropped() {
-    let world = World::new();
+    let world = World::ruled(EACH);
     world.refit("quarantine list").ends(0).says("nothing is in quarantine");
     std::fs::write(world.path("poison.http"), "POST /\n\n{\"hello\": \"world\"}").unwrap();
     for _ in 0..2 {
