@@ -98,7 +98,7 @@ impl Door {
                 events: 0,
             },
         };
-        outcome.log(trace_of(&headers));
+        outcome.log(trace_of(&headers).as_deref());
         match outcome.status.is_success() {
             true => outcome.status.into_response(),
             false => (outcome.status, outcome.told()).into_response(),
@@ -188,7 +188,7 @@ impl Door {
 
 impl Outcome {
     /// Writes it to the log.
-    pub(crate) fn log(&self, trace: Option<String>) {
+    pub(crate) fn log(&self, trace: Option<&str>) {
         let Self { status, what, detail, events } = self;
         let status_code = status.as_u16();
         match status.is_success() {

@@ -76,14 +76,7 @@ impl Lambda {
     /// # Panics
     /// If the interface is gone.
     pub async fn invoke(&self, payload: &Value) -> Outcome {
-        let (ended, outcome) = oneshot::channel();
-        let mut line = self.invocations.lock();
-        line.count += 1;
-        let id = format!("invocation-{}", line.count);
-        line.waiting.push_back((id.clone(), payload.to_string()));
-        line.under_way.insert(id, ended);
-        drop(line);
-        self.invocations.queued.notify_one();
+        let outcome = self.invocations.queue(payload);
         outcome.await.expect("an invocation ends once")
     }
 }
@@ -91,6 +84,18 @@ impl Lambda {
 impl Invocations {
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self, payload: &Value) -> oneshot::Receiver<Outcome> {
+        let (ended, outcome) = oneshot::channel();
+        let mut line = self.lock();
+        line.count += 1;
+        let id = format!("invocation-{}", line.count);
+        line.waiting.push_back((id.clone(), payload.to_string()));
+        line.under_way.insert(id, ended);
+        drop(line);
+        self.queued.notify_one();
+        outcome
     }
 
     async fn next(&self) -> Answer {
