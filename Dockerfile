@@ -3,8 +3,8 @@
 # The program is built first, static, so that the image needs no system:
 #
 #     RUSTFLAGS="-C target-feature=+crt-static" \
-#         cargo build --locked --release --target x86_64-unknown-linux-gnu -p object -p drift -p tick -p refit \
-#         --features object/gcp,drift/gcp,tick/gcp,refit/gcp
+#         cargo build --locked --release --target x86_64-unknown-linux-gnu -p object -p drift -p hook -p tick -p refit \
+#         --features object/gcp,drift/gcp,hook/gcp,tick/gcp,refit/gcp
 #     buildah bud --build-arg PROGRAM=object --tag refit-object .
 #
 # With `--target x86_64-unknown-linux-musl` it is the same, with TARGET=x86_64-unknown-linux-musl below.
@@ -13,7 +13,7 @@ FROM scratch
 
 ARG TARGET=x86_64-unknown-linux-gnu
 ARG PROFILE=release
-# object, drift, tick or refit.
+# object, drift, hook, tick or refit.
 ARG PROGRAM=object
 
 COPY target/${TARGET}/${PROFILE}/${PROGRAM} /program

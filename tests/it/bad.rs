@@ -1,11 +1,15 @@
 //! What cannot be understood or is not wanted: answered so that it does not come back, and recorded with the reason.
 
+use std::collections::BTreeSet;
+
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
 use refit_core::reason::Refusal;
 use refit_engine::explain::Verdict;
 use refit_engine::layout::INBOX;
+use refit_engine::port::Clock as _;
 use refit_engine::record::read_segment;
+use refit_platform::clock::SystemClock;
 use refit_testkit::fake::kfp::Options;
 use serde_json::{Value, json};
 
@@ -65,10 +69,49 @@ async fn what_cannot_be_understood_is_acknowledged_and_kept_in_quarantine() {
     assert!(quarantined.len() >= bodies.len() - 1, "{}", quarantined.len());
     for (id, event) in quarantined {
         let Fact::Invalid(invalid) = event.fact else { unreachable!() };
-        assert!(!invalid.reason.is_empty() && invalid.head.len() < 12_000);
+        assert!(!invalid.reason.is_empty() && invalid.head.len() < 90_000);
         assert_eq!(refusal(&world, id).await, Refusal::Invalid, "{}", invalid.reason);
     }
     assert!(world.runs().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_to_s3_by_every_route_is_one_run() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let now = SystemClock.now().to_string();
+    let notification = json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "eventTime": now, "s3": {
+            "bucket": {"name": "acme-data"},
+            "object": {"key": "churn/a+b.csv", "size": 7, "eTag": "e", "sequencer": "0A"},
+        },
+    }]});
+    let topic = json!({
+        "Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:r:1:t",
+        "Message": notification.to_string(), "Timestamp": now,
+    });
+    let queue = |body: &Value| {
+        json!({"Records": [{
+            "eventSource": "aws:sqs", "messageId": "1", "body": body.to_string(),
+        }]})
+    };
+    let bridge = json!({
+        "id": "1", "detail-type": "Object Created", "source": "aws.s3", "time": now, "detail": {
+            "bucket": {"name": "acme-data"},
+            "object": {"key": "churn/a b.csv", "size": 7, "etag": "e", "sequencer": "0A"},
+        },
+    });
+    for body in [notification.clone(), topic.clone(), queue(&notification), queue(&topic), bridge] {
+        assert_eq!(world.deliver(&body).await.status, 204);
+    }
+    world.settle().await;
+    let identities = stored(&world).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
+    assert!(identities.len() <= 2, "the upload, and the rules: {identities:?}");
+    let runs = world.runs();
+    assert_eq!(runs.len(), 1);
+    let members = world.members(&runs[0]).await;
+    assert_eq!(members.len(), 1);
+    assert_eq!(members[0].uri.as_deref(), Some("s3://acme-data/churn/a b.csv"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

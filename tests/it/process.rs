@@ -18,9 +18,9 @@ use crate::patience::soon;
 
 /// The programs that are run.
 #[cfg(not(feature = "gcp"))]
-const PROGRAMS: &[&str] = &["object", "drift", "tick"];
+const PROGRAMS: &[&str] = &["drift", "hook", "object", "tick"];
 #[cfg(feature = "gcp")]
-const PROGRAMS: &[&str] = &["object", "drift", "tick", "refit"];
+const PROGRAMS: &[&str] = &["drift", "hook", "object", "refit", "tick"];
 
 /// A running program.
 pub(crate) struct Process {

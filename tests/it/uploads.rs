@@ -16,8 +16,10 @@ use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock, Store as _, StoreClock};
 use refit_engine::reconcile::Reconciler;
 use refit_engine::submit::command_event;
+use refit_host::callers::Check;
 use refit_host::environment::Callers;
-use refit_host::function::{Base, guarded, object};
+use refit_host::function::{Base, checked, events, guarded};
+use refit_host::intake::Door;
 use refit_host::server;
 use refit_host::waker::Nobody;
 use refit_platform::clock::SystemClock;
@@ -98,7 +100,8 @@ async fn serve(base: &Base) -> String {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = server::listen(any).await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
-    let router = guarded(object(base, Arc::new(Nobody), &["/"]), Callers::None);
+    let door = Arc::new(Door::push(base.intake(), Arc::new(Nobody), None));
+    let router = guarded(checked(events(&door, &["/"]), Check::new(Callers::None, base)));
     tokio::spawn(server::serve(listener, router, Arc::new(SystemClock), std::future::pending()));
     place
 }

@@ -14,6 +14,7 @@ pub(crate) mod inspect;
 pub(crate) mod manifest;
 pub(crate) mod notify;
 pub(crate) mod pause;
+pub(crate) mod quarantine;
 pub(crate) mod replay;
 pub(crate) mod reread;
 pub(crate) mod resume;
@@ -64,6 +65,7 @@ commands! {
     Sweep: sweep,
     Reread: reread,
     Inspect: inspect,
+    Quarantine: quarantine,
     Pause: pause,
     Resume: resume,
     Cancel: cancel,

@@ -2,7 +2,7 @@
 
 use refit_core::event::PauseMode;
 use refit_core::rules::{
-    BatchRule, DriftMatch, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Trigger,
+    BatchRule, DriftMatch, Glob, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Trigger,
 };
 use refit_core::time::Span;
 use serde_json::Value;
@@ -51,7 +51,12 @@ fn place(objects: &ObjectMatch) -> String {
 fn heard(message: &MessageMatch) -> String {
     let ty = message.ty.as_ref().map(|ty| format!(" of type `{ty}`")).unwrap_or_default();
     let source = message.source.as_ref().map(|source| format!(" from `{source}`"));
-    format!("message{ty}{}", source.unwrap_or_default())
+    let paths: Vec<&str> = message.paths.iter().map(Glob::text).collect();
+    let touching = match paths.is_empty() {
+        true => String::new(),
+        false => format!(" that touches `{}`", paths.join("`, `")),
+    };
+    format!("message{ty}{}{touching}", source.unwrap_or_default())
 }
 
 fn minded(drift: &DriftMatch) -> String {

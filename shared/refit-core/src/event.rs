@@ -179,6 +179,9 @@ pub struct Invalid {
     pub size: u64,
     /// The first bytes of it, base64.
     pub head: String,
+    /// The headers that say what it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// What a person asks of a running ledger.
@@ -212,6 +215,11 @@ pub enum Command {
     Cancel {
         /// A batch id or a run key.
         run: String,
+    },
+    /// Takes something that could not be understood off the list of the quarantine.
+    Dismiss {
+        /// Its event.
+        event: Hash128,
     },
     /// Says what became of a start call whose fate could not be learned.
     Settle {

@@ -67,6 +67,9 @@ pub enum Line {
         uri: String,
         /// The generation, where the store has one.
         generation: Option<String>,
+        /// When it was deleted, where no generation says which upload it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
 }
 
@@ -155,16 +158,16 @@ pub fn settle(lines: Vec<Line>) -> Settled {
     let mut settled = Settled::default();
     let mut slots: Vec<Option<Member>> = Vec::with_capacity(lines.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut deleted: Vec<(String, Option<String>)> = Vec::new();
+    let mut deleted: Vec<(String, Gone)> = Vec::new();
     for line in lines {
         match line {
             Line::Member(member) => join(member, &mut slots, &mut places, &mut settled.superseded),
-            Line::Gone { uri, generation } => deleted.push((uri, generation)),
+            Line::Gone { uri, generation, at } => deleted.push((uri, Gone { generation, at })),
         }
     }
-    for (uri, generation) in deleted {
+    for (uri, gone) in deleted {
         let slot = places.get(&uri).map(|at| &mut slots[*at]);
-        if let Some(slot) = slot.filter(|slot| is_generation(slot.as_ref(), generation.as_ref())) {
+        if let Some(slot) = slot.filter(|slot| slot.as_ref().is_some_and(|it| gone.concerns(it))) {
             *slot = None;
             settled.gone += 1;
         }
@@ -197,9 +200,21 @@ fn join(
     }
 }
 
-/// A deletion that names no generation deletes whatever is there.
-fn is_generation(member: Option<&Member>, generation: Option<&String>) -> bool {
-    member.is_some_and(|member| generation.is_none() || member.generation.as_ref() == generation)
+/// What a deletion says of what it deleted.
+struct Gone {
+    generation: Option<String>,
+    at: Option<Timestamp>,
+}
+
+impl Gone {
+    /// A deletion that names no generation deletes whatever was there by then: what was uploaded later is there still.
+    fn concerns(&self, member: &Member) -> bool {
+        match (&self.generation, self.at, member.created) {
+            (Some(_), ..) => member.generation == self.generation,
+            (None, Some(at), Some(created)) => created <= at,
+            (None, ..) => true,
+        }
+    }
 }
 
 /// The lines of a manifest.
@@ -358,6 +373,7 @@ mod tests {
         let gone = |generation: Option<&str>| Line::Gone {
             uri: "gs://b/x".into(),
             generation: generation.map(str::to_owned),
+            at: None,
         };
         assert_eq!(left(vec![member("gs://b/x", "1", 1), gone(Some("1"))]), [""; 0]);
         assert_eq!(
@@ -368,6 +384,19 @@ mod tests {
         assert_eq!(left(vec![member("gs://b/x", "2", 2), gone(Some("1"))]), ["gs://b/x#2"]);
         assert_eq!(left(vec![member("gs://b/x", "2", 2), gone(None)]), [""; 0]);
         assert_eq!(settle(vec![member("gs://b/x", "1", 1), gone(Some("1"))]).gone, 1);
+    }
+
+    #[test]
+    fn a_deletion_without_a_generation_leaves_what_was_uploaded_later() {
+        let gone = |at: i64| Line::Gone {
+            uri: "s3://b/x".into(),
+            generation: None,
+            at: Some(Timestamp::from_millis(at)),
+        };
+        let upload = || member("s3://b/x", "1", 5);
+        assert_eq!(left(vec![upload(), gone(5)]), [""; 0]);
+        assert_eq!(left(vec![upload(), gone(4)]), ["s3://b/x#1"], "in any order");
+        assert_eq!(left(vec![gone(4), upload()]), ["s3://b/x#1"]);
     }
 
     #[test]

@@ -131,12 +131,14 @@ pub struct Glob {
 }
 
 /// Which messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageMatch {
     /// CloudEvents `type`, exactly; any if absent.
     pub ty: Option<String>,
     /// CloudEvents `source`, exactly; any if absent.
     pub source: Option<String>,
+    /// Patterns for the files a push touches, one of which must match; any if empty.
+    pub paths: Vec<Glob>,
 }
 
 /// Which drift reports.
@@ -403,6 +405,14 @@ impl MessageMatch {
     pub fn matches(&self, message: &Message) -> bool {
         self.ty.as_ref().is_none_or(|ty| *ty == message.ty)
             && self.source.as_ref().is_none_or(|source| *source == message.source)
+            && (self.paths.is_empty() || self.touches(message))
+    }
+
+    /// Whether it is about a file that one of the patterns is for.
+    fn touches(&self, message: &Message) -> bool {
+        let paths = message.data.get("paths").and_then(Value::as_array).into_iter().flatten();
+        let mut paths = paths.filter_map(Value::as_str);
+        paths.any(|path| self.paths.iter().any(|glob| glob.matches(path)))
     }
 }
 

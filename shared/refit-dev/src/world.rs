@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use bytes::Bytes;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Command;
@@ -19,11 +20,13 @@ use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock, StoreClock};
 use refit_engine::reconcile::Reconciler;
 use refit_engine::submit::{self, Answer, command_event};
+use refit_host::callers::Check;
 use refit_host::driver::Driver;
-use refit_host::environment::Callers;
+use refit_host::environment::{Callers, secrets_from_env};
 use refit_host::function::{self, Base};
+use refit_host::intake::Door;
 use refit_host::server;
-use refit_host::waker::Caller;
+use refit_host::waker::{Caller, Waker};
 use refit_platform::auth::Places;
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options};
@@ -93,6 +96,16 @@ pub struct Applied {
     pub answer: Option<Answer>,
 }
 
+/// Every door, and what stands in for a cloud, for callers on this machine.
+fn router(base: &Base, driver: &Driver, stand_ins: Router) -> Result<Router, Error> {
+    let waker: Arc<dyn Waker> = Arc::new(driver.clone());
+    let push = Arc::new(Door::push(base.intake(), Arc::clone(&waker), None));
+    let hook = Arc::new(base.hook(&secrets_from_env()?, waker));
+    let check = Check::new(Callers::None, base);
+    let doors = function::all((&push, &hook), Some(driver), &check);
+    Ok(function::guarded(doors.merge(function::checked(stand_ins, check))))
+}
+
 impl World {
     /// Opens the ledger, goes on with runs that an earlier life left, and begins to serve.
     ///
@@ -120,11 +133,10 @@ impl World {
         let reconciler = Reconciler::new(base.parts(Timing::dev()));
         let (driver, driving) =
             Driver::start(reconciler, Arc::clone(&clock), None, stopped.clone());
-        let router = function::all(&base, Arc::new(driver.clone()), Some(&driver))
-            .merge(pipelines::router(&pipelines))
+        let stand_ins = pipelines::router(&pipelines)
             .merge(metadata::router(&metadata))
             .merge(watcher::listing(buckets(&config.folder)));
-        let router = function::guarded(router, Callers::None);
+        let router = router(&base, &driver, stand_ins)?;
         let serving = Arc::clone(&clock);
         let server = tokio::spawn(async move {
             let closed = async { drop(closed.wait_for(|closed| *closed).await) };

@@ -188,6 +188,7 @@ fn unreadable(name: &str, body: &[u8], error: Error) -> Result<Vec<Event>, Error
         content_type: None,
         size: body.len() as u64,
         head: String::new(),
+        headers: [].into(),
     };
     Ok(vec![Event {
         identity: Identity(vec!["segment".to_owned(), name.to_owned()]),

@@ -1,23 +1,98 @@
 //! Who may call.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 
 use crate::environment::Callers;
+use crate::function::Base;
+use crate::oidc::{Refused, Tokens};
 
-/// Lets a request through if its caller is whom the environment says.
-///
-/// Where the platform has verified the caller, nothing is left to verify: Cloud Run replaces the signature of the
-/// token. Where nobody has, the process listens on loopback only; a browser that was talked into calling it is
-/// turned away by the name of the host it asked for.
-pub(crate) async fn check(callers: Callers, request: Request, next: Next) -> Response {
-    if callers == Callers::None && !is_loopback(&request) {
-        return (StatusCode::FORBIDDEN, "this process answers callers on the same machine only")
-            .into_response();
+/// What a caller has to show.
+#[derive(Clone)]
+pub struct Check(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// Nothing: somebody else has looked, or looks.
+    Nothing,
+    /// A token.
+    Token(Arc<Tokens>),
+    /// That it is on the same machine.
+    Loopback,
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Nothing => "Nothing",
+            Kind::Token(_) => "Token",
+            Kind::Loopback => "Loopback",
+        })
     }
-    next.run(request).await
+}
+
+impl Check {
+    /// What the environment says.
+    #[must_use]
+    pub fn new(callers: Callers, base: &Base) -> Self {
+        Self(match callers {
+            Callers::Platform => Kind::Nothing,
+            Callers::None => Kind::Loopback,
+            Callers::Oidc(settings) => {
+                let (transport, clock) = (Arc::clone(&base.transport), Arc::clone(&base.clock));
+                Kind::Token(Arc::new(Tokens::new(settings, transport, clock)))
+            }
+        })
+    }
+
+    /// The same for webhooks, whose senders have no tokens: they sign.
+    #[must_use]
+    pub fn of_webhooks(&self) -> Self {
+        match &self.0 {
+            Kind::Token(_) => Self(Kind::Nothing),
+            Kind::Nothing | Kind::Loopback => self.clone(),
+        }
+    }
+
+    /// Lets a request through if its caller is whom the environment says.
+    ///
+    /// Where the platform has verified the caller, nothing is left to verify: Cloud Run replaces the signature of the
+    /// token. Where nobody has, the process listens on loopback only; a browser that was talked into calling it is
+    /// turned away by the name of the host it asked for.
+    pub(crate) async fn pass(&self, request: Request, next: Next) -> Response {
+        let refused = match &self.0 {
+            Kind::Nothing => None,
+            Kind::Loopback => (!is_loopback(&request)).then_some((
+                StatusCode::FORBIDDEN,
+                "this process answers callers on the same machine only",
+            )),
+            Kind::Token(tokens) => {
+                let verified = tokens.verify(request.headers(), request.uri().path()).await;
+                verified.err().map(answer)
+            }
+        };
+        match refused {
+            None => next.run(request).await,
+            Some((status, reason)) => {
+                tracing::warn!(status_code = status.as_u16(), reason, "a caller was not let in");
+                (status, reason).into_response()
+            }
+        }
+    }
+}
+
+fn answer(refused: Refused) -> (StatusCode, &'static str) {
+    match refused {
+        Refused::Unknown(reason) => (StatusCode::UNAUTHORIZED, reason),
+        Refused::NotAllowed => (StatusCode::FORBIDDEN, "this account may not call this"),
+        Refused::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the keys of the issuer are not known now")
+        }
+    }
 }
 
 fn is_loopback(request: &Request) -> bool {

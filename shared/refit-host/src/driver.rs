@@ -1,5 +1,7 @@
 //! Driving the reconciler: one pass at a time, one more queued, at a measured pace.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use refit_core::time::Span;
@@ -106,6 +108,12 @@ impl Driver {
 impl Waker for Driver {
     fn wake(&self) {
         self.asked.notify_one();
+    }
+
+    fn told(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            let _ = self.wake_and_wait().await;
+        })
     }
 }
 

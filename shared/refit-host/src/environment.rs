@@ -1,10 +1,13 @@
 //! The environment variables of a function: all of them, and what each means.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use refit_core::error::{Error, ErrorKind};
 use refit_platform::env;
+use refit_wire::source::{Secrets, Sender};
+use url::Url;
 
 /// One environment variable.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +33,48 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REFIT_WAKE",
-        meaning: "what is woken after an event was recorded: the URL of tick, or a topic projects/P/topics/T",
+        meaning: "what is woken after an event was recorded: the URL of tick, a topic projects/P/topics/T, or the ARN of a Lambda function",
         default: "empty: nothing; the next ping finds the event",
     },
     Variable {
         name: "REFIT_CALLERS",
-        meaning: "who has verified callers: platform (Cloud Run has, by IAM), or none (loopback only)",
-        default: "platform on Cloud Run, else none",
+        meaning: "who verifies callers: platform (Cloud Run or Lambda has, by IAM), oidc (refit does, by the token), or none (loopback only)",
+        default: "platform on Cloud Run and Lambda, else none",
+    },
+    Variable {
+        name: "REFIT_OIDC_AUDIENCE",
+        meaning: "with oidc: whom a token must be for, exactly",
+        default: "none: oidc needs it",
+    },
+    Variable {
+        name: "REFIT_OIDC_CALLERS",
+        meaning: "with oidc: who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com",
+        default: "none: oidc needs it",
+    },
+    Variable {
+        name: "REFIT_OIDC_KEYS",
+        meaning: "with oidc: where the keys of the issuer are, as the URL of a JWKS",
+        default: "Google's",
+    },
+    Variable {
+        name: "REFIT_REPORTS",
+        meaning: "a folder that monitoring tools write reports into, such as s3://acme-monitoring/reports: drift reads what lands there",
+        default: "none: reports come as messages",
+    },
+    Variable {
+        name: "REFIT_HOOK_GITHUB",
+        meaning: "the secrets of webhooks of GitHub, apart by spaces; any of them holds",
+        default: "none: they are refused",
+    },
+    Variable {
+        name: "REFIT_HOOK_MLFLOW",
+        meaning: "the same for webhooks of MLflow",
+        default: "none: they are refused",
+    },
+    Variable {
+        name: "REFIT_HOOK_STANDARD",
+        meaning: "the same for Standard Webhooks, each whsec_ and base64",
+        default: "none: they are refused",
     },
     Variable {
         name: "REFIT_LOG",
@@ -79,6 +117,16 @@ pub const VARIABLES: &[Variable] = &[
         default: "Amazon's",
     },
     Variable {
+        name: "AWS_ENDPOINT_URL_LAMBDA",
+        meaning: "another server than Amazon's that invokes functions, as a URL",
+        default: "AWS_ENDPOINT_URL",
+    },
+    Variable {
+        name: "AWS_LAMBDA_RUNTIME_API",
+        meaning: "set by AWS Lambda: where invocations come from",
+        default: "not on Lambda",
+    },
+    Variable {
         name: "SSL_CERT_FILE",
         meaning: "the roots of trust in place of the system's, as a PEM file",
         default: "the system's, else those built in",
@@ -105,13 +153,45 @@ pub const VARIABLES: &[Variable] = &[
     },
 ];
 
-/// Who has verified the callers of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The variables that hold secrets of webhooks, by their senders.
+const HOOKS: [(Sender, &str); 3] = [
+    (Sender::Github, "REFIT_HOOK_GITHUB"),
+    (Sender::Mlflow, "REFIT_HOOK_MLFLOW"),
+    (Sender::Standard, "REFIT_HOOK_STANDARD"),
+];
+
+/// Where Google publishes the keys its tokens are signed with.
+const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
+
+/// Who verifies the callers of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callers {
-    /// The platform has: Cloud Run lets nobody through whom IAM does not allow.
+    /// The platform has: Cloud Run and Lambda let nobody through whom IAM does not allow.
     Platform,
+    /// The process does, by their tokens.
+    Oidc(Oidc),
     /// Nobody has; only callers on the same machine can reach it.
     None,
+}
+
+/// Which tokens let a caller in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oidc {
+    /// Whom they are for.
+    pub audience: String,
+    /// The accounts that may call a path.
+    pub accounts: BTreeMap<String, BTreeSet<String>>,
+    /// Where the keys of the issuer are.
+    pub keys: Url,
+}
+
+/// What a process runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// AWS Lambda, which hands it invocations.
+    Lambda,
+    /// Anything else, where it listens: Cloud Run, or a machine.
+    Server,
 }
 
 /// What a function is told by its environment.
@@ -123,14 +203,21 @@ pub struct Settings {
     pub ledger: String,
     /// What is woken.
     pub wake: Option<String>,
-    /// Who has verified callers.
+    /// Who verifies callers.
     pub callers: Callers,
+    /// The secrets of webhooks.
+    pub hooks: Secrets,
+    /// The folder that monitoring tools write reports into.
+    pub reports: Option<String>,
+    /// What it runs on.
+    pub platform: Platform,
 }
 
 impl fmt::Display for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Platform => "platform",
+            Self::Oidc(_) => "oidc",
             Self::None => "none",
         })
     }
@@ -161,10 +248,14 @@ impl Settings {
             Some(text) => text.parse().map_err(|_| wrong("PORT", &text, "a number up to 65535"))?,
             None => 8080,
         };
-        let on_cloud_run = var("K_SERVICE").is_some();
-        let callers = callers(var("REFIT_CALLERS").as_deref(), on_cloud_run)?;
+        let platform = match var("AWS_LAMBDA_RUNTIME_API") {
+            Some(_) => Platform::Lambda,
+            None => Platform::Server,
+        };
+        let is_guarded = var("K_SERVICE").is_some() || platform == Platform::Lambda;
+        let callers = callers(var, is_guarded)?;
         let ip = match callers {
-            Callers::Platform => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Callers::Platform | Callers::Oidc(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             Callers::None => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let missing = || {
@@ -176,22 +267,62 @@ impl Settings {
             ledger: var(LEDGER).ok_or_else(missing)?,
             wake: var("REFIT_WAKE"),
             callers,
+            hooks: secrets(var)?,
+            reports: var("REFIT_REPORTS"),
+            platform,
         })
     }
 }
 
-fn callers(text: Option<&str>, on_cloud_run: bool) -> Result<Callers, Error> {
-    match text {
+/// The secrets of webhooks in the environment.
+///
+/// # Errors
+/// `Invalid` names the variable, and never shows what it holds.
+pub fn secrets_from_env() -> Result<Secrets, Error> {
+    secrets(&env::var)
+}
+
+fn secrets(var: &dyn Fn(&str) -> Option<String>) -> Result<Secrets, Error> {
+    let mut secrets = Secrets::default();
+    for (sender, name) in HOOKS {
+        let added = var(name).map(|text| secrets.add(sender, &text)).transpose();
+        added.map_err(|why| Error::new(ErrorKind::Invalid, format!("{name}: {why}")))?;
+    }
+    Ok(secrets)
+}
+
+fn callers(var: &dyn Fn(&str) -> Option<String>, is_guarded: bool) -> Result<Callers, Error> {
+    match var("REFIT_CALLERS").as_deref() {
         Some("platform") => Ok(Callers::Platform),
-        None if on_cloud_run => Ok(Callers::Platform),
-        Some("none") if on_cloud_run => {
-            let message = "REFIT_CALLERS is `none` on Cloud Run, where it would let anybody in: use `platform`";
+        None if is_guarded => Ok(Callers::Platform),
+        Some("none") if is_guarded => {
+            let message = "REFIT_CALLERS is `none` in a cloud, where it would let anybody in: use `platform` or `oidc`";
             Err(Error::new(ErrorKind::Invalid, message))
         }
         Some("none") | None => Ok(Callers::None),
-        Some("oidc") => Err(wrong("REFIT_CALLERS", "oidc", "platform or none in this version")),
-        Some(other) => Err(wrong("REFIT_CALLERS", other, "platform or none")),
+        Some("oidc") => oidc(var).map(Callers::Oidc),
+        Some(other) => Err(wrong("REFIT_CALLERS", other, "platform, oidc or none")),
     }
+}
+
+fn oidc(var: &dyn Fn(&str) -> Option<String>) -> Result<Oidc, Error> {
+    let required = |name: &str| {
+        let message = format!("{name} is not set: REFIT_CALLERS=oidc needs it");
+        var(name).ok_or_else(|| Error::new(ErrorKind::Invalid, message))
+    };
+    let text = required("REFIT_OIDC_CALLERS")?;
+    let mut accounts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for pair in text.split_whitespace() {
+        let named = pair
+            .split_once('=')
+            .filter(|(path, account)| path.starts_with('/') && account.contains('@'));
+        let (path, account) = named
+            .ok_or_else(|| wrong("REFIT_OIDC_CALLERS", pair, "PATH=ACCOUNT, such as /tick=a@b"))?;
+        accounts.entry(path.to_owned()).or_default().insert(account.to_owned());
+    }
+    let keys = var("REFIT_OIDC_KEYS").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+    let keys = Url::parse(&keys).map_err(|_| wrong("REFIT_OIDC_KEYS", &keys, "a URL"))?;
+    Ok(Oidc { audience: required("REFIT_OIDC_AUDIENCE")?, accounts, keys })
 }
 
 fn wrong(name: &str, value: &str, wanted: &str) -> Error {
@@ -224,13 +355,35 @@ mod tests {
     }
 
     #[test]
+    fn on_lambda_the_platform_guards_and_nothing_listens() {
+        let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+        let settings = read(&[("REFIT_LEDGER", "l"), lambda]).unwrap();
+        assert_eq!((settings.platform, settings.callers), (Platform::Lambda, Callers::Platform));
+        let open = read(&[("REFIT_LEDGER", "l"), lambda, ("REFIT_CALLERS", "none")]);
+        assert!(open.unwrap_err().contains("anybody"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_cure() {
         for (variables, words) in [
             (&[("PORT", "1")][..], "REFIT_LEDGER is not set"),
             (&[("PORT", "http"), ("REFIT_LEDGER", "l")], "PORT is not a number"),
             (
                 &[("REFIT_CALLERS", "all"), ("REFIT_LEDGER", "l")],
-                "REFIT_CALLERS is not platform or none",
+                "REFIT_CALLERS is not platform, oidc or none",
+            ),
+            (&[("REFIT_CALLERS", "oidc"), ("REFIT_LEDGER", "l")], "REFIT_OIDC_CALLERS is not set"),
+            (
+                &[
+                    ("REFIT_CALLERS", "oidc"),
+                    ("REFIT_LEDGER", "l"),
+                    ("REFIT_OIDC_CALLERS", "tick=a@b"),
+                ],
+                "REFIT_OIDC_CALLERS is not PATH=ACCOUNT",
+            ),
+            (
+                &[("REFIT_HOOK_STANDARD", "whsec_~"), ("REFIT_LEDGER", "l")],
+                "REFIT_HOOK_STANDARD: what follows `whsec_` is not base64",
             ),
         ] {
             let error = read(variables).unwrap_err();

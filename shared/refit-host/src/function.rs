@@ -22,13 +22,17 @@ use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config;
 use refit_wire::listing::Buckets;
+use refit_wire::source::Secrets;
 use tokio::sync::watch;
 
+use crate::callers::Check;
 use crate::driver::{Driver, Woken};
-use crate::environment::{Callers, Settings};
-use crate::intake::{BODY_BYTES_MAX, Door};
+use crate::environment::{Platform, Settings};
+use crate::intake::{BODY_BYTES_MAX, Door, Entry};
+use crate::lambda::{self, Host};
+use crate::reports::Reports;
 use crate::waker::{Caller, Nobody, Waker};
-use crate::{callers, logs, server};
+use crate::{logs, server};
 
 /// How long recording may take before the sender is told to come again: well within its own limit.
 const APPEND_WITHIN: Span = Span::secs(4);
@@ -43,6 +47,8 @@ pub enum Doors {
     Object,
     /// Drift reports: append and wake.
     Drift,
+    /// Signed webhooks: verify, append and wake.
+    Hook,
     /// Wakes and pings: reconcile.
     Tick,
     /// Every door, and the reconciler.
@@ -103,6 +109,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let base = Base::open(&settings.ledger).await?;
+    if settings.platform == Platform::Lambda {
+        return on_lambda(doors, settings, &base).await;
+    }
     let listener = server::listen(settings.address).await?;
     let (stop, stopped) = watch::channel(false);
     let driver = doors.reconcile().then(|| {
@@ -114,7 +123,7 @@ pub async fn run(
         )
     });
     let (driver, driving) = driver.unzip();
-    let router = router(doors, &base, settings, driver.as_ref()).await?;
+    let router = mount(doors, &base, settings, driver.as_ref()).await?.0;
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
@@ -128,11 +137,23 @@ pub async fn run(
     Ok(())
 }
 
+/// Takes invocations instead of requests. Nothing is due between them, since the process is stopped.
+async fn on_lambda(doors: Doors, settings: &Settings, base: &Base) -> Result<(), Error> {
+    let (_stop, stopped) = watch::channel(false);
+    let driver = doors.reconcile().then(|| {
+        let reconciler = Reconciler::new(base.parts(Timing::default()));
+        Driver::start(reconciler, Arc::clone(&base.clock), None, stopped).0
+    });
+    let (router, door) = mount(doors, base, settings, driver.as_ref()).await?;
+    tracing::info!(callers = %settings.callers, ledger = settings.ledger, "taking invocations");
+    lambda::serve(Host { router, door, driver, clock: Arc::clone(&base.clock) }).await
+}
+
 impl Doors {
     /// Whether a reconciler runs behind them.
     fn reconcile(self) -> bool {
         match self {
-            Self::Object | Self::Drift => false,
+            Self::Object | Self::Drift | Self::Hook => false,
             Self::Tick | Self::All => true,
         }
     }
@@ -182,6 +203,13 @@ impl Base {
         }
     }
 
+    /// The door of webhooks.
+    #[must_use]
+    pub fn hook(&self, secrets: &Secrets, waker: Arc<dyn Waker>) -> Door {
+        let entry = Entry::Hook { secrets: secrets.clone(), clock: Arc::clone(&self.clock) };
+        Door { intake: self.intake(), waker, entry }
+    }
+
     pub(crate) async fn waker(&self, target: Option<&str>) -> Result<Arc<dyn Waker>, Error> {
         Ok(match target {
             Some(target) => Arc::new(Caller::open(target, &self.transport, &self.clock).await?),
@@ -216,40 +244,65 @@ pub fn read_rules() -> ReadRules {
     })
 }
 
-async fn router(
+/// The reports that land in a folder.
+async fn reports(root: &str) -> Result<Reports, Error> {
+    let base = Base::open(root).await.map_err(|error| error.context("REFIT_REPORTS"))?;
+    Ok(Reports::new(root, base.store))
+}
+
+/// The doors by their paths, and the one of events that come otherwise than as requests.
+async fn mount(
     doors: Doors,
     base: &Base,
     settings: &Settings,
     driver: Option<&Driver>,
-) -> Result<Router, Error> {
+) -> Result<(Router, Option<Arc<Door>>), Error> {
     let waker: Arc<dyn Waker> = match driver {
         Some(driver) => Arc::new(driver.clone()),
         None => base.waker(settings.wake.as_deref()).await?,
     };
-    let router = match doors {
-        Doors::Object | Doors::Drift => object(base, waker, &["/"]),
-        Doors::Tick => tick(driver, &["/"]),
-        Doors::All => all(base, waker, driver),
+    let reports = match settings.reports.as_deref().filter(|_| doors != Doors::Object) {
+        Some(root) => Some(reports(root).await?),
+        None => None,
     };
-    Ok(guarded(router, settings.callers))
+    let push = || Arc::new(Door::push(base.intake(), Arc::clone(&waker), reports.clone()));
+    let hook = || Arc::new(base.hook(&settings.hooks, Arc::clone(&waker)));
+    let check = Check::new(settings.callers.clone(), base);
+    let (router, door) = match doors {
+        Doors::Object | Doors::Drift => {
+            let door = push();
+            (checked(events(&door, &["/"]), check), Some(door))
+        }
+        Doors::Hook => (checked(events(&hook(), &["/", "/hook"]), check.of_webhooks()), None),
+        Doors::Tick => (checked(tick(driver, &["/"]), check), None),
+        Doors::All => {
+            let door = push();
+            (all((&door, &hook()), driver, &check), Some(door))
+        }
+    };
+    Ok((guarded(router), door))
 }
 
-/// Adds what every process has: health, limits, and the check of callers.
-pub fn guarded(router: Router, callers: Callers) -> Router {
+/// Lets in the callers that show what is asked for.
+pub fn checked(router: Router, check: Check) -> Router {
+    router.layer(axum::middleware::from_fn(move |request, next| {
+        let check = check.clone();
+        async move { check.pass(request, next).await }
+    }))
+}
+
+/// Adds what every process has: health, and limits.
+pub fn guarded(router: Router) -> Router {
     router
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(|| async { "ok" }))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn(move |request, next| {
-            callers::check(callers, request, next)
-        }))
 }
 
-/// The door of events: objects, drift reports and messages, each understood by what it is.
-pub fn object(base: &Base, waker: Arc<dyn Waker>, paths: &[&str]) -> Router {
-    let door = Arc::new(Door { intake: base.intake(), waker });
+/// A door of events: objects, drift reports, messages and webhooks, each understood by what it is.
+pub fn events(door: &Arc<Door>, paths: &[&str]) -> Router {
     paths.iter().fold(Router::new(), |router, path| {
-        let door = Arc::clone(&door);
+        let door = Arc::clone(door);
         router.route(
             path,
             post(move |headers, body| async move { door.receive(headers, body).await }),
@@ -257,9 +310,14 @@ pub fn object(base: &Base, waker: Arc<dyn Waker>, paths: &[&str]) -> Router {
     })
 }
 
-/// Every door, where it is in a process that opens all of them.
-pub fn all(base: &Base, waker: Arc<dyn Waker>, driver: Option<&Driver>) -> Router {
-    object(base, waker, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]))
+/// Every door, where it is in a process that opens all of them: those of services, and that of webhooks.
+pub fn all(
+    (push, hook): (&Arc<Door>, &Arc<Door>),
+    driver: Option<&Driver>,
+    check: &Check,
+) -> Router {
+    let services = events(push, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]));
+    checked(services, check.clone()).merge(checked(events(hook, &["/hook"]), check.of_webhooks()))
 }
 
 /// The door of wakes and pings. A wake stays open until a pass that began after it has ended.

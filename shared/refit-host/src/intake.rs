@@ -1,4 +1,4 @@
-//! The doors events come through: understand, append, wake, answer.
+//! The doors events come through: verify, understand, append, wake, answer.
 
 use std::sync::Arc;
 
@@ -6,43 +6,89 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
-use refit_core::error::ErrorKind;
+use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
 use refit_engine::intake::Intake;
-use refit_wire::source::{Delivery, Understood, quarantined, understand};
+use refit_engine::port::Clock;
+use refit_wire::source::{
+    Delivery, Rejected, Secrets, Sender, Understood, quarantined, understand,
+};
 
 use crate::logs::trace_of;
+use crate::reports::Reports;
 use crate::waker::Waker;
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// A door for deliveries nobody waits for: what cannot be understood is recorded and acknowledged, or it would come
-/// back for days.
+/// What a webhook hears that comes where nobody would verify it.
+const WRONG_DOOR: &str = "a webhook came through a door that verifies none; send it to hook";
+
+/// A door for events.
 #[derive(Debug)]
 pub struct Door {
     /// Where events go.
     pub intake: Intake,
     /// Who is woken.
     pub waker: Arc<dyn Waker>,
+    /// Whose events they are.
+    pub entry: Entry,
 }
 
-/// What a delivery came to, for the log.
-struct Outcome {
-    status: StatusCode,
-    what: &'static str,
+/// Who comes through a door, and so what is answered to what cannot be understood.
+pub enum Entry {
+    /// A service that nobody waits behind: what cannot be understood is recorded and acknowledged, or it would come
+    /// back for days.
+    Push(Option<Reports>),
+    /// A sender of webhooks, which is verified, and told what is wrong.
+    Hook {
+        /// The secrets of the senders.
+        secrets: Secrets,
+        /// The clock by which a signature is old.
+        clock: Arc<dyn Clock>,
+    },
+}
+
+/// What a delivery came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: StatusCode,
+    pub(crate) what: &'static str,
     detail: String,
     events: usize,
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Push(_) => "Push",
+            Self::Hook { .. } => "Hook",
+        })
+    }
+}
+
+impl Entry {
+    async fn reports_among(&self, events: &[Event]) -> Result<Vec<Event>, Error> {
+        match self {
+            Self::Push(Some(reports)) => reports.read(events).await,
+            Self::Push(None) | Self::Hook { .. } => Ok(Vec::new()),
+        }
+    }
+}
+
 impl Door {
+    /// A door for services, which reads the reports that land in a folder, if there is one.
+    #[must_use]
+    pub fn push(intake: Intake, waker: Arc<dyn Waker>, reports: Option<Reports>) -> Self {
+        Self { intake, waker, entry: Entry::Push(reports) }
+    }
+
     /// Receives one delivery. A 2xx is answered only once its events are durable.
     pub async fn receive(
         &self,
         headers: HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Response {
-        let trace = trace_of(&headers);
         let outcome = match body {
             Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
             Err(rejection) => Outcome {
@@ -52,11 +98,10 @@ impl Door {
                 events: 0,
             },
         };
-        outcome.log(trace.as_deref());
-        let Outcome { status, what, .. } = outcome;
-        match status.is_success() {
-            true => status.into_response(),
-            false => (status, what).into_response(),
+        outcome.log(trace_of(&headers).as_deref());
+        match outcome.status.is_success() {
+            true => outcome.status.into_response(),
+            false => (outcome.status, outcome.told()).into_response(),
         }
     }
 
@@ -65,66 +110,96 @@ impl Door {
     pub async fn record(&self, delivery: &Delivery<'_>) -> bool {
         let outcome = match delivery.body.len() <= BODY_BYTES_MAX {
             true => self.judge(delivery).await,
-            false => self.quarantine(delivery, "it is larger than 1 MiB").await,
+            false => self.keep(delivery, "it is larger than 1 MiB".to_owned()).await,
         };
         outcome.log(None);
         outcome.status.is_success()
     }
 
     async fn judge(&self, delivery: &Delivery<'_>) -> Outcome {
-        match understand(delivery) {
-            Ok(Understood::Record(events)) => {
-                let outcome = self.append(events, "events recorded", String::new()).await;
-                match outcome.status {
-                    StatusCode::PAYLOAD_TOO_LARGE => {
-                        self.quarantine(delivery, &outcome.detail).await
-                    }
-                    _ => outcome,
-                }
-            }
-            Ok(Understood::Ping(_)) => {
-                self.waker.wake();
-                done("a ping")
-            }
-            Ok(Understood::Ignore { reason }) => {
-                Outcome { detail: reason, ..done("a delivery means nothing") }
-            }
-            Err(rejected) => self.quarantine(delivery, &rejected.reason).await,
+        if let Err(rejected) = self.admit(delivery) {
+            return refused("a caller was not verified", rejected);
+        }
+        self.take(understand(delivery), delivery).await
+    }
+
+    /// Refuses what is not verified, before anything is read of it.
+    fn admit(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
+        match &self.entry {
+            Entry::Push(_) => match Sender::of(delivery.headers) {
+                Some(_) => Err(Rejected { status: 401, reason: WRONG_DOOR.to_owned() }),
+                None => Ok(()),
+            },
+            Entry::Hook { secrets, clock } => secrets.verify(delivery, Some(clock.now())).map(drop),
         }
     }
 
-    async fn quarantine(&self, delivery: &Delivery<'_>, reason: &str) -> Outcome {
-        let event = quarantined(delivery, reason);
-        let what = "a delivery was not understood; it is in quarantine";
-        self.append(vec![event], what, reason.to_owned()).await
+    /// Records what a delivery means; one that means nothing that can be understood goes into quarantine.
+    pub(crate) async fn take(
+        &self,
+        understood: Result<Understood, Rejected>,
+        delivery: &Delivery<'_>,
+    ) -> Outcome {
+        match (understood, &self.entry) {
+            (Ok(Understood::Record(mut events)), entry) => {
+                match entry.reports_among(&events).await {
+                    Ok(reports) => events.extend(reports),
+                    Err(error) => return unavailable(error.to_string()),
+                }
+                self.append_or_keep(events, delivery).await
+            }
+            (Ok(Understood::Ping(_)), _) => {
+                self.waker.wake();
+                done("a ping")
+            }
+            (Ok(Understood::Ignore { reason }), _) => {
+                Outcome { detail: reason, ..done("a delivery means nothing") }
+            }
+            (Err(rejected), Entry::Push(_)) => self.keep(delivery, rejected.reason).await,
+            (Err(rejected), Entry::Hook { .. }) => {
+                refused("a delivery was not understood", rejected)
+            }
+        }
     }
 
-    async fn append(&self, events: Vec<Event>, what: &'static str, detail: String) -> Outcome {
+    /// Appends events; those no segment has room for could never be taken, and are poison as well.
+    async fn append_or_keep(&self, events: Vec<Event>, delivery: &Delivery<'_>) -> Outcome {
+        match self.append(events, "events recorded", String::new()).await {
+            Ok(outcome) => outcome,
+            Err(reason) => self.keep(delivery, reason).await,
+        }
+    }
+
+    async fn keep(&self, delivery: &Delivery<'_>, reason: String) -> Outcome {
+        let event = quarantined(delivery, &reason);
+        let what = "a delivery was not understood; it is in quarantine";
+        self.append(vec![event], what, reason).await.unwrap_or_else(unavailable)
+    }
+
+    /// # Errors
+    /// They are too large to be ever taken.
+    async fn append(
+        &self,
+        events: Vec<Event>,
+        what: &'static str,
+        detail: String,
+    ) -> Result<Outcome, String> {
         let count = events.len();
         match self.intake.append(events).await {
             Ok(segment) => {
                 self.waker.wake();
                 let detail = if detail.is_empty() { segment } else { detail };
-                Outcome { detail, events: count, ..done(what) }
+                Ok(Outcome { detail, events: count, ..done(what) })
             }
-            Err(error) if error.kind() == ErrorKind::Invalid => Outcome {
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                what: "the ledger never takes so much at once",
-                detail: error.to_string(),
-                events: count,
-            },
-            Err(error) => Outcome {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                what: "the ledger did not take the events; send them again",
-                detail: error.to_string(),
-                events: count,
-            },
+            Err(error) if error.kind() == ErrorKind::Invalid => Err(error.to_string()),
+            Err(error) => Ok(Outcome { events: count, ..unavailable(error.to_string()) }),
         }
     }
 }
 
 impl Outcome {
-    fn log(&self, trace: Option<&str>) {
+    /// Writes it to the log.
+    pub(crate) fn log(&self, trace: Option<&str>) {
         let Self { status, what, detail, events } = self;
         let status_code = status.as_u16();
         match status.is_success() {
@@ -132,8 +207,30 @@ impl Outcome {
             false => tracing::warn!(trace, status_code, events, detail, "{what}"),
         }
     }
+
+    /// What the caller is told: the reason, where it is theirs to mend.
+    fn told(&self) -> String {
+        match self.status.is_client_error() {
+            true => format!("{}: {}", self.what, self.detail),
+            false => self.what.to_owned(),
+        }
+    }
 }
 
 fn done(what: &'static str) -> Outcome {
     Outcome { status: StatusCode::NO_CONTENT, what, detail: String::new(), events: 0 }
+}
+
+fn unavailable(detail: String) -> Outcome {
+    Outcome {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        what: "the ledger did not take the events; send them again",
+        detail,
+        events: 0,
+    }
+}
+
+fn refused(what: &'static str, rejected: Rejected) -> Outcome {
+    let status = StatusCode::from_u16(rejected.status).unwrap_or(StatusCode::BAD_REQUEST);
+    Outcome { status, what, detail: rejected.reason, events: 0 }
 }

@@ -6,8 +6,11 @@ pub mod environment;
 pub mod function;
 pub mod intake;
 pub mod logs;
+pub mod reports;
 pub mod server;
 pub mod waker;
 pub mod worker;
 
 mod body;
+mod lambda;
+mod oidc;

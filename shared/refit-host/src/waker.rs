@@ -6,21 +6,31 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_engine::port::{Clock, Transport};
 use refit_platform::auth::Places;
+use refit_platform::env;
 use refit_platform::topic::{self, Message, Topic};
 use refit_platform::transport::{HttpTransport, Options};
 use refit_wire::http::{Auth, Request};
+use tokio::sync::Notify;
 use url::Url;
 
 /// Tells the reconciler that there may be something to do.
 pub trait Waker: fmt::Debug + Send + Sync {
     /// Does so, without waiting and without failing.
     fn wake(&self);
+
+    /// Ends when whoever was to be woken has been told, or cannot be: for hosts that stop a process that has answered.
+    fn told(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 }
+
+/// What the invocation of a function says that wakes it.
+pub(crate) const WAKE: (&str, &str) = ("refit", "wake");
 
 /// Nobody is woken; the next ping finds what was recorded.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +42,11 @@ impl Waker for Nobody {
 
 /// How long a wake may take: a pass, and the one before it.
 const LIMIT: Span = Span::secs(60);
+
+/// How long it may take to be told that an invocation was taken.
+const INVOKED_WITHIN: Span = Span::secs(5);
+/// What the ARN of a function begins with, whatever the partition.
+const ARN: &str = "arn:aws";
 
 const IDLE: u8 = 0;
 const CALLING: u8 = 1;
@@ -45,6 +60,7 @@ pub struct Caller {
     target: String,
     call: Arc<dyn Fn() -> Calling + Send + Sync>,
     state: Arc<AtomicU8>,
+    ended: Arc<Notify>,
 }
 
 impl fmt::Debug for Caller {
@@ -54,7 +70,8 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// A waker for what `REFIT_WAKE` says: the service at a URL, or a topic `projects/P/topics/T`.
+    /// A waker for what `REFIT_WAKE` says: the service at a URL, a topic `projects/P/topics/T`, or the ARN of a
+    /// function on Lambda.
     ///
     /// # Errors
     /// `Invalid` if it is neither, or the build knows no topics.
@@ -63,6 +80,13 @@ impl Caller {
         transport: &Arc<dyn Transport>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        let endpoint = |region: &str| {
+            let set = env::var("AWS_ENDPOINT_URL_LAMBDA").or_else(|| env::var("AWS_ENDPOINT_URL"));
+            set.unwrap_or_else(|| format!("https://lambda.{region}.amazonaws.com"))
+        };
+        if target.starts_with(ARN) {
+            return Self::invoking(Arc::clone(transport), target, &endpoint);
+        }
         if !topic::is_topic(target) {
             return Self::new(Arc::clone(transport), target);
         }
@@ -96,6 +120,38 @@ impl Caller {
         }))
     }
 
+    /// A waker for this function on Lambda, which is invoked without waiting for its end. `endpoint` is where
+    /// functions of a region are invoked.
+    ///
+    /// # Errors
+    /// `Invalid` if it is not the ARN of a function.
+    pub fn invoking(
+        transport: Arc<dyn Transport>,
+        target: &str,
+        endpoint: &dyn Fn(&str) -> String,
+    ) -> Result<Self, Error> {
+        let wrong = || {
+            let message = format!("REFIT_WAKE is not the ARN of a function: value=`{target}`");
+            Error::new(ErrorKind::Invalid, message)
+        };
+        let parts: Vec<&str> = target.split(':').collect();
+        let [_, _, _, region, _, "function", _, ..] = parts.as_slice() else {
+            return Err(wrong());
+        };
+        let mut url = Url::parse(&endpoint(region)).map_err(|_| wrong())?;
+        url.set_path(&format!("/2015-03-31/functions/{target}/invocations"));
+        let auth = Auth::Aws { service: "lambda".to_owned(), region: (*region).to_owned() };
+        let body = format!("{{\"{}\":\"{}\"}}", WAKE.0, WAKE.1);
+        let mut request = Request::new(Method::POST, url).auth(auth);
+        request.headers.insert("x-amz-invocation-type", HeaderValue::from_static("Event"));
+        request.body = body.into();
+        request.timeout = Some(INVOKED_WITHIN);
+        Ok(Self::calling(target, move || {
+            let (transport, request) = (Arc::clone(&transport), request.clone());
+            Box::pin(async move { call(&*transport, request).await })
+        }))
+    }
+
     /// A waker for whoever this topic is pushed to. What the message says is nothing; that it comes is enough.
     #[must_use]
     pub fn publishing(topic: Arc<dyn Topic>) -> Self {
@@ -111,7 +167,8 @@ impl Caller {
 
     fn calling(target: &str, call: impl Fn() -> Calling + Send + Sync + 'static) -> Self {
         let state = Arc::new(AtomicU8::new(IDLE));
-        Self { target: target.to_owned(), call: Arc::new(call), state }
+        let ended = Arc::new(Notify::new());
+        Self { target: target.to_owned(), call: Arc::new(call), state, ended }
     }
 
     /// Calls once, and waits: over HTTP for the end of the pass, through a topic until the message is taken.
@@ -140,6 +197,7 @@ impl Waker for Caller {
             return;
         }
         let (call, state) = (Arc::clone(&self.call), Arc::clone(&self.state));
+        let ended = Arc::clone(&self.ended);
         tokio::spawn(async move {
             loop {
                 if let Err(failure) = call().await {
@@ -149,11 +207,24 @@ impl Waker for Caller {
                     .compare_exchange(CALLING, IDLE, Ordering::AcqRel, Ordering::Acquire)
                     .is_ok()
                 {
+                    ended.notify_waiters();
                     return;
                 }
                 state.store(CALLING, Ordering::Release);
             }
         });
+    }
+
+    fn told(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            loop {
+                let ended = self.ended.notified();
+                if self.state.load(Ordering::Acquire) == IDLE {
+                    return;
+                }
+                ended.await;
+            }
+        })
     }
 }
 
@@ -204,6 +275,41 @@ mod tests {
         let error = Caller::open("projects/p/topics/t", &transport, &clock).await.unwrap_err();
         assert!(error.to_string().starts_with("REFIT_WAKE: "), "{error}");
         assert!(error.to_string().contains("--features gcp"), "{error}");
+    }
+
+    /// A transport that keeps what it is given, and answers as Lambda does.
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<Request>>);
+
+    #[async_trait::async_trait]
+    impl Transport for Sent {
+        async fn send(&self, request: Request) -> refit_wire::http::Reply {
+            self.0.lock().unwrap().push(request);
+            Ok(refit_wire::http::Response { status: 202, ..Default::default() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_on_lambda_is_invoked_without_waiting_for_its_end() {
+        let arn = "arn:aws:lambda:eu-central-1:111122223333:function:refit-tick";
+        let sent = Arc::new(Sent::default());
+        let endpoint = |region: &str| format!("https://lambda.{region}.amazonaws.com");
+        let waker = Caller::invoking(Arc::<Sent>::clone(&sent), arn, &endpoint).unwrap();
+        waker.wake();
+        waker.told().await;
+        let request = sent.0.lock().unwrap().pop().expect("it was sent before `told` ended");
+        let expected = format!(
+            "https://lambda.eu-central-1.amazonaws.com/2015-03-31/functions/{arn}/invocations"
+        );
+        assert_eq!(request.url.as_str(), expected);
+        assert_eq!(request.headers["x-amz-invocation-type"], "Event");
+        assert_eq!(request.body, "{\"refit\":\"wake\"}");
+        let (service, region) = ("lambda".to_owned(), "eu-central-1".to_owned());
+        assert_eq!(request.auth, Auth::Aws { service, region });
+        for wrong in ["arn:aws:sqs:eu-central-1:1:queue", "arn:aws:lambda:r:1:layer:x"] {
+            let transport = Arc::<Sent>::clone(&sent);
+            assert!(Caller::invoking(transport, wrong, &endpoint).is_err(), "{wrong}");
+        }
     }
 
     #[tokio::test]

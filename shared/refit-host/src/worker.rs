@@ -63,7 +63,7 @@ pub async fn run(settings: &Settings, shutdown: impl Future<Output = ()>) -> Res
     let pulled = subscription::open(&settings.subscription, flow, &transport).await?;
     let waker = base.waker(settings.wake.as_deref()).await?;
     tracing::info!(subscription = settings.subscription, ledger = settings.ledger, "pulling");
-    let door = Door { intake: base.intake(), waker };
+    let door = Door::push(base.intake(), waker, None);
     let ended = pull(pulled, settings.at_once, door, base.clock, shutdown).await;
     tracing::info!("ended");
     ended
@@ -184,7 +184,7 @@ mod tests {
             nonces,
             Span::secs(4),
         );
-        let door = Door { intake, waker: Arc::new(Nobody) };
+        let door = Door::push(intake, Arc::new(Nobody), None);
         let scripted = Scripted { messages: messages.into(), ..Scripted::default() };
         let settled = Arc::clone(&scripted.settled);
         let ended = pull(Box::new(scripted), 4, door, clock, std::future::pending()).await;

@@ -5,7 +5,6 @@
 mod process;
 
 use std::env;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 

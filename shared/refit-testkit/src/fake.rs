@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod kfp;
+pub mod lambda;
 pub mod metadata;
 pub mod proxy;
 pub mod server;

@@ -5,7 +5,15 @@ use refit_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::source::{DATA_ENCODING, DELIVERY_ATTEMPT, ORDERING_KEY, PUBSUB};
-use crate::source::{Ping, Rejected, Understood};
+use crate::source::{Invocation, Item, Ping, Rejected, Understood, understand};
+
+/// The kind of what cannot be understood.
+const INVALID: &str = "invalid";
+/// Attributes that tell runs, changes of a registry and pushes apart; they stand beside the event's other members.
+const TOLD: [&str; 10] =
+    ["action", "alias", "attempt", "model", "ref", "repository", "run", "sha", "status", "version"];
+/// The kinds that have them.
+const TELLING: [&str; 3] = ["registry", "run.status", "scm.push"];
 
 /// What is said of the time of an event that says nothing of it itself.
 const RECEIVED_AT: &str = "RECEIVED_AT";
@@ -15,10 +23,15 @@ const RECEIVED_AT: &str = "RECEIVED_AT";
 pub fn normal_form(understood: &Result<Understood, Rejected>) -> Value {
     match understood {
         Ok(Understood::Record(events)) => {
-            let is_invalid = |event: &Event| matches!(event.fact, Fact::Invalid(_));
-            let outcome = if events.iter().any(is_invalid) { "partial" } else { "record" };
-            let events: Vec<Value> = events.iter().map(normal_event).collect();
-            json!({"outcome": outcome, "events": events})
+            let (invalid, events): (Vec<Value>, Vec<Value>) =
+                events.iter().map(normal_event).partition(|form| form["kind"] == INVALID);
+            let mut form = json!({"outcome": "record", "events": events});
+            if let [first, ..] = &invalid[..] {
+                form["outcome"] = json!("partial");
+                form["reason"] = first["reason"].clone();
+                form["quarantined"] = json!(invalid);
+            }
+            form
         }
         Ok(Understood::Ping(ping)) => json!({"outcome": "record", "events": [tick(ping)]}),
         Ok(Understood::Ignore { reason }) => {
@@ -30,15 +43,56 @@ pub fn normal_form(understood: &Result<Understood, Rejected>) -> Value {
     }
 }
 
+/// What an invocation on AWS Lambda means: as for any delivery, and for a batch of a queue also which messages mean
+/// nothing and which are not understood, in the words of Lambda. Once those are in quarantine they are acknowledged.
+#[must_use]
+pub fn normal_invocation(invocation: &Invocation) -> Value {
+    match invocation {
+        Invocation::Request(request) => normal_form(&understand(&request.delivery())),
+        Invocation::Single(understood) => normal_form(understood),
+        Invocation::Batch(items) => normal_batch(items),
+    }
+}
+
+fn normal_batch(items: &[Item]) -> Value {
+    let forms: Vec<Value> = items.iter().map(|item| normal_form(&item.understood)).collect();
+    let of = |outcome: &str| {
+        let pairs = items.iter().zip(&forms).filter(|(_, form)| form["outcome"] == outcome);
+        pairs.map(|(item, _)| item.id.as_str()).collect::<Vec<&str>>()
+    };
+    let (ignored, rejected, partial) = (of("ignore"), of("reject"), of("partial"));
+    let outcome = match (rejected.len(), ignored.len()) {
+        (0, ignored) if !items.is_empty() && ignored == items.len() => "ignore",
+        (0, _) if partial.is_empty() => "record",
+        (rejected, _) if rejected == items.len() => "reject",
+        (_, _) => "partial",
+    };
+    let events = forms.iter().filter_map(|form| form["events"].as_array()).flatten();
+    let mut form = json!({"outcome": outcome, "events": events.collect::<Vec<&Value>>()});
+    if let Some(first) = forms.iter().find(|form| form["outcome"] != "record") {
+        form["reason"] = first["reason"].clone();
+    }
+    let failures = rejected.iter().map(|id| json!({"itemIdentifier": id}));
+    let failures: Vec<Value> = failures.collect();
+    let lists = [("ignored", json!(ignored)), ("batchItemFailures", json!(failures))];
+    for (name, list) in lists.into_iter().filter(|(_, list)| *list != json!([])) {
+        form[name] = list;
+    }
+    form
+}
+
 /// One event, as JSON.
 #[must_use]
 pub fn normal_event(event: &Event) -> Value {
     let (kind, details) = match &event.fact {
-        Fact::Object(change) => (change.kind.name(), object(change)),
-        Fact::Message(message) => (kind_of_message(event), self::message(message)),
+        Fact::Object(change) => (change.kind.name(), object(change, sequencer(event, change))),
+        Fact::Message(message) => {
+            let kind = kind_of_message(event, message);
+            (kind, self::message(message, TELLING.contains(&kind)))
+        }
         Fact::Drift(report) => ("drift", vec![("drift", json!(report))]),
         Fact::Command(command) => ("command", vec![("command", json!(command))]),
-        Fact::Invalid(invalid) => ("invalid", self::invalid(invalid)),
+        Fact::Invalid(invalid) => (INVALID, self::invalid(invalid)),
     };
     let mut form = common(kind, &event.origin, event.time, &event.identity.0);
     form.extend(event.delivery.as_ref().map(|id| ("delivery_id".to_owned(), json!(id))));
@@ -52,7 +106,8 @@ fn tick(ping: &Ping) -> Value {
     let slot = ping.time.map_or_else(|| RECEIVED_AT.to_owned(), time_text);
     let identity = ["tick".to_owned(), ping.job.clone(), slot.clone()];
     let mut form = common("tick", &ping.origin, ping.time, &identity);
-    form.insert("delivery_id".to_owned(), json!(format!("{}@{slot}", ping.job)));
+    let delivery = ping.delivery.clone().unwrap_or_else(|| format!("{}@{slot}", ping.job));
+    form.insert("delivery_id".to_owned(), json!(delivery));
     if !ping.data.is_null() {
         form.insert("data".to_owned(), ping.data.clone());
     }
@@ -80,14 +135,28 @@ fn time_text(time: Timestamp) -> String {
 }
 
 /// What a message is called: what the first part of its identity says.
-fn kind_of_message(event: &Event) -> &str {
+fn kind_of_message<'a>(event: &'a Event, message: &Message) -> &'a str {
     match event.identity.0.first().map(String::as_str) {
-        Some("pubsub") | None => "message",
+        Some("pubsub" | "eventbridge") | None => "message",
+        Some("mlflow") => "registry",
+        Some("run") => "run.status",
+        Some("github") => match message.ty.as_str() {
+            "github.push" => "scm.push",
+            "github.workflow_run.completed" => "run.status",
+            _ => "message",
+        },
         Some(kind) => kind,
     }
 }
 
-fn object(change: &ObjectChange) -> Vec<(&'static str, Value)> {
+/// What orders the changes of an object in S3: a part of its identity, unless it had none.
+fn sequencer<'a>(event: &'a Event, change: &ObjectChange) -> Option<&'a String> {
+    let part = event.identity.0.get(3).filter(|_| change.object.scheme == "s3")?;
+    let is_other = change.object.generation.as_ref() == Some(part) || part.contains('@');
+    (!is_other).then_some(part)
+}
+
+fn object(change: &ObjectChange, sequencer: Option<&String>) -> Vec<(&'static str, Value)> {
     let object = &change.object;
     let parts = [
         ("bucket", json!(object.bucket)),
@@ -100,6 +169,7 @@ fn object(change: &ObjectChange) -> Vec<(&'static str, Value)> {
     let parts = Map::from_iter(parts.map(|(name, value)| (name.to_owned(), value)));
     vec![
         ("object", Value::Object(parts)),
+        ("sequencer", json!(sequencer)),
         ("checksum", json!(object.checksum)),
         ("created", json!(object.created.map(time_text))),
         ("content_type", json!(object.content_type)),
@@ -109,7 +179,7 @@ fn object(change: &ObjectChange) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn message(message: &Message) -> Vec<(&'static str, Value)> {
+fn message(message: &Message, is_telling: bool) -> Vec<(&'static str, Value)> {
     let mut attributes = message.attributes.clone();
     let ordering_key = attributes.remove(ORDERING_KEY);
     let attempt = attributes.remove(DELIVERY_ATTEMPT).and_then(|text| text.parse::<i64>().ok());
@@ -119,7 +189,9 @@ fn message(message: &Message) -> Vec<(&'static str, Value)> {
         (Value::String(_), None) => "data_text",
         (_, _) => "data",
     };
-    vec![
+    let names = TOLD.into_iter().filter(|_| is_telling);
+    let told: Vec<_> = names.map(|name| (name, told(name, attributes.remove(name)))).collect();
+    let details = [
         ("type", json!(message.ty)),
         ("source", json!(message.source)),
         ("subject", json!(message.subject)),
@@ -128,7 +200,18 @@ fn message(message: &Message) -> Vec<(&'static str, Value)> {
         ("delivery_attempt", json!(attempt)),
         ("attributes", json!(attributes)),
         (data, message.data.clone()),
-    ]
+    ];
+    details.into_iter().chain(told).collect()
+}
+
+/// An attempt is a number, everything else a text.
+fn told(name: &str, value: Option<String>) -> Value {
+    match value {
+        Some(text) if name == "attempt" => {
+            text.parse().map_or(json!(text), |number: u64| json!(number))
+        }
+        other => json!(other),
+    }
 }
 
 fn invalid(invalid: &Invalid) -> Vec<(&'static str, Value)> {

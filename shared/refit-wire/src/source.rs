@@ -13,32 +13,54 @@ use refit_core::event::{Event, Fact, ObjectChange};
 use refit_core::time::Timestamp;
 use serde_json::Value;
 
+use self::aws::Enveloped;
 use self::cloudevents::CloudEvent;
 use self::pubsub::PubsubMessage;
 use self::quarantine::quarantine;
 
+mod aws;
 mod background;
 mod cloudevents;
 mod drift;
+mod eventbridge;
 mod fields;
 mod gcs;
+mod invocation;
 mod payload;
 mod pubsub;
 mod pulled;
 mod quarantine;
+mod s3;
 mod scheduler;
+mod table;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
+pub use self::drift::report_in;
 pub(crate) use self::gcs::listed;
+pub use self::invocation::{Invocation, Item, UrlRequest, understand_document};
 pub(crate) use self::payload::DATA_ENCODING;
+pub use self::payload::json_of_tools;
 pub(crate) use self::pubsub::{DELIVERY_ATTEMPT, ORDERING_KEY, PUBSUB};
 pub use self::pulled::PulledMessage;
-pub use self::quarantine::quarantined;
+pub use self::quarantine::{quarantined, quarantined_report};
+pub use self::table::{Row, TABLE};
+pub use self::webhook::{Secrets, Sender};
 
 /// The sources, in the order in which they are asked.
-const SOURCES: &[Source] =
-    &[cloudevents::read, pubsub::read, background::read, gcs::read, drift::read, scheduler::read];
+const SOURCES: &[Source] = &[
+    cloudevents::read,
+    pubsub::read,
+    webhook::read,
+    background::read,
+    gcs::read,
+    s3::read,
+    aws::read,
+    drift::read,
+    eventbridge::read,
+    scheduler::read,
+];
 
 /// What a source says of something: nothing where it is none of its own.
 type Source = fn(&Arrival<'_>) -> Result<Option<Meaning>, Rejected>;
@@ -96,6 +118,8 @@ pub struct Ping {
     pub job: String,
     /// The time it was scheduled for; none where it was started by hand.
     pub time: Option<Timestamp>,
+    /// The id of the delivery, where the scheduler gives one.
+    pub delivery: Option<String>,
     /// What it carries.
     pub data: Value,
 }
@@ -110,6 +134,8 @@ enum Arrival<'a> {
     CloudEvent(CloudEvent),
     /// A message of a Pub/Sub topic, however it arrived.
     Pubsub(PubsubMessage),
+    /// JSON in an envelope of AWS.
+    Enveloped(Enveloped),
 }
 
 /// What a source makes of something.
@@ -160,7 +186,7 @@ fn ask(arrival: &Arrival<'_>) -> Result<Meaning, Rejected> {
         }
     }
     match arrival {
-        Arrival::Request(delivery) => serde_json::from_slice(delivery.body)
+        Arrival::Request(delivery) => json_of_tools(delivery.body)
             .map(|document| Meaning::Holds(Arrival::Document(document)))
             .map_err(|_| Rejected::malformed("neither a known kind of request nor JSON")),
         Arrival::Document(_) => Err(Rejected::malformed(
@@ -168,6 +194,7 @@ fn ask(arrival: &Arrival<'_>) -> Result<Meaning, Rejected> {
         )),
         Arrival::CloudEvent(event) => Ok(event.plain()),
         Arrival::Pubsub(message) => message.plain(),
+        Arrival::Enveloped(inside) => Ok(inside.plain()),
     }
 }
 

@@ -86,6 +86,9 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::ApplyStartsRuns
         | Mutant::SegmentsDeletedUnread
         | Mutant::NoticeForgotten
+        | Mutant::ReplayReachesOthers
+        | Mutant::ReplayedTwice
+        | Mutant::SweptBeforeTrigger
         | Mutant::NoticeForgottenUndelivered
         | Mutant::NoticeTwiceUnderTwoIds
         | Mutant::PartsDeletedWhileHeld => return None,

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use refit_core::template::text;
 use refit_engine::port::Clock as _;
+use refit_host::environment::secrets_from_env;
 use refit_platform::clock::SystemClock;
-use refit_wire::normal_form::normal_form;
+use refit_wire::normal_form::{normal_form, normal_invocation};
 use refit_wire::sample::{Sample, read_sample};
-use refit_wire::source::understand;
+use refit_wire::source::{
+    Delivery, Invocation, Rejected, Sender, Understood, json_of_tools, understand,
+    understand_document,
+};
 use serde_json::{Map, Value};
 
 use crate::context::Context;
@@ -20,26 +24,56 @@ use crate::exit::{Exit, Failure};
 
 Examples:
   refit inspect events/gcs/eventarc-finalized.http
-  refit inspect --headers headers.json body.json")]
+  refit inspect --headers headers.json body.json
+  refit inspect --lambda invocation.json
+  refit inspect --document report.json
+
+Signatures of webhooks are verified where their secrets are in the environment: REFIT_HOOK_GITHUB,
+REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD. How long ago they were made does not matter here.")]
 pub(crate) struct Args {
     /// A sample, or with --headers the body alone
-    file: PathBuf,
+    #[arg(required_unless_present_any = ["lambda", "document"])]
+    body: Option<PathBuf>,
     /// The headers, as a JSON object
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "body")]
     headers: Option<PathBuf>,
+    /// The payload of an invocation on AWS Lambda
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "document"])]
+    lambda: Option<PathBuf>,
+    /// A report as a tool writes it, without anything around it
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    document: Option<PathBuf>,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let sample = match args.headers {
-        None => sample(&args.file)?,
-        Some(headers) => {
-            let body = read(&args.file)?;
-            Sample { path: "/".to_owned(), headers: self::headers(&headers)?, body }
+    let form = match (&args.lambda, &args.document, &args.body) {
+        (Some(file), ..) => normal_invocation(&Invocation::of(&json(file)?)),
+        (None, Some(file), _) => normal_form(&understand_document(&json(file)?)),
+        (None, None, Some(body)) => {
+            let sample = request(body, args.headers.as_deref())?;
+            normal_form(&verified(&sample.delivery())?)
         }
+        (None, None, None) => return Err(Failure::new(Exit::Usage, "there is nothing to inspect")),
     };
-    let understood = understand(&sample.delivery());
-    context.output.show_value(&normal_form(&understood))?;
-    Ok(if understood.is_ok() { Exit::Ok } else { Exit::Invalid })
+    context.output.show_value(&form)?;
+    Ok(if form["outcome"] == "reject" { Exit::Invalid } else { Exit::Ok })
+}
+
+fn request(body: &Path, headers: Option<&Path>) -> Result<Sample, Failure> {
+    let Some(headers) = headers else { return sample(body) };
+    Ok(Sample { path: "/".to_owned(), headers: self::headers(headers)?, body: read(body)? })
+}
+
+/// What a request means, if it is no webhook whose signature can be told to be wrong.
+fn verified(delivery: &Delivery<'_>) -> Result<Result<Understood, Rejected>, Failure> {
+    let secrets = secrets_from_env()?;
+    let known = Sender::of(delivery.headers).filter(|sender| secrets.know(*sender));
+    let verified = known.map(|_| secrets.verify(delivery, None)).transpose();
+    Ok(verified.and_then(|_| understand(delivery)))
+}
+
+fn json(path: &Path) -> Result<Value, Failure> {
+    json_of_tools(&read(path)?).map_err(|error| wrong(path, &format!("not JSON: {error}")))
 }
 
 /// Reads a sample as it would be sent now.

@@ -13,7 +13,8 @@ use crate::exit::{Exit, Failure};
 /// Receive events and reconcile, all in one process, until told to end; logs go to stderr
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Doors: POST /, /object and /drift take events, POST /tick wakes the reconciler, GET /healthz answers.
+    after_help = "Doors: POST /, /object and /drift take events, POST /hook takes signed webhooks, POST /tick wakes the \
+        reconciler, GET /healthz answers.
 
 The reconciler looks at the ledger when it is woken, when something is due, and when POST /tick \
         is called: let a scheduler call it once a minute, and set REFIT_WAKE to its URL for commands on \

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{command, ended, refit};
@@ -198,4 +198,41 @@ fn a_delivery_is_inspected_as_what_it_means() {
     assert_eq!(message["events"][0]["type"], "t");
     refit(folder, "inspect --headers body headers").ends(3);
     refit(folder, "inspect --headers nothing body").ends(6);
+    refit(folder, "inspect").ends(2);
+    refit(folder, "inspect --lambda body body").ends(2);
+}
+
+#[test]
+fn an_invocation_and_a_document_are_inspected_as_what_they_mean() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let batch = r#"{"Records": [
+        {"eventSource": "aws:sqs", "messageId": "1",
+         "body": "{\"specversion\": \"1.0\", \"id\": \"7\", \"source\": \"/s\", \"type\": \"t\"}"},
+        {"eventSource": "aws:sqs", "messageId": "2", "body": "{\"Event\": \"s3:TestEvent\"}"},
+        {"eventSource": "aws:sqs", "messageId": "3", "body": "poison"}]}"#;
+    std::fs::write(folder.join("batch"), batch).unwrap();
+    let form = refit(folder, "inspect --json --lambda batch").ends(0).json();
+    assert_eq!((&form["outcome"], &form["ignored"]), (&"partial".into(), &json!(["2"])));
+    assert_eq!(form["batchItemFailures"], json!([{"itemIdentifier": "3"}]));
+    assert_eq!(form["events"][0]["identity"], json!(["cloudevent", "/s", "7"]));
+    let report = r#"{"age": {"algorithm": "ks", "pvalue": NaN, "drift_category": "DRIFT"}}"#;
+    std::fs::write(folder.join("report"), report).unwrap();
+    let form = refit(folder, "inspect --json --document report").ends(0).json();
+    assert_eq!(form["events"][0]["drift"]["verdict"], "drift");
+}
+
+#[test]
+fn a_webhook_whose_signature_is_wrong_is_rejected_where_the_secret_is_known() {
+    let folder = TempDir::new().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/webhook/mlflow.http");
+    let inspect = |secret: &str| {
+        let mut command = command(folder.path(), &[Path::new("inspect"), &sample]);
+        command.env("REFIT_HOOK_MLFLOW", secret);
+        ended(command)
+    };
+    let rejected = inspect("secret").ends(3).json();
+    assert_eq!(rejected["suggested_status"], 401);
+    assert!(rejected["reason"].as_str().unwrap().contains("does not match"), "{rejected}");
+    assert_eq!(inspect("").ends(0).json()["events"][0]["kind"], "registry");
 }

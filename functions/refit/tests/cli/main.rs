@@ -7,6 +7,7 @@
 mod alone;
 mod endings;
 mod process;
+mod quarantine;
 mod replay;
 mod rules;
 mod runs;

@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use refit_core::event::Event;
 use refit_core::run::Phase;
 use refit_core::state::State;
 use refit_core::time::Span;
 use refit_core::timing::Timing;
+use refit_engine::intake::Intake;
 use refit_engine::ledger::Ledger;
+use refit_engine::nonce::Nonces;
 use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
+use refit_platform::env;
 use refit_platform::store::LocalStore;
 use refit_testkit::fake::client::call;
 use refit_testkit::fake::kfp::{Kfp, Options};
@@ -169,6 +173,16 @@ impl World {
             let view = Ledger::new(Arc::new(store)).load().await.unwrap();
             view.expect("the ledger was founded").state
         })
+    }
+
+    /// Records events as a door does.
+    pub(crate) fn record(&self, events: Vec<Event>) {
+        self.runtime.block_on(async {
+            let store = Arc::new(LocalStore::open(self.path("ledger")).await.unwrap());
+            let nonces = Nonces::new(&env::nonce()[..16]);
+            let intake = Intake::new(store, Arc::new(SystemClock), nonces, Span::secs(30));
+            intake.append(events).await.unwrap();
+        });
     }
 
     /// Asks for a pass, and waits until it was made.

@@ -30,6 +30,10 @@ impl Desk<'_> {
             Command::Pause { trigger, mode } => self.pause(trigger, *mode),
             Command::Resume { trigger, held } => self.resume(trigger, *held),
             Command::Cancel { run } => self.cancel(run),
+            // The list of the quarantine is read from the inbox: nothing of the state changes.
+            Command::Dismiss { event } => {
+                Ok(format!("off the list of the quarantine: event=`{event}`"))
+            }
             Command::Settle { run, started } => self.settle(run, started.as_deref()),
         }
     }

@@ -233,7 +233,9 @@ impl Desk<'_> {
     /// Lets the batches that may hold a generation know that it is gone.
     fn note_deletion(&mut self, rules: &Rules, event: &Event, object: &DataRef) {
         self.flush();
-        let line = Line::Gone { uri: object.uri(), generation: object.generation.clone() };
+        let generation = object.generation.clone();
+        let at = event.time.filter(|_| generation.is_none());
+        let line = Line::Gone { uri: object.uri(), generation, at };
         for (name, _) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
             let open = self.state.triggers.get(name).map(|standing| standing.open.keys().copied());
             for id in open.into_iter().flatten().collect::<Vec<_>>() {

@@ -118,7 +118,7 @@ fn set_source(key: &str, value: &str, rule: &mut Trigger) {
     match key {
         "message" => {
             let ty = (!value.is_empty()).then(|| value.to_owned());
-            rule.on.push(On::Message(MessageMatch { ty, source: None }));
+            rule.on.push(On::Message(MessageMatch { ty, ..MessageMatch::default() }));
         }
         "drift" => rule.on.push(On::Drift(DriftMatch {
             model: value.to_owned(),

@@ -75,6 +75,8 @@ pub(super) enum On {
     Objects(Objects),
     /// CloudEvents and Pub/Sub messages.
     Message(Message),
+    /// Signed webhooks of GitHub, MLflow, or anybody who follows Standard Webhooks.
+    Webhook(Webhook),
     /// Drift reports, of whichever tool.
     Drift(Drift),
     /// Times.
@@ -109,6 +111,21 @@ pub(super) struct Message {
     pub(super) ty: Option<Located<String>>,
     /// The CloudEvents `source`, exactly.
     pub(super) source: Option<Located<String>>,
+}
+
+/// Webhooks: all conditions must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "OnWebhook")]
+pub(super) struct Webhook {
+    /// What it tells of, such as `github.push`, `github.workflow_run.completed`, `mlflow.model_version.created`, or
+    /// the `type` in the body of a standard webhook.
+    #[serde(rename = "type")]
+    #[schemars(required)]
+    pub(super) ty: Option<Located<String>>,
+    /// Where it comes from, exactly, such as the repository `acme/churn`.
+    pub(super) source: Option<Located<String>>,
+    /// Patterns for the files a push touches, one of which must match, such as `**/*.dvc` and `**/dvc.lock`.
+    pub(super) paths: Option<Located<Vec<Located<String>>>>,
 }
 
 /// Whether something counts.
@@ -279,6 +296,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("`batch`", &["quiet", "max_wait", "min_count", "min_bytes", "max_count", "by", "until"]),
     ("`on: { objects: … }`", &["bucket", "prefix", "suffix", "glob", "zero_bytes", "identical"]),
     ("`on: { message: … }`", &["type", "source"]),
+    ("`on: { webhook: … }`", &["paths"]),
     ("`on: { drift: … }`", &["model", "min_share", "features", "consecutive"]),
     ("`on: { schedule: … }`", &["cron", "zone", "misfire"]),
     ("`window`", &["from", "to", "days"]),
@@ -311,7 +329,7 @@ pub(super) const VARIABLE: &str = "variable";
 
 /// Settings that are planned, by the type they will belong to.
 const LATER: &[(&str, &[&str])] = &[
-    ("On", &["webhook", "run", "all"]),
+    ("On", &["run", "all"]),
     ("Trigger", &["freshness", "gate", "resume"]),
     ("BatchSettings", &["min_rows", "max_bytes", "max_rows"]),
     ("Overlap", &["replace_if"]),
@@ -329,6 +347,7 @@ pub(super) fn home_of(kind: &str, name: &str) -> Option<&'static str> {
         "On",
         "Objects",
         "Message",
+        "OnWebhook",
         "Drift",
         "Schedule",
         "Window",

@@ -116,7 +116,7 @@ impl Settings for Config {
         find: "runs of the workflow since the intent, by the key in their title",
         status: "`GET …/actions/runs/ID`",
         cancel: "`POST …/actions/runs/ID/cancel`, then `force-cancel`",
-        push: "webhook `workflow_run` (not read yet)",
+        push: "webhook `workflow_run` (a message; runs are polled)",
         spec: Some("github-api-2022-11-28.trimmed.json"),
     };
 

@@ -80,6 +80,10 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
             Some(event) => event,
             None => return Ok(None),
         },
+        Arrival::Enveloped(inside) => match Fields::of(&inside.document) {
+            Some(fields) if fields.get("specversion").is_some() => structured(fields, Route::Http)?,
+            Some(_) | None => return Ok(None),
+        },
         Arrival::CloudEvent(_) => return Ok(None),
     };
     Ok(Some(Meaning::Holds(Arrival::CloudEvent(event))))

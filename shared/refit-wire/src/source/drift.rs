@@ -3,6 +3,8 @@
 //! Each tool is a file and a row. What none of them knows is no drift report.
 
 mod azure;
+mod cloudwatch;
+mod databricks;
 mod evidently;
 mod monitoring;
 mod nannyml;
@@ -20,9 +22,10 @@ use refit_core::key::sha256_hex;
 use refit_core::time::Timestamp;
 use serde_json::{Number, Value};
 
+use super::aws::Enveloped;
 use super::cloudevents::{CloudEvent, Route};
 use super::fields::Fields;
-use super::payload::Payload;
+use super::payload::{Payload, json_of_tools};
 use super::pubsub::PubsubMessage;
 use super::{Arrival, Meaning, Rejected, Understood};
 
@@ -33,6 +36,8 @@ const FORMS: &[Form] = &[
     vertex::read,
     vertex_v2::read,
     azure::read,
+    cloudwatch::read,
+    databricks::read,
     evidently::read,
     nannyml::read,
     whylogs::read,
@@ -51,6 +56,7 @@ const MODEL: &str = "refit_model";
 const MONITOR: &str = "refit_monitor";
 
 /// JSON that may be a report, and what its envelope says.
+#[derive(Clone)]
 struct Carried<'a> {
     document: &'a Value,
     /// The type and the subject, where the envelope is a CloudEvent.
@@ -73,6 +79,7 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
             Payload::Text(_) | Payload::Bytes(_) => None,
         },
         Arrival::Pubsub(message) => in_message(message)?,
+        Arrival::Enveloped(inside) => in_envelope(inside)?,
         Arrival::Document(document) => {
             if let Some(parts) = event_grid(document) {
                 return Ok(Some(Meaning::HoldsAll(parts)));
@@ -109,7 +116,7 @@ fn in_event(document: &Value, event: &CloudEvent) -> Result<Option<Understood>, 
 }
 
 fn in_message(message: &PubsubMessage) -> Result<Option<Understood>, Rejected> {
-    let Ok(document) = serde_json::from_slice::<Value>(&message.data) else { return Ok(None) };
+    let Ok(document) = json_of_tools(&message.data) else { return Ok(None) };
     let carried = Carried {
         document: &document,
         event: None,
@@ -119,6 +126,43 @@ fn in_message(message: &PubsubMessage) -> Result<Option<Understood>, Rejected> {
         attributes: message.attributes.clone(),
     };
     carried.understand()
+}
+
+fn in_envelope(inside: &Enveloped) -> Result<Option<Understood>, Rejected> {
+    let carried = Carried {
+        document: &inside.document,
+        event: None,
+        identity: Some(inside.identity.clone()),
+        time: inside.time,
+        delivery: inside.delivery.clone(),
+        attributes: inside.attributes.clone(),
+    };
+    carried.understand()
+}
+
+/// The report that an object holds, where it holds one. Which object it is says which report, however the upload was
+/// announced.
+///
+/// # Errors
+/// It holds the report of a tool, which cannot be understood.
+pub fn report_in(upload: &Event, body: &[u8]) -> Result<Option<Event>, Rejected> {
+    let Fact::Object(change) = &upload.fact else { return Ok(None) };
+    let Ok(document) = json_of_tools(body) else { return Ok(None) };
+    let carried = Carried {
+        document: &document,
+        event: None,
+        identity: Some(upload.identity.clone()),
+        time: upload.time,
+        delivery: upload.delivery.clone(),
+        attributes: change.object.metadata.clone(),
+    };
+    let Some(Understood::Record(mut events)) = carried.understand()? else { return Ok(None) };
+    let Some(mut event) = events.pop() else { return Ok(None) };
+    let Fact::Drift(report) = &mut event.fact else { return Ok(None) };
+    report.raw.place.get_or_insert_with(|| change.object.uri());
+    let of_object = upload.identity.0.iter().cloned();
+    event.identity = Identity(["drift".to_owned()].into_iter().chain(of_object).collect());
+    Ok(Some(event))
 }
 
 /// The events of Event Grid, which come as a list.

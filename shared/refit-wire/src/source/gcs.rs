@@ -46,7 +46,7 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
             kind.map(|(_, _, kind)| by_eventarc(event, *kind)).transpose()
         }
         Arrival::Pubsub(message) => by_notification(message),
-        Arrival::Request(_) | Arrival::Document(_) => Ok(None),
+        Arrival::Request(_) | Arrival::Document(_) | Arrival::Enveloped(_) => Ok(None),
     }
 }
 

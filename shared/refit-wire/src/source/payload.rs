@@ -66,6 +66,33 @@ impl Payload {
     }
 }
 
+/// Reads JSON as tools of Python write it: a bare `NaN` or `Infinity`, which is none, is taken for null.
+pub fn json_of_tools(bytes: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        let text = std::str::from_utf8(bytes).map_err(|_| error)?;
+        serde_json::from_str(&without_bare_words(text))
+    })
+}
+
+/// The text with null for what is no number, outside of strings.
+fn without_bare_words(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut in_string, mut escaped, mut rest) = (false, false, text);
+    while let Some(next) = rest.chars().next() {
+        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|it| rest.starts_with(it));
+        if let Some(word) = word.filter(|_| !in_string) {
+            plain.push_str("null");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        in_string ^= next == '"' && !escaped;
+        escaped = in_string && next == '\\' && !escaped;
+        plain.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    plain
+}
+
 /// Decodes standard base64.
 pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, Rejected> {
     STANDARD.decode(text).map_err(|_| Rejected::malformed("the data is not base64"))
@@ -120,6 +147,16 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(Payload::guessed(bytes.to_vec()), expected);
         }
+    }
+
+    #[test]
+    fn what_is_no_number_is_null_outside_of_strings() {
+        let read = |text: &str| json_of_tools(text.as_bytes()).ok();
+        let text = r#"{"a": NaN, "b": [-Infinity, Infinity], "NaN": "x\"NaN\\", "c": NaN}"#;
+        let expected = json!({"a": null, "b": [null, null], "NaN": "x\"NaN\\", "c": null});
+        assert_eq!(read(text), Some(expected));
+        assert_eq!(read("{\"a\": Na}"), None);
+        assert_eq!(json_of_tools(b"\xff").ok(), None);
     }
 
     #[test]

@@ -83,7 +83,10 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
             Some(_) | None => return Ok(None),
         },
         Arrival::CloudEvent(event) if event.ty == PUBLISHED => published(event)?,
-        Arrival::Request(_) | Arrival::CloudEvent(_) | Arrival::Pubsub(_) => return Ok(None),
+        Arrival::Request(_)
+        | Arrival::CloudEvent(_)
+        | Arrival::Pubsub(_)
+        | Arrival::Enveloped(_) => return Ok(None),
     };
     Ok(Some(Meaning::Holds(Arrival::Pubsub(message))))
 }

@@ -1,21 +1,53 @@
 //! What cannot be understood, kept so that a person can look at it.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 use refit_core::event::{Event, Fact, Identity, Invalid};
 use refit_core::key::sha256_hex;
 
 use super::Delivery;
 
 /// Bytes of it that are kept.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// What the names of headers begin with that say what a body is; no other header is kept, for some hold tokens.
+const TELLING: [&str; 2] = ["ce-", "x-goog-pubsub-"];
+/// Bytes of headers that are kept.
+const HEADERS_BYTES_MAX: usize = 8 * 1024;
 
 /// A delivery that was rejected, as an event: the same body again is the same event.
 #[must_use]
 pub fn quarantined(delivery: &Delivery<'_>, reason: &str) -> Event {
     let content_type = delivery.headers.get(http::header::CONTENT_TYPE);
     let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    quarantine(content_type.as_deref(), delivery.body, reason)
+    let mut event = quarantine(content_type.as_deref(), delivery.body, reason);
+    if let Fact::Invalid(invalid) = &mut event.fact {
+        invalid.headers = telling(delivery.headers);
+    }
+    event
+}
+
+fn telling(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let telling = headers
+        .iter()
+        .filter(|(name, _)| TELLING.iter().any(|start| name.as_str().starts_with(start)));
+    let mut left = HEADERS_BYTES_MAX;
+    let kept = telling.filter_map(|(name, value)| {
+        left = left.checked_sub(name.as_str().len() + value.len())?;
+        Some((name.to_string(), value.to_str().ok()?.to_owned()))
+    });
+    kept.collect()
+}
+
+/// The report that an object holds, which cannot be understood, as an event: the same upload is the same event.
+#[must_use]
+pub fn quarantined_report(upload: &Event, body: &[u8], reason: &str) -> Event {
+    let mut event = quarantine(Some("application/json"), body, reason);
+    let of_object = upload.identity.0.iter().cloned();
+    event.identity = Identity(["invalid".to_owned()].into_iter().chain(of_object).collect());
+    event
 }
 
 /// Something that was rejected, as an event.
@@ -26,6 +58,7 @@ pub(super) fn quarantine(content_type: Option<&str>, body: &[u8], reason: &str) 
         content_type: content_type.map(super::shown),
         size: body.len() as u64,
         head: STANDARD.encode(head),
+        headers: BTreeMap::new(),
     };
     Event {
         identity: Identity(vec!["invalid".to_owned(), sha256_hex(body)]),
@@ -39,7 +72,7 @@ pub(super) fn quarantine(content_type: Option<&str>, body: &[u8], reason: &str) 
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -56,6 +89,17 @@ mod tests {
             [b"one", b"one", b"two"].map(|body| invalid(&headers, body).0.id());
         assert_eq!(first, again);
         assert_ne!(first, other);
+    }
+
+    #[test]
+    fn headers_that_say_what_it_is_are_kept_and_no_others() {
+        let pairs = [("ce-type", "t"), ("x-goog-pubsub-message-id", "7"), ("authorization", "x")];
+        let header = |(name, value): (&'static str, &'static str)| {
+            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let (_, kept) = invalid(&pairs.map(header).into_iter().collect(), b"");
+        let names: Vec<&String> = kept.headers.keys().collect();
+        assert_eq!(names, ["ce-type", "x-goog-pubsub-message-id"]);
     }
 
     #[test]

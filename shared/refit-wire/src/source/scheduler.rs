@@ -19,7 +19,8 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
         Arrival::Request(_)
         | Arrival::Document(_)
         | Arrival::CloudEvent(_)
-        | Arrival::Pubsub(_) => Ok(None),
+        | Arrival::Pubsub(_)
+        | Arrival::Enveloped(_) => Ok(None),
     }
 }
 
@@ -31,6 +32,7 @@ fn ping(headers: &HeaderMap, body: &[u8]) -> Ping {
         origin: "scheduler.http".to_owned(),
         job: job.rsplit('/').next().unwrap_or(job).to_owned(),
         time: text("x-cloudscheduler-scheduletime").parse::<Timestamp>().ok(),
+        delivery: None,
         data: Payload::guessed(body.to_vec()).into_data(&mut BTreeMap::new()),
     }
 }

@@ -4,3 +4,4 @@
 mod mutations;
 mod own;
 mod shared;
+mod table;

@@ -64,7 +64,7 @@ fn every_normal_form_has_its_sample() {
 
 #[test]
 fn one_fact_has_one_identity_by_every_route() {
-    let routes: [&[&str]; 3] = [
+    let routes: [&[&str]; 5] = [
         &[
             "gcs/eventarc-finalized",
             "gcs/eventarc-structured",
@@ -83,6 +83,14 @@ fn one_fact_has_one_identity_by_every_route() {
             "pubsub/cloudevent-structured",
         ],
         &["pubsub/wrapped"],
+        &[
+            "s3/notification",
+            "s3/through-sns",
+            "s3/through-sqs",
+            "s3/through-sns-and-sqs",
+            "s3/eventbridge",
+        ],
+        &["drift/cloudwatch-sns", "drift/cloudwatch-eventbridge"],
     ];
     let facts = routes.map(|route| {
         let identities: BTreeSet<Identity> = route.iter().map(|name| identity(name)).collect();

@@ -10,6 +10,8 @@ use super::super::report::Notes;
 use super::super::v1;
 use super::timed;
 
+/// The type of a push to a repository on GitHub.
+const PUSH: &str = "github.push";
 /// Schemes a bucket may be written with.
 const SCHEMES: &[&str] = &["gs", "s3", "file"];
 
@@ -45,7 +47,12 @@ fn entry_of(notes: &mut Notes<'_>, on: &v1::On, at: NodeId) -> Option<On> {
         v1::On::Message(message) => Some(On::Message(MessageMatch {
             ty: message_type(notes, &message.ty),
             source: attribute(notes, &message.source),
+            paths: Vec::new(),
         })),
+        v1::On::Webhook(webhook) => {
+            let at = inside(notes, at, "webhook");
+            webhook_of(notes, webhook, at).map(On::Message)
+        }
         v1::On::Drift(drift) => {
             let at = inside(notes, at, "drift");
             super::drift::entry(notes, drift, at).map(On::Drift)
@@ -60,6 +67,31 @@ fn entry_of(notes: &mut Notes<'_>, on: &v1::On, at: NodeId) -> Option<On> {
 /// The settings of an entry.
 fn inside(notes: &Notes<'_>, at: NodeId, name: &str) -> NodeId {
     notes.document.entry(at, name).map_or(at, |entry| entry.value)
+}
+
+/// A webhook is a message of its type; only a push names files.
+fn webhook_of(notes: &mut Notes<'_>, webhook: &v1::Webhook, at: NodeId) -> Option<MessageMatch> {
+    if webhook.ty.is_none() {
+        let cure = "name it, such as `type: github.push` or `type: mlflow.model_version.created`";
+        notes.refuse_missing(at, "type", cure);
+    }
+    let ty = message_type(notes, &webhook.ty);
+    let mut paths = Vec::new();
+    let patterns = given(&webhook.paths).map(|(patterns, _)| patterns.as_slice());
+    for pattern in patterns.unwrap_or_default() {
+        match pattern.value.as_deref().map(Glob::new) {
+            Some(Ok(glob)) => paths.push(glob),
+            Some(Err(message)) => {
+                notes.refuse(pattern.at, format!("not a pattern: {message}"));
+            }
+            None => {}
+        }
+    }
+    if let Some((_, at)) = given(&webhook.paths).filter(|_| ty.as_deref() != Some(PUSH)) {
+        let message = "no other webhook names files: the trigger can never fire";
+        notes.refuse(at, message).cured_by(format!("write `type: {PUSH}`"));
+    }
+    Some(MessageMatch { ty, source: attribute(notes, &webhook.source), paths })
 }
 
 /// Drift reports are no messages, however they come.

@@ -1,7 +1,7 @@
 //! Files without mistakes: what they mean, and that the schema knows them.
 
 use expect_test::{Expect, expect, expect_file};
-use refit_core::event::PauseMode;
+use refit_core::event::{Message, PauseMode};
 use refit_core::rules::{Budget, Idempotency, On, OnUnknown, Overlap, Retry, Trigger};
 use refit_core::schedule::Misfire;
 use refit_core::template::Template;
@@ -100,6 +100,7 @@ const BODIES: &[&str] = &[
     "on:\n  - schedule: { cron: '@daily', zone: UTC, misfire: none }\n  - objects: { bucket: data }\n  \
      - drift: { model: churn, min_share: 1 }\nwhen: event.type != 'x' || object.size > 0",
     "on: { schedule: { cron: 0 5 1 * *, zone: UTC } }\nbatch: { max_wait: 2h }\nwhen: event.subject != ''",
+    "on:\n  webhook:\n    type: github.push\n    source: acme/churn\n    paths: ['**/*.dvc', '**/dvc.lock']",
 ];
 
 fn config(text: &str) -> Config {
@@ -193,6 +194,24 @@ fn every_setting_reaches_the_rules() {
     let on = trigger(BODIES[3]).on;
     assert!(matches!(&on[0], On::Objects(objects) if objects.zero_bytes && !objects.identical));
     assert!(matches!(&on[1], On::Message(message) if message.ty.as_deref() == Some("a")));
+}
+
+#[test]
+fn a_webhook_is_a_message_of_its_type_and_a_push_names_files() {
+    let on = trigger(BODIES[13]).on;
+    let [On::Message(matching)] = on.as_slice() else { panic!("{on:?}") };
+    let push = |ty: &str, source: &str, path: &str| Message {
+        ty: ty.to_owned(),
+        source: source.to_owned(),
+        data: json!({ "paths": ["README.md", path] }),
+        ..Message::default()
+    };
+    assert!(matching.matches(&push("github.push", "acme/churn", "data/train.csv.dvc")));
+    assert!(matching.matches(&push("github.push", "acme/churn", "dvc.lock")));
+    assert!(matching.matches(&push("github.push", "acme/churn", "model/dvc.lock")));
+    assert!(!matching.matches(&push("github.push", "acme/churn", "dvc.yaml")));
+    assert!(!matching.matches(&push("github.push", "acme/other", "dvc.lock")));
+    assert!(!matching.matches(&push("github.release.published", "acme/churn", "dvc.lock")));
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         objective: Some(objective),
         detector: Detector {
             tool: TOOL.to_owned(),
-            version: fields.text("version")?.map(str::to_owned),
+            // A number, or a text.
+            version: fields.get("version").map(refit_core::template::text),
             ..Detector::default()
         },
         findings: read.into_iter().map(|(finding, _)| finding).collect(),

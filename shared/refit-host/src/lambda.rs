@@ -1,0 +1,142 @@
+//! AWS Lambda: invocations in the place of requests, the same doors behind them.
+//!
+//! Lambda stops a process once it has answered, so whoever is to be woken has been told by then. An invocation that
+//! fails is made again, and a message that is not taken stays in its queue: that is for what the ledger did not take.
+//! Poison is in quarantine then, and acknowledged.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures::future::join_all;
+use http::{HeaderMap, Request, StatusCode};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use refit_core::error::{Error, ErrorKind};
+use refit_core::time::Span;
+use refit_engine::deadline::within;
+use refit_engine::port::Clock;
+use refit_wire::source::{Delivery, Invocation, Item, UrlRequest};
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+
+use crate::driver::{Driver, Woken};
+use crate::intake::{BODY_BYTES_MAX, Door};
+use crate::waker::WAKE;
+
+/// How long an answer waits for whoever is to be woken: recorded and answered is within five seconds.
+const TOLD_WITHIN: Span = Span::from_millis(800);
+
+/// What an invocation reaches.
+#[derive(Clone)]
+pub(crate) struct Host {
+    /// The doors by their paths, for requests to the URL of the function.
+    pub(crate) router: Router,
+    /// The door of events, if there is one.
+    pub(crate) door: Option<Arc<Door>>,
+    /// The reconciler, if it runs here.
+    pub(crate) driver: Option<Driver>,
+    /// For the limit on waking.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Takes invocations until Lambda ends the process.
+///
+/// # Errors
+/// `Unavailable` if the runtime cannot be reached.
+pub(crate) async fn serve(host: Host) -> Result<(), Error> {
+    let handler = service_fn(|event: LambdaEvent<Value>| host.invoked(event.payload));
+    let lost = |error: lambda_runtime::Error| {
+        let message = format!("the runtime of Lambda cannot be reached: {error}");
+        Error::new(ErrorKind::Unavailable, message)
+    };
+    lambda_runtime::run(handler).await.map_err(lost)
+}
+
+impl Host {
+    async fn invoked(&self, payload: Value) -> Result<Value, Diagnostic> {
+        let answer = self.answer(&payload).await;
+        if let Some(door) = &self.door {
+            let _ = within(&*self.clock, TOLD_WITHIN, door.waker.told()).await;
+        }
+        answer
+    }
+
+    async fn answer(&self, payload: &Value) -> Result<Value, Diagnostic> {
+        let invocation = Invocation::of(payload);
+        match (invocation, &self.door, &self.driver) {
+            (Invocation::Request(request), ..) => Ok(self.request(request).await),
+            (_, None, Some(driver)) => pass(driver).await,
+            (_, Some(_), Some(driver)) if payload.get(WAKE.0) == Some(&json!(WAKE.1)) => {
+                pass(driver).await
+            }
+            (Invocation::Batch(items), Some(door), _) => Ok(batch(door, &items).await),
+            (Invocation::Single(understood), Some(door), _) => {
+                let body = payload.to_string();
+                let delivery = delivery(body.as_bytes());
+                let outcome = door.take(understood, &delivery).await;
+                outcome.log(None);
+                match outcome.status.is_success() {
+                    true => Ok(Value::Null),
+                    false => Err(failed("LedgerUnavailable", outcome.what)),
+                }
+            }
+            (_, None, None) => Err(failed("NoDoor", "this function takes requests only")),
+        }
+    }
+
+    /// A request to the URL of the function, as the router answers it.
+    async fn request(&self, request: UrlRequest) -> Value {
+        let UrlRequest { method, target, headers, body } = request;
+        let built = Request::builder().method(method).uri(target).body(Body::from(body));
+        let Ok(mut built) = built else { return json!({"statusCode": 400}) };
+        *built.headers_mut() = headers;
+        let response = self.router.clone().oneshot(built).await;
+        answered(response.unwrap_or_else(|never| match never {})).await
+    }
+}
+
+async fn answered(response: Response) -> Value {
+    let (head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
+    let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        Some((name.to_string(), json!(value.to_str().ok()?)))
+    };
+    json!({
+        "statusCode": head.status.as_u16(),
+        "headers": head.headers.iter().filter_map(text).collect::<Map<String, Value>>(),
+        "body": String::from_utf8_lossy(&body),
+        "isBase64Encoded": false,
+    })
+}
+
+async fn pass(driver: &Driver) -> Result<Value, Diagnostic> {
+    match driver.wake_and_wait().await {
+        Woken::Passed => Ok(Value::Null),
+        Woken::Failed => Err(failed("PassFailed", "a pass failed; the next one goes on")),
+    }
+}
+
+/// Takes the messages of a queue together, which share segments, and names those that stay in it.
+async fn batch(door: &Door, items: &[Item]) -> Value {
+    let taken = items.iter().map(|item| async move {
+        let delivery = delivery(item.body.as_bytes());
+        let outcome = door.take(item.understood.clone(), &delivery).await;
+        outcome.log(None);
+        (item, outcome.status)
+    });
+    let taken: Vec<(&Item, StatusCode)> = join_all(taken).await;
+    let left = taken.into_iter().filter(|(_, status)| !status.is_success());
+    let left: Vec<Value> = left.map(|(item, _)| json!({"itemIdentifier": item.id})).collect();
+    json!({ "batchItemFailures": left })
+}
+
+/// What comes without headers.
+fn delivery(body: &[u8]) -> Delivery<'_> {
+    static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
+    Delivery { headers: &NONE, body }
+}
+
+fn failed(error_type: &str, message: &str) -> Diagnostic {
+    Diagnostic { error_type: error_type.to_owned(), error_message: message.to_owned() }
+}

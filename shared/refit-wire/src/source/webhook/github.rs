@@ -1,0 +1,239 @@
+//! GitHub: pushes, runs of workflows, and whatever else a webhook is set up for.
+//!
+//! A push names the files it touches, so that a rule can wait for `*.dvc` and `dvc.lock`. Its commits may be years
+//! old, so it happens when it arrives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_core::event::{Event, Fact, Identity, Message};
+use refit_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::fields::Fields;
+use super::super::payload::is_json;
+use super::super::{Delivery, Meaning, Rejected, Understood};
+use super::{Claim, header, refused};
+
+/// The route.
+const ORIGIN: &str = "github.webhook";
+/// What the identity begins with.
+const SCHEME: &str = "github";
+/// The header that holds the signature, and what it begins with.
+const SIGNATURE: (&str, &str) = ("x-hub-signature-256", "sha256=");
+
+/// What the signature says: there is one, of the body alone.
+pub(super) fn claim(delivery: &Delivery<'_>) -> Result<Claim, Rejected> {
+    let (name, prefix) = SIGNATURE;
+    let text = header(delivery.headers, name);
+    let text = text.ok_or_else(|| refused("the webhook has no signature"))?;
+    let signature = text.strip_prefix(prefix).and_then(unhex);
+    let signature = signature.ok_or_else(|| refused("the signature cannot be read"))?;
+    Ok(Claim { signed: delivery.body.to_vec(), signatures: vec![signature], sent: None })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2).map(std::str::from_utf8);
+    pairs.map(|pair| u8::from_str_radix(pair.ok()?, 16).ok()).collect()
+}
+
+/// What a delivery says.
+pub(super) fn read(delivery: &Delivery<'_>) -> Result<Meaning, Rejected> {
+    let event = header(delivery.headers, "x-github-event").unwrap_or_default();
+    if event == "ping" {
+        return Ok(ignored("the ping GitHub sends when a webhook is set up"));
+    }
+    let content_type = header(delivery.headers, "content-type");
+    if !content_type.is_some_and(is_json) {
+        let reason = "set the content type of the webhook to `application/json`";
+        return Err(Rejected::unsupported(reason));
+    }
+    let payload: Value = serde_json::from_slice(delivery.body)
+        .map_err(|_| Rejected::malformed("the webhook is not JSON"))?;
+    let fields =
+        Fields::of(&payload).ok_or_else(|| Rejected::malformed("the webhook is no JSON object"))?;
+    let id = header(delivery.headers, "x-github-delivery");
+    let id = id.ok_or_else(|| Rejected::malformed("the webhook has no delivery id"))?;
+    match event {
+        "push" => push(fields, id),
+        "workflow_run" => workflow_run(fields, id),
+        other => {
+            let action = fields.text("action")?.map(|action| format!(".{action}"));
+            let ty = format!("github.{other}{}", action.unwrap_or_default());
+            let repository = repository(fields)?;
+            Ok(record(id, None, message(&ty, id, repository, (payload.clone(), BTreeMap::new()))))
+        }
+    }
+}
+
+fn push(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
+    let text = |name: &str| Ok::<_, Rejected>(payload.text(name)?.unwrap_or_default().to_owned());
+    if payload.get("deleted") == Some(&Value::Bool(true)) {
+        return Ok(ignored("a branch or a tag was deleted"));
+    }
+    let (reference, sha) = (text("ref")?, text("after")?);
+    if reference.is_empty() || sha.is_empty() {
+        return Err(Rejected::malformed("the push names no ref or no commit"));
+    }
+    let repository = repository(payload)?;
+    let attributes = [("ref", &reference), ("repository", &repository), ("sha", &sha)]
+        .map(|(name, value)| (name.to_owned(), value.clone()));
+    let data = json!({
+        "ref": reference, "before": text("before")?, "after": sha,
+        "paths": touched(payload, &["added", "modified"]),
+        "removed": touched(payload, &["removed"]),
+    });
+    let message = message("github.push", id, repository, (data, BTreeMap::from(attributes)));
+    Ok(record(id, None, Message { subject: Some(reference), ..message }))
+}
+
+/// The files that commits of the push name in these lists.
+fn touched(payload: Fields<'_>, lists: &[&str]) -> BTreeSet<String> {
+    let commits = payload.get("commits").and_then(Value::as_array).into_iter().flatten();
+    let commits = commits.chain(payload.get("head_commit"));
+    let named = commits.flat_map(|commit| lists.iter().filter_map(|list| commit.get(list)));
+    let files = named.filter_map(Value::as_array).flatten();
+    files.filter_map(|file| file.as_str().map(str::to_owned)).collect()
+}
+
+/// Only a run that is over is of concern.
+fn workflow_run(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
+    if payload.text("action")? != Some("completed") {
+        return Ok(ignored("the run of the workflow is not over"));
+    }
+    let missing = || Rejected::malformed("the webhook names no run of a workflow");
+    let run = payload.object("workflow_run")?.ok_or_else(missing)?;
+    let number = |name: &str| Ok::<_, Rejected>(run.int64(name)?.ok_or_else(missing)?.to_string());
+    let text = |name: &str| Ok::<_, Rejected>(run.text(name)?.unwrap_or_default().to_owned());
+    let conclusion = text("conclusion")?;
+    let status = match conclusion.as_str() {
+        "success" => "succeeded",
+        "failure" | "timed_out" | "startup_failure" => "failed",
+        other => other,
+    };
+    let repository = repository(payload)?;
+    let attributes = [
+        ("run", number("id")?),
+        ("attempt", number("run_attempt")?),
+        ("status", status.to_owned()),
+        ("repository", repository.clone()),
+        ("sha", text("head_sha")?),
+    ];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
+    let data = json!({
+        "path": text("path")?, "event": text("event")?, "branch": text("head_branch")?,
+        "conclusion": conclusion, "url": text("html_url")?,
+    });
+    let ty = "github.workflow_run.completed";
+    let message = message(ty, id, repository, (data, BTreeMap::from(attributes)));
+    Ok(record(id, run.time("updated_at")?, Message { subject: Some(text("path")?), ..message }))
+}
+
+/// The repository; webhooks of an organisation may be about none.
+fn repository(payload: Fields<'_>) -> Result<String, Rejected> {
+    let repository = payload.object("repository")?;
+    let name = repository.map(|repository| repository.text("full_name")).transpose()?.flatten();
+    Ok(name.unwrap_or_default().to_owned())
+}
+
+fn message(
+    ty: &str,
+    id: &str,
+    repository: String,
+    (data, attributes): (Value, BTreeMap<String, String>),
+) -> Message {
+    Message {
+        source: repository,
+        id: id.to_owned(),
+        ty: ty.to_owned(),
+        subject: None,
+        data,
+        attributes,
+    }
+}
+
+fn record(id: &str, time: Option<Timestamp>, message: Message) -> Meaning {
+    Meaning::record(Event {
+        identity: Identity([SCHEME, id].map(str::to_owned).to_vec()),
+        origin: ORIGIN.to_owned(),
+        time,
+        delivery: Some(id.to_owned()),
+        replay: None,
+        fact: Fact::Message(message),
+    })
+}
+
+fn ignored(reason: &str) -> Meaning {
+    Meaning::Means(Understood::Ignore { reason: reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{event, form, refusal};
+    use super::*;
+
+    fn sent(event: &str, payload: &Value) -> Value {
+        let headers = [
+            ("x-github-event", event),
+            ("x-github-delivery", "72d3"),
+            ("content-type", "application/json"),
+        ];
+        form(&headers, &payload.to_string())
+    }
+
+    fn pushed(members: Value) -> Value {
+        let mut payload = json!({
+            "ref": "refs/heads/main", "before": "0", "after": "abc",
+            "repository": {"full_name": "acme/churn"},
+            "commits": [
+                {"added": ["data/train.csv.dvc"], "modified": ["README.md"], "removed": []},
+                {"added": [], "modified": ["dvc.lock", "README.md"], "removed": ["old.dvc"]},
+            ],
+            "head_commit": null,
+        });
+        let Value::Object(members) = members else { panic!("members are wanted") };
+        for (name, value) in members {
+            payload[name] = value;
+        }
+        sent("push", &payload)
+    }
+
+    #[test]
+    fn a_push_names_the_files_it_touches() {
+        let form = pushed(json!({}));
+        let event = event(&form);
+        assert_eq!(event["kind"], "scm.push");
+        assert_eq!(event["data"]["paths"], json!(["README.md", "data/train.csv.dvc", "dvc.lock"]));
+        assert_eq!(event["data"]["removed"], json!(["old.dvc"]));
+        assert_eq!(event["time"], "RECEIVED_AT", "its commits may be years old");
+    }
+
+    #[test]
+    fn what_is_no_news_means_nothing() {
+        assert_eq!(pushed(json!({"deleted": true}))["outcome"], "ignore");
+        assert_eq!(sent("ping", &json!({"zen": "x"}))["outcome"], "ignore");
+        assert_eq!(sent("workflow_run", &json!({"action": "requested"}))["outcome"], "ignore");
+    }
+
+    #[test]
+    fn other_events_are_messages_by_their_name_and_action() {
+        let form = sent("release", &json!({"action": "published"}));
+        assert_eq!(event(&form)["type"], "github.release.published");
+        assert_eq!(event(&form)["kind"], "message");
+    }
+
+    #[test]
+    fn webhooks_that_are_broken_say_how() {
+        let unread = |headers: &[(&str, &str)]| refusal(&form(headers, "payload=%7B%7D"));
+        let coded =
+            [("x-github-event", "push"), ("content-type", "application/x-www-form-urlencoded")];
+        assert!(unread(&coded).starts_with("415 set the content type"));
+        let unnamed = [("x-github-event", "push"), ("content-type", "application/json")];
+        assert_eq!(refusal(&form(&unnamed, "{}")), "400 the webhook has no delivery id");
+        assert_eq!(
+            refusal(&pushed(json!({"ref": null}))),
+            "400 the push names no ref or no commit"
+        );
+        let run = sent("workflow_run", &json!({"action": "completed"}));
+        assert_eq!(refusal(&run), "400 the webhook names no run of a workflow");
+    }
+}

@@ -1,0 +1,90 @@
+//! `docs/events.md`: what is understood, and what is answered. `UPDATE_EXPECT=1` writes it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use expect_test::expect_file;
+use refit_wire::normal_form::normal_form;
+use refit_wire::source::{TABLE, understand};
+
+use crate::own;
+
+const HEAD: &str = "\
+# Events
+
+What `refit` understands, by whatever door it comes. The same fact has the same identity by every route, so it is
+recorded as often as it arrives and counts once. `refit inspect` shows what a delivery means, without recording it.
+
+<!-- Written by `UPDATE_EXPECT=1 cargo test -p refit-wire --test samples` from `source/table.rs`. -->
+
+| what | by | kind | identity | sample |
+| --- | --- | --- | --- | --- |
+";
+
+const TAIL: &str = "
+Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`; what cannot be told is `unknown`, never
+`ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
+over) are acknowledged and not recorded.
+
+Monitoring tools also write reports as files. With `REFIT_REPORTS=s3://acme-monitoring/reports`, `drift` reads what lands
+there when it is told of it, and records the report beside the object; it needs to read that folder then.
+
+## Answers
+
+| situation | `object`, `drift` over HTTP | `hook` | AWS Lambda | batch of SQS |
+| --- | --- | --- | --- | --- |
+| recorded, duplicate, ignored | 204 | 204 | ok | not in the list of failures |
+| not understood | 204, in quarantine | 400 or 415 with the reason | ok, in quarantine | not in the list, in quarantine |
+| the ledger did not take it | 503 | 503 | error: made again | in the list: stays in the queue |
+| caller or signature not verified | 401 or 403, nothing recorded | 401, nothing recorded | IAM | IAM |
+| too large | 413 | 413 | ok, in quarantine | not in the list, in quarantine |
+
+An answer is given within five seconds, and 2xx only once the events are durable. `refit quarantine` lists what was not
+understood, shows it, records what it means to a newer version, or takes it off the list.
+
+## Webhooks
+
+`hook` takes webhooks of GitHub, of MLflow 3, and of anybody who follows Standard Webhooks, and verifies their
+signatures on the bytes as they came. Several secrets may hold at a time, so that one can be replaced. A signature that
+covers the time of sending (MLflow, Standard Webhooks) holds for five minutes. A rule waits for them by their type:
+
+```yaml
+on:
+  webhook: { type: github.push, source: acme/churn, paths: ['**/*.dvc', '**/dvc.lock'] }
+```
+
+A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
+`alias` and `run`; a run that is over has `run`, `attempt` and `status`.
+
+## Callers
+
+`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). With
+`oidc`, a caller shows an ID token of Google: RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a
+verified account that `REFIT_OIDC_CALLERS` lists for the path. Webhooks are signed instead.
+
+## AWS Lambda
+
+The same programs run on Lambda, which they know by their environment. `object` and `drift` take invocations of S3, SNS,
+SQS and EventBridge; `hook` and the others take requests through the URL of the function. A batch of SQS is taken message
+by message: switch `ReportBatchItemFailures` on. `REFIT_WAKE` is the ARN of `tick`, which is invoked without waiting; give
+`tick` a reserved concurrency of 1, and a rule of EventBridge that invokes it once a minute.
+";
+
+#[test]
+fn the_page_of_events_is_what_the_sources_understand() {
+    let mut page = HEAD.to_owned();
+    let samples = own::samples();
+    for row in TABLE {
+        let wanted = format!("{}.http", row.sample);
+        let found = samples.iter().find(|(path, _)| path.ends_with(&wanted));
+        let (_, sample) = found.unwrap_or_else(|| panic!("there is no sample {wanted}"));
+        let form = normal_form(&understand(&sample.delivery()));
+        assert_eq!(form["events"][0]["kind"], row.kind, "{wanted}");
+        let (what, by, kind, identity) = (row.what, row.by, row.kind, row.identity);
+        let sample = format!("[{0}](../events/{0}.http)", row.sample);
+        writeln!(page, "| {what} | {by} | `{kind}` | {identity} | {sample} |").unwrap();
+    }
+    page.push_str(TAIL);
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.md");
+    expect_file![docs].assert_eq(&page);
+}

@@ -1,0 +1,83 @@
+//! Signed webhooks, through the door that verifies them and through one that does not.
+
+use std::fs;
+
+use refit_engine::layout::INBOX;
+use refit_testkit::shared::shared_data;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::patience::call;
+use crate::process::Process;
+use crate::world::skipped;
+
+/// The secret that the samples are signed with, and the one before it.
+const SECRETS: &str = "an-older-one refit-test-secret";
+
+struct Door {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Door {
+    async fn open(name: &str) -> Self {
+        let folder = TempDir::with_prefix("refit-hook").unwrap();
+        let ledger = folder.path().join("ledger").display().to_string();
+        let variables = [
+            ("PORT", "0"),
+            ("REFIT_LEDGER", ledger.as_str()),
+            ("REFIT_HOOK_GITHUB", SECRETS),
+            ("REFIT_HOOK_MLFLOW", SECRETS),
+        ];
+        Self { process: Process::start(name, &variables).await, folder }
+    }
+
+    async fn status(&self, headers: &str, body: &[u8]) -> u16 {
+        call(&self.process.place, "POST /", headers, body).await.unwrap().status
+    }
+
+    fn segments(&self) -> usize {
+        let inbox = fs::read_dir(self.folder.path().join("ledger").join(INBOX));
+        inbox.map_or(0, Iterator::count)
+    }
+}
+
+/// A sample: its headers as lines, and its body.
+fn sample(name: &str) -> Option<(String, Vec<u8>)> {
+    let folder = shared_data("events-samples")?;
+    let read = |end: &str| fs::read(folder.join(format!("{name}.{end}"))).unwrap();
+    let headers: Value = serde_json::from_slice(&read("headers.json")).unwrap();
+    let line =
+        |(name, value): (&String, &Value)| format!("{name}: {}\r\n", value.as_str().unwrap());
+    Some((headers.as_object().unwrap().iter().map(line).collect(), read("body.json")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_recorded_if_its_signature_holds_and_not_otherwise() {
+    let Some((headers, body)) = sample("scm/github-push") else {
+        skipped(
+            "a_push_is_recorded_if_its_signature_holds_and_not_otherwise",
+            "there is no folder events-samples",
+        );
+        return;
+    };
+    let door = Door::open("hook").await;
+    let forged = body.iter().map(|byte| if *byte == b'1' { b'2' } else { *byte });
+    assert_eq!(door.status(&headers, &forged.collect::<Vec<u8>>()).await, 401);
+    assert_eq!(door.status("x-github-event: push\r\n", &body).await, 401);
+    assert_eq!(door.status("content-type: application/json\r\n", b"{}").await, 401);
+    assert_eq!(door.segments(), 0, "nothing is stored of it");
+    assert_eq!(door.status(&headers, &body).await, 204);
+    assert_eq!(door.segments(), 1);
+    let old = sample("registry/mlflow-alias-created").unwrap();
+    assert_eq!(door.status(&old.0, &old.1).await, 401, "it was signed years ago");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_not_let_in_where_nobody_verifies_it() {
+    let door = Door::open("object").await;
+    let headers =
+        "x-github-event: push\r\nx-github-delivery: 1\r\ncontent-type: application/json\r\n";
+    assert_eq!(door.status(headers, b"{}").await, 401);
+    assert_eq!(door.segments(), 0);
+}
