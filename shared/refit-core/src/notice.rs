@@ -169,7 +169,7 @@ pub enum OutboxChange {
         /// When that is sent.
         due: Timestamp,
         /// The notice.
-        notice: Notice,
+        notice: Box<Notice>,
     },
     /// One more notice is counted by a letter that is full.
     Counted(Hash128),
@@ -268,7 +268,7 @@ impl Outbox {
                 }
                 self.letters
                     .entry(*letter)
-                    .and_modify(|letter| letter.notices.push(notice.clone()));
+                    .and_modify(|letter| letter.notices.push(Notice::clone(notice)));
             }
             OutboxChange::Counted(letter) => {
                 self.letters.entry(*letter).and_modify(|letter| letter.beyond += 1);

@@ -96,7 +96,10 @@ impl Desk<'_> {
             self.change_outbox(receiver, OutboxChange::GivenUp { letter: *oldest, message });
         }
         let (letter, due) = (place.letter, place.due);
-        self.change_outbox(receiver, OutboxChange::Raised { letter, due, notice });
+        self.change_outbox(
+            receiver,
+            OutboxChange::Raised { letter, due, notice: Box::new(notice) },
+        );
     }
 
     fn change_outbox(&mut self, receiver: &str, change: OutboxChange) {

@@ -44,7 +44,8 @@ impl Settings for Config {
     fn open(&self) -> Result<Box<dyn Notifier>, String> {
         let number = self.chat.strip_prefix('-').unwrap_or(&self.chat);
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number && !(self.chat.starts_with('@') && self.chat.len() > 1) {
+        let is_name = self.chat.starts_with('@') && self.chat.len() > 1;
+        if !is_number && !is_name {
             return Err("`chat` is a number or @NAME".to_owned());
         }
         let before = "https://api.telegram.org/bot";
