@@ -279,15 +279,12 @@ fn strangers(sources: &[Source]) -> Vec<String> {
         let services = services(sources, module);
         let not_run = functions.difference(&services).filter(|it| is_hosted(it, module));
         let not_run: Vec<_> = not_run.map(|it| format!("{module} does not run {it}")).collect();
-        let not_made = services.difference(&functions).filter(|it| !COMING.contains(&it.as_str()));
+        let not_made = services.difference(&functions);
         let not_made = not_made.map(|it| format!("{module} runs {it}, which is no function"));
         not_run.into_iter().chain(not_made).collect::<Vec<_>>()
     });
     modules.collect()
 }
-
-/// Services whose program is made beside the modules.
-const COMING: &[&str] = &["hook"];
 
 /// `refit serve` listens on a port, which Lambda does not call.
 fn is_hosted(function: &str, module: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use refit_core::commit::{Change, Commit};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
@@ -200,7 +201,7 @@ impl Reconciler {
     pub async fn pass(&mut self) -> Result<Passed, Error> {
         let deliveries = self.courier.done().to_vec();
         let mut courier = std::mem::take(&mut self.courier);
-        let passed = courier.alongside(self.pass_with(&deliveries)).await;
+        let passed = courier.alongside(self.pass_with(&deliveries).boxed()).await;
         self.courier = courier;
         let mut passed = passed?;
         self.courier.settle(passed.settled);

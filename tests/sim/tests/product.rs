@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// The packages that become what is shipped.
-const SHIPPED: &[&str] = &["refit", "object", "tick"];
+const SHIPPED: &[&str] = &["drift", "hook", "object", "refit", "tick"];
 
 /// The features of `refit-core` in a build of these packages.
 fn features(package: &str) -> String {

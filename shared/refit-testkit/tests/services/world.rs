@@ -124,7 +124,7 @@ impl World {
             let [first, second] = &self.reconcilers;
             let (mut first, mut second) = (first.lock().await, second.lock().await);
             // Losing a race is no error, and what is is made up for by the next pass.
-            let _ = futures::join!(Box::pin(first.pass()), Box::pin(second.pass()));
+            let _ = futures::join!(first.pass(), second.pass());
             self.clock.advance(Span::secs(15));
         }
     }
