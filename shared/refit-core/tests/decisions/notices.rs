@@ -17,7 +17,7 @@ fn a_run_that_fails_is_told_once_and_until_it_is_delivered_under_one_letter() {
          10:20:10 delivered ml
          10:30 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -45,7 +45,7 @@ fn every_step_of_a_run_is_told_to_whoever_asks_for_it() {
          10:21 started b2
          10:30 succeeded b2",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -74,7 +74,7 @@ fn only_who_a_trigger_names_is_told() {
          10:00 put a#1
          10:01 started b2; started b2.1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 a#1 -> t b2
             10:00 a#1 -> u b2.1
             10:00 b2 held: quiet until 10:01
@@ -99,7 +99,7 @@ fn a_storm_becomes_one_letter_a_minute() {
          10:00:30 put h#1
          10:01:30 put i#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b#1 -> t b2.1
             10:00 c#1 -> t b2.2
@@ -156,7 +156,7 @@ fn what_must_stay_by_itself_is_not_gathered() {
          rule t bucket=b each overlap=allow notify=bus
          10:00 put a#1; put b#1; put c#1; put d#1; put e#1; put f#1; put g#1",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b#1 -> t b2.1
             10:00 c#1 -> t b2.2
@@ -252,7 +252,7 @@ fn a_receiver_may_ask_to_be_left_alone() {
          10:01 started b2
          10:02 busy-for-10m ml",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -277,7 +277,7 @@ fn a_budget_that_is_used_up_is_told_once_for_every_time_it_has_room_again() {
          10:21 tick
          1d10:01 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
@@ -310,7 +310,7 @@ fn what_does_not_go_on_is_told_once() {
          12:01 tick
          12:02 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`2`, added=`t, u`, removed=``
+            00:00 ok: applied: triggers=`2`, added=`t, u`
             10:00 a#1 -> t b2
             10:00 a#1 -> u b2.1
             10:00 b2 held: quiet until 10:01
@@ -346,7 +346,7 @@ fn a_start_nobody_can_judge_and_an_event_nobody_can_read_are_told() {
          10:00 nolookup b2
          10:05 message m2 data={}; message m3 data={}",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 m1 -> t b2
             10:00 b2 closed: m1
             10:00 b2/1 intended
@@ -369,14 +369,14 @@ fn what_a_receiver_was_to_be_told_ends_with_the_receiver() {
          10:02 apply
          10:03 tick",
         &expect![[r#"
-            00:00 ok: applied: triggers=`1`, added=`t`, removed=``
+            00:00 ok: applied: triggers=`1`, added=`t`
             10:00 a#1 -> t b2
             10:00 b2 held: quiet until 10:01
             10:01 b2 closed: a#1
             10:01 b2/1 intended
             10:01 b2/1 started
             10:01 ml letter 1 at 10:01: launch b2/1
-            10:02 ok: applied: triggers=`1`, added=``, removed=``
+            10:02 ok: applied: triggers=`1`
             10:02 ml closed
         "#]],
     );
