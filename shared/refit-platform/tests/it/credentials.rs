@@ -217,7 +217,7 @@ impl Clock for Drowsy {
 async fn what_its_caller_gave_up_while_the_machine_slept_is_not_sent() {
     let target = Server::start(|_| Answer::ok("")).await;
     let transport = HttpTransport::new(Arc::new(Drowsy::default()), Options::default()).unwrap();
-    for (seconds, sent) in [(4, false), (6, false), (7, true)] {
+    for (seconds, sent) in [(4, false), (6, false), (9, false), (10, true)] {
         let auth = Auth::Bearer(Secret::Env("PATH".to_owned()));
         let request = Request { timeout: Some(Span::secs(seconds)), ..get(&target, auth) };
         match transport.send(request).await {
