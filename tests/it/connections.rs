@@ -23,7 +23,7 @@ fn can_have_many(test: &str) -> bool {
     }
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     if raised.is_err() {
-        crate::world::skipped(test, "this process may not have so many connections");
+        refit_testkit::skip::skipped(test, "this process may not have so many connections");
     }
     raised.is_ok()
 }

@@ -200,7 +200,7 @@ async fn play_in_cloud(row: Row) {
 #[cfg(not(feature = "gcp"))]
 async fn play_in_cloud(row: Row) {
     let test = format!("deliveries {} in the cloud", row.number);
-    crate::world::skipped(&test, "this test was built without --features gcp");
+    refit_testkit::skip::skipped(&test, "this test was built without --features gcp");
 }
 
 async fn play(row: Row) {

@@ -6,12 +6,13 @@ use std::process::Stdio;
 
 use refit_engine::layout::INBOX;
 use refit_engine::record::read_segment;
+use refit_testkit::skip::skipped;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::patience::call;
 use crate::process::{Process, program};
-use crate::world::{skipped, upload};
+use crate::world::upload;
 
 /// Mounts a small disk that this process alone sees, leaves little room on it, and becomes the program.
 const ON_SMALL_DISK: &str = r#"

@@ -3,6 +3,7 @@
 //! The builder, `buildah`, is independent of us. The program has to be static, which takes a build of its own; where
 //! either is missing, the test is skipped by name.
 
+use refit_testkit::skip::skipped;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +15,7 @@ use tokio::process::Command;
 
 use crate::patience::{call, soon};
 use crate::process::{Process, folder};
-use crate::world::{skipped, upload};
+use crate::world::upload;
 
 /// What the program was built for, and how: as the `Dockerfile` takes it.
 const STATIC: &str = "x86_64-unknown-linux-gnu/release";

@@ -14,7 +14,6 @@ use tokio::process::Command;
 
 use crate::patience::soon;
 use crate::process::{Process, program};
-use crate::world::skipped;
 
 /// A function on Lambda, with a ledger in a directory.
 struct Function {
@@ -55,10 +54,7 @@ impl Function {
 }
 
 fn sample(test: &str, name: &str) -> Option<Value> {
-    let Some(folder) = shared_data("events-samples") else {
-        skipped(test, "there is no folder events-samples");
-        return None;
-    };
+    let folder = shared_data(test, "events-samples")?;
     let path = folder.join(format!("aws/{name}.lambda.json"));
     Some(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
 }

@@ -314,12 +314,6 @@ async fn start(
     Process::start(name, &all).await
 }
 
-/// Says that a test was not made, and why.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-pub(crate) fn skipped(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
-}
-
 /// The notification of an upload to `acme-data`, as Pub/Sub pushes it.
 pub(crate) fn upload(name: &str, generation: u64, delivery: &str) -> Value {
     let now = SystemClock.now().to_string();

@@ -16,6 +16,7 @@ use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::Clock;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
@@ -107,15 +108,18 @@ fn spawn(
     });
 }
 
-/// Ends when the process is told to: by SIGTERM, or by ctrl-c.
+/// Ends when the process is told to, from now on: by SIGTERM, or by ctrl-c.
 ///
 /// # Panics
 /// If the system does not let the process listen for signals.
-pub async fn told_to_end() {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .expect("a process can listen for its signals");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+pub fn told_to_end() -> impl Future<Output = ()> + Send {
+    let listen = |kind| signal(kind).expect("a process can listen for its signals");
+    let mut terminate = listen(SignalKind::terminate());
+    let mut interrupt = listen(SignalKind::interrupt());
+    async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

@@ -98,7 +98,10 @@ macro_rules! cases {
                 async fn $name() {
                     match $dollar backend {
                         Some(backend) => $crate::conformance::play(stringify!($name), backend).await,
-                        None => $crate::conformance::skipped(concat!(module_path!(), "::", stringify!($name))),
+                        None => $crate::skip::skipped(
+                            concat!(module_path!(), "::", stringify!($name)),
+                            "the server it needs is not installed",
+                        ),
                     }
                 }
             )*)*};
@@ -188,12 +191,6 @@ cases! { $
 pub async fn play(name: &str, backend: Arc<dyn Backend>) {
     let case = CASES.iter().find(|case| case.name == name).expect("the case is in the table");
     case.play(backend).await;
-}
-
-/// Says of a case that it is not played.
-#[expect(clippy::print_stdout, reason = "what is not tested must be said")]
-pub fn skipped(name: &str) {
-    println!("skipped: {name}: the server it needs is not installed");
 }
 
 impl Stage {

@@ -11,6 +11,7 @@ use std::process::Command;
 pub use process::Counterpart;
 
 use crate::fake::server::Server;
+use crate::skip::skipped;
 
 /// What can be installed, and how a test is told where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,8 @@ impl Kind {
     #[must_use]
     pub fn start_with(self, test: &str, adapt: impl FnOnce(&mut Command)) -> Option<Counterpart> {
         let Some(program) = self.find() else {
-            skipped(test, self);
+            let (program, variable) = (self.program(), self.variable());
+            skipped(test, &format!("{program} is not in PATH, and {variable} does not name it"));
             return None;
         };
         let place = Server::new().place();
@@ -120,10 +122,4 @@ impl Kind {
             .map(|folder| folder.join(self.program()))
             .find(|file| file.is_file())
     }
-}
-
-#[expect(clippy::print_stdout, reason = "what is not tested must be said")]
-fn skipped(test: &str, kind: Kind) {
-    let (program, variable) = (kind.program(), kind.variable());
-    println!("skipped: {test}: {program} is not in PATH, and {variable} does not name it");
 }

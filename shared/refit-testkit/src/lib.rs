@@ -6,5 +6,6 @@ pub mod counterpart;
 pub mod fake;
 pub mod fault;
 pub mod shared;
+pub mod skip;
 pub mod spec;
 pub mod transport;

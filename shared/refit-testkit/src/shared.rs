@@ -2,10 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folder of that name beside the repository, or below `REFIT_SHARED`; none where there is none, and the test
-/// that wants it is to be skipped by name.
+use crate::skip::say;
+
+/// The folder of that name beside the repository, or below `REFIT_SHARED`. Where there is none, the test that wants it is
+/// skipped, in any lane, which is said.
 #[must_use]
-pub fn shared_data(name: &str) -> Option<PathBuf> {
+pub fn shared_data(test: &str, name: &str) -> Option<PathBuf> {
+    let found = find(name);
+    if found.is_none() {
+        say(test, &format!("there is no folder shared/{name} beside the repository"));
+    }
+    found
+}
+
+fn find(name: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "only tests ask")]
     let stated = std::env::var_os("REFIT_SHARED").map(PathBuf::from);
     let root = stated.or_else(|| {

@@ -116,10 +116,11 @@ async fn serve(
         ended = session.run(&rules, teller) => ended,
         () = server::told_to_end() => session.interrupted(),
     };
+    let told_again = server::told_to_end();
     session.screen.say("ending; once more ends at once");
     tokio::select! {
         () = session.world.close() => ended,
-        () = server::told_to_end() => Err(Failure::new(Exit::Interrupted, "interrupted")),
+        () = told_again => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }
 }
 

@@ -4,9 +4,10 @@ use std::fs;
 
 use refit_core::time::Span;
 use refit_dev::pipelines::State;
+use refit_testkit::skip::skipped;
 use serde_json::json;
 
-use crate::world::{GRACE, World, artifact, hold, id, let_go, let_through, skipped};
+use crate::world::{GRACE, World, artifact, hold, id, let_go, let_through};
 
 #[tokio::test]
 async fn steps_run_in_order_and_share_what_they_make() {

@@ -199,12 +199,6 @@ pub(crate) async fn let_go(mut receiver: Receiver) {
     receiver.read_to_end(&mut Vec::new()).await.unwrap();
 }
 
-/// Says that a test was not run, and why.
-#[expect(clippy::print_stdout, reason = "whoever runs the tests must see it")]
-pub(crate) fn skipped(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
-}
-
 /// Lets one who waits at a named pipe go on, once it is there.
 pub(crate) async fn let_through(fifo: PathBuf) {
     let open = move || fs::File::options().write(true).open(fifo).map(drop);

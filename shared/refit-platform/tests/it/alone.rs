@@ -29,12 +29,6 @@ pub(crate) fn passes(mut command: Command) {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-/// Says what is not tested.
-#[expect(clippy::print_stdout, reason = "what is not tested must be said")]
-pub(crate) fn skipped(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
-}
-
 /// Runs one ignored test of this binary on a disk that is mounted for it alone; `false` if this user cannot mount
 /// any.
 pub(crate) fn on_a_disk_of_its_own(test: &str, options: &str) -> bool {

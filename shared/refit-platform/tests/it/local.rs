@@ -13,9 +13,10 @@ use refit_core::time::Span;
 use refit_engine::port::{Created, Store};
 use refit_platform::store::LocalStore;
 use refit_testkit::conformance::{self, Backend, Traits};
+use refit_testkit::skip::skipped;
 use tempfile::TempDir;
 
-use crate::alone::{alone, given, new_folder, on_a_disk_of_its_own, skipped};
+use crate::alone::{alone, given, new_folder, on_a_disk_of_its_own};
 use crate::requests::open;
 
 struct Local(TempDir);

@@ -35,13 +35,7 @@ impl Conversation {
 }
 
 fn conversation(test: &str, api: &'static str) -> Option<Conversation> {
-    let Some(specs) = shared_data("specs") else {
-        #[expect(clippy::print_stdout, reason = "a skipped test says so")]
-        {
-            println!("skipped: {test}: the descriptions of the services are not here");
-        }
-        return None;
-    };
+    let specs = shared_data(test, "specs")?;
     let kfp = Kfp::start(Options { looks: Some(2), ..Options::default() });
     kfp.add_pipeline("churn", &[("manifest", "STRING")]);
     let swagger = Swagger::read(&specs.join(format!("kfp-{api}.swagger.json")));
