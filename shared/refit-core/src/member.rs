@@ -265,7 +265,8 @@ pub fn stored_lines<'a>(
                 Entry::Occupied(of_part) => of_part.into_mut(),
                 Entry::Vacant(place) => place.insert(read_stored(part, &object)?),
             };
-            lines.append(of_part.entry(part.batch).or_default());
+            // Runs of two triggers may have the same manifest, and so may the batches that take over their members.
+            lines.extend(of_part.get(&part.batch).into_iter().flatten().cloned());
         }
         found.insert(batch, lines);
     }
