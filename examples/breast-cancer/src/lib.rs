@@ -4,6 +4,7 @@ pub mod data;
 pub mod metrics;
 pub mod model;
 pub mod sample;
+pub mod serve;
 
 mod evaluate;
 mod picture;
@@ -19,11 +20,35 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// One step of one run, and where it finds things. The local pipeline service sets the environment.
-#[derive(Debug, clap::Args)]
+use serve::Serve;
+
+/// What the program can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Read the files of the batch, check every row, and hold a quarter of the rows back
+    Preprocess(Places),
+    /// Fit the model to the other three quarters
+    Train(Places),
+    /// Score the rows held back
+    Predict(Places),
+    /// Count hits and misses: the confusion matrix and the metrics
+    Evaluate(Places),
+    /// Predict over HTTP, until told to end
+    Serve(Serve),
+}
+
+/// One step of one run.
+#[derive(Debug)]
 pub struct Job {
     /// The step to run.
     pub step: Step,
+    /// Where it finds things.
+    pub places: Places,
+}
+
+/// Where a step finds things. The local pipeline service sets the environment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Places {
     /// The folder of the run; what the steps make lies in `artifacts` below it.
     #[arg(long, env = "REFIT_RUN_DIR")]
     pub run_dir: PathBuf,
@@ -36,7 +61,7 @@ pub struct Job {
 }
 
 /// The steps, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Read the files of the batch, check every row, and hold a quarter of the rows back.
     Preprocess,
@@ -46,6 +71,28 @@ pub enum Step {
     Predict,
     /// Count hits and misses: the confusion matrix and the metrics.
     Evaluate,
+}
+
+impl Command {
+    /// Does it; what it has to say goes to `out`.
+    ///
+    /// # Errors
+    /// Those of [`Job::run`] and of [`Serve::open`].
+    pub async fn run(self, out: &mut (dyn Write + Send)) -> Result<()> {
+        let (step, places) = match self {
+            Self::Preprocess(places) => (Step::Preprocess, places),
+            Self::Train(places) => (Step::Train, places),
+            Self::Predict(places) => (Step::Predict, places),
+            Self::Evaluate(places) => (Step::Evaluate, places),
+            Self::Serve(serve) => {
+                let service = serve.open().await?;
+                writeln!(out, "{}", service.greeting)?;
+                out.flush()?;
+                return service.run().await;
+            }
+        };
+        Job { step, places }.run(out)
+    }
 }
 
 impl Job {
@@ -64,11 +111,11 @@ impl Job {
     }
 
     fn parameters<T: DeserializeOwned>(&self) -> Result<T> {
-        read_json(&self.parameters)
+        read_json(&self.places.parameters)
     }
 
     fn artifact(&self, name: &str) -> PathBuf {
-        self.run_dir.join("artifacts").join(name)
+        self.places.run_dir.join("artifacts").join(name)
     }
 }
 

@@ -1,15 +1,16 @@
-//! One step of the breast cancer pipeline, run by hand or by a pipeline service.
+//! The breast cancer pipeline: one step of it, run by hand or by a pipeline service, or the service that predicts.
 
-use breast_cancer::Job;
+use breast_cancer::Command;
 use clap::Parser;
 
 #[derive(Parser)]
 #[command(version, about = "Tells malignant from benign tumours")]
 struct Cli {
-    #[command(flatten)]
-    job: Job,
+    #[command(subcommand)]
+    command: Command,
 }
 
-fn main() -> anyhow::Result<()> {
-    Cli::parse().job.run(&mut std::io::stdout())
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    Cli::parse().command.run(&mut std::io::stdout()).await
 }

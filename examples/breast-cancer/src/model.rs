@@ -1,6 +1,6 @@
 //! A logistic regression over standardised measurements.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{COLUMNS, FEATURES, Row};
@@ -61,6 +61,23 @@ impl Model {
                 each(iteration as f64 / ITERATIONS as f64)?;
             }
         }
+        Ok(model)
+    }
+
+    /// Reads a model as it is stored.
+    ///
+    /// # Errors
+    /// It is of another form, of other measurements, or scores nothing.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let model: Self = serde_json::from_slice(text).context("not a model")?;
+        ensure!(model.v == 1, "a model of another form: v=`{}`", model.v);
+        let names = model.features.iter().map(|feature| feature.name.as_str());
+        ensure!(names.eq(COLUMNS[..FEATURES].iter().copied()), "a model of other measurements");
+        let is_sound = |feature: &Feature| feature.deviation > 0.0;
+        ensure!(
+            model.features.iter().all(is_sound),
+            "a model with a measurement that never varies"
+        );
         Ok(model)
     }
 

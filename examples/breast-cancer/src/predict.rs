@@ -1,5 +1,6 @@
 //! Scores the rows held back.
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use csv::{Reader, Writer};
 
 use crate::data::{diagnosis, read_diagnosis};
 use crate::model::Model;
-use crate::{Job, cannot_read, cannot_write, data, read_json};
+use crate::{Job, cannot_read, cannot_write, data};
 
 /// What is said of one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +28,9 @@ impl Prediction {
 }
 
 pub(crate) fn run(job: &Job, out: &mut dyn Write) -> Result<()> {
-    let model: Model = read_json(&job.artifact("model.json"))?;
+    let path = job.artifact("model.json");
+    let model = Model::parse(&fs::read(&path).with_context(|| cannot_read(&path))?)
+        .with_context(|| cannot_read(&path))?;
     let rows = data::read(&job.artifact("test.csv"))?;
     let path = job.artifact("predictions.csv");
     let mut writer = Writer::from_path(&path).with_context(|| cannot_write(&path))?;

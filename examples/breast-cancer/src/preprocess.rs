@@ -50,7 +50,7 @@ pub(crate) fn run(job: &Job, out: &mut dyn Write) -> Result<()> {
     let mut rows = BTreeMap::new();
     let mut read = 0;
     for (at, uri) in files.iter().enumerate() {
-        let part = data::read(&object(&job.buckets, uri)?)?;
+        let part = data::read(&object(&job.places.buckets, uri)?)?;
         writeln!(out, "{:>5} rows  {uri}", part.len())?;
         read += part.len();
         rows.extend(part.into_iter().map(|row| (identity(&row), row)));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use breast_cancer::data::{self, COLUMNS};
 use breast_cancer::model::Model;
-use breast_cancer::{Job, Step};
+use breast_cancer::{Job, Places, Step};
 use expect_test::expect;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -64,7 +64,7 @@ impl World {
         let run_dir = self.path("run");
         let (parameters, buckets) = (self.path("parameters.json"), self.path("buckets"));
         let mut out = Vec::new();
-        let job = Job { step, run_dir, parameters, buckets };
+        let job = Job { step, places: Places { run_dir, parameters, buckets } };
         job.run(&mut out).map_err(|error| format!("{error:#}"))?;
         Ok(String::from_utf8(out).unwrap())
     }
@@ -154,7 +154,7 @@ fn one_file_is_enough() {
 fn a_stored_model_scores_a_single_row() {
     let world = World::of_parts(&[1, 2]);
     world.run().unwrap();
-    let model: Model = serde_json::from_slice(&world.artifact("model.json")).unwrap();
+    let model = Model::parse(&world.artifact("model.json")).unwrap();
     let right = data::read(&sample("part-8.csv")).unwrap().into_iter();
     let right = right.filter(|row| (model.probability(row) >= 0.5) == row.malignant).count();
     assert!(right >= 65, "{right} of 72 rows it never saw");

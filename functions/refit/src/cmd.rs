@@ -100,6 +100,10 @@ commands! {
 impl Command {
     /// Whether it runs until it is told to end, and sees to that itself.
     pub(crate) fn keeps_running(&self) -> bool {
-        matches!(self, Self::Dev(_) | Self::Serve(_) | Self::Worker(_))
+        match self {
+            Self::Dev(_) | Self::Serve(_) | Self::Worker(_) => true,
+            Self::DemoStep(args) => args.serves(),
+            _ => false,
+        }
     }
 }

@@ -5,6 +5,7 @@ use refit_core::run::Run;
 use refit_core::state::BatchId;
 use refit_engine::explain::Verdict;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use url::Url;
 
 use crate::pipelines;
 
@@ -34,6 +35,24 @@ pub enum News {
     },
     /// A run at the local pipeline service has changed.
     Progressed(Box<pipelines::Run>),
+    /// A version of a model is served.
+    Served {
+        /// The model.
+        model: String,
+        /// The version.
+        version: String,
+        /// Where.
+        url: Url,
+    },
+    /// What should serve a version of a model does not; it is tried again.
+    NotServed {
+        /// The model.
+        model: String,
+        /// The version.
+        version: String,
+        /// Why not.
+        why: String,
+    },
     /// A run is over: nothing more will be tried.
     Over(Box<Run>),
 }

@@ -11,6 +11,9 @@
 //!   - name: train
 //!     command: [python3, train.py] # `{refit}` stands for the program that runs the service
 //!     timeout: 5m                  # default: 1h
+//! serve:                           # kept running with the version of the model that is in Production
+//!   model: churn                   # default: the name of the pipeline
+//!   command: [python3, serve.py]
 //! ```
 //!
 //! Its steps run one after another, each in a process group of its own, and are told where things are by their
@@ -24,11 +27,15 @@
 //! | `REFIT_PARAMETERS` | a JSON file with the parameters, those with a default filled in |
 //! | `REFIT_BUCKETS` | a folder with one folder per bucket: `gs://NAME/OBJECT` is `$REFIT_BUCKETS/NAME/OBJECT` |
 //!
+//! What serves a model is told `REFIT_MODEL_DIR`, the folder of the version, with what its run made in `artifacts`,
+//! `REFIT_MODEL`, the name of the model, and `REFIT_MODEL_VERSION`. The first address on this machine that it prints is
+//! shown as the place where the model is served.
+//!
 //! The working folder is the pipeline's. A line `::progress 0.4 message` is shown as the step's progress. A step may be
 //! run again after the service was stopped while it ran; steps that had succeeded are not.
 //!
 //! Whatever is answered is durable first. The service keeps every run it was ever asked for, so that an id never
-//! starts twice.
+//! starts twice. What runs have made can be registered as versions of a model, in [`registry`].
 
 mod api;
 mod definition;
@@ -36,7 +43,9 @@ mod drive;
 mod folder;
 mod log;
 mod process;
+mod registry;
 mod run;
+mod serving;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -54,7 +63,9 @@ use tokio::sync::watch;
 use tracing::warn;
 
 pub use api::router;
+pub use registry::Current;
 pub use run::{Run, RunStep, State};
+pub use serving::Servers;
 
 use definition::{Pipeline, name_of};
 use folder::{Folder, Journal};
@@ -100,6 +111,8 @@ pub struct Pipelines {
     making: tokio::sync::Mutex<()>,
     /// Held while a version is stored: two would share a draft.
     storing: tokio::sync::Mutex<()>,
+    /// Held while the registry is read or written, so that a number is given once.
+    shelving: tokio::sync::Mutex<()>,
     queue: Mutex<Queue>,
     closing: watch::Sender<bool>,
     changes: watch::Sender<u64>,
@@ -131,11 +144,13 @@ struct Entry {
 enum Refusal {
     /// It is wrong.
     Invalid(String),
+    /// It is more than is read.
+    TooLarge(String),
     /// There is no such thing.
     Unknown(String),
     /// The id is another request's.
     Conflict(String),
-    /// The pipeline cannot be read.
+    /// The pipeline cannot be read, or what a run made cannot be kept.
     Broken(String),
     /// Not now.
     Unavailable(String),
@@ -178,6 +193,7 @@ impl Pipelines {
             runs: Mutex::new(runs),
             making: tokio::sync::Mutex::default(),
             storing: tokio::sync::Mutex::default(),
+            shelving: tokio::sync::Mutex::default(),
             queue: Mutex::default(),
             closing: watch::Sender::default(),
             changes: watch::Sender::default(),
@@ -219,6 +235,7 @@ impl Pipelines {
     pub async fn shutdown(&self) {
         self.closing.send_replace(true);
         let _making = self.making.lock().await;
+        let _shelving = self.shelving.lock().await;
         let mut changes = self.watch();
         while lock(&self.queue).active > 0 {
             // The sender is ours, and so still there.
@@ -229,6 +246,11 @@ impl Pipelines {
 
     fn entry(&self, id: RunKey) -> Option<Arc<Entry>> {
         lock(&self.runs).get(&id).cloned()
+    }
+
+    fn named(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+        let entry = id.parse().ok().and_then(|id| self.entry(id));
+        entry.ok_or_else(|| Refusal::Unknown(format!("no such run: run=`{id}`")))
     }
 
     fn is_closing(&self) -> bool {

@@ -40,7 +40,7 @@ use url::Url;
 use crate::here::Here;
 use crate::metadata::{self, Metadata};
 use crate::news::Teller;
-use crate::pipelines::{self, Limits, Pipelines};
+use crate::pipelines::{self, Limits, Pipelines, Servers};
 use crate::scheduler;
 use crate::show::Observer;
 use crate::watcher::{self, Watcher};
@@ -171,12 +171,14 @@ impl World {
         let state = self.state().await?;
         let every = state.timing.ping;
         let ledger = Ledger::new(Arc::clone(&self.base.0.store));
+        let servers = Servers::open(&self.pipelines, teller.clone()).await?;
         let observer = Observer::new(ledger, state, &self.pipelines, clock, teller.clone());
         let stop = || self.stop.subscribe();
         let (caller, clock) = (Arc::clone(&self.caller), Arc::clone(clock));
         let tasks = [
             tokio::spawn(watcher.run(stop())),
             tokio::spawn(observer.run(stop())),
+            tokio::spawn(servers.run(stop())),
             tokio::spawn(scheduler::run(caller, every, clock, stop())),
         ];
         self.callers.extend(tasks);

@@ -1,6 +1,6 @@
-//! `refit demo-step`: a step of the demo's pipeline, as the local pipeline service runs it.
+//! `refit demo-step`: a step of the demo's pipeline, as the local pipeline service runs it, and what its model predicts.
 
-use breast_cancer::Job;
+use breast_cancer::Command;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -9,12 +9,19 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    job: Job,
+    #[command(subcommand)]
+    command: Command,
+}
+
+impl Args {
+    /// Whether it is no step, but the service that predicts.
+    pub(super) fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
 }
 
 pub(super) async fn run(_: &Context, args: Args) -> Result<Exit, Failure> {
-    let done = args.job.run(&mut std::io::stdout());
+    let done = args.command.run(&mut std::io::stdout()).await;
     done.map_err(|error| Failure::new(Exit::Internal, format!("{error:#}")))?;
     Ok(Exit::Ok)
 }

@@ -9,3 +9,4 @@ mod points;
 mod process;
 mod proof;
 mod serve;
+mod serving;

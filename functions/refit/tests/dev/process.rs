@@ -102,10 +102,20 @@ impl Dev {
 
 /// Asks over HTTP: the status and the body.
 pub(crate) fn ask(place: &str, request: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    send(place, request, headers, "")
+}
+
+/// Sends a body over HTTP: the status and the body of the answer.
+pub(crate) fn send(
+    place: &str,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
     let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    let headers: String = headers.collect();
+    let (headers, length): (String, _) = (headers.collect(), body.len());
     let text = format!(
-        "{request} HTTP/1.1\r\nhost: {place}\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n"
+        "{request} HTTP/1.1\r\nhost: {place}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
     let mut stream = TcpStream::connect(place).unwrap();
     stream.write_all(text.as_bytes()).unwrap();

@@ -12,25 +12,27 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use refit_core::plan::ParameterKind;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::definition::Pipeline;
 use super::run::{Request, Run};
-use super::{Entry, Pipelines, Refusal, disk, log};
+use super::{Entry, Pipelines, Refusal, disk, log, registry};
 
 const BODY_BYTES_MAX: usize = 1 << 20;
 const LOGS_BYTES_MAX: usize = 1 << 20;
 const RUNS_DEFAULT: usize = 20;
 const RUNS_MAX: usize = 1000;
 
-/// The service over HTTP, below `/apis/local/v1/`. Every request needs a bearer token.
+/// The service over HTTP, its runs below `/apis/local/v1/`, its registry below `/registry/`. Every request needs a bearer token.
 pub fn router(pipelines: &Arc<Pipelines>) -> Router {
     Router::new()
         .route("/apis/local/v1/pipelines/{name}", get(pipeline))
         .route("/apis/local/v1/runs", get(list).post(start))
         .route("/apis/local/v1/runs/{id}", get(run).post(cancel))
         .route("/apis/local/v1/runs/{id}/logs", get(logs))
+        .merge(registry::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route_layer(from_fn_with_state(Arc::clone(pipelines), authorize))
         .with_state(Arc::clone(pipelines))
@@ -101,12 +103,9 @@ async fn pipeline(
 async fn start(
     Service(pipelines): Service<Arc<Pipelines>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Run>), Response> {
-    let body = body.map_err(|fault| error(fault.status(), &fault.body_text()))?;
-    let request = serde_json::from_slice::<Request>(&body)
-        .map_err(|fault| Refusal::Invalid(fault.to_string()).into_response())?;
-    let started = finish(async move { pipelines.start(request).await }).await;
-    let (new, run) = started.map_err(IntoResponse::into_response)?;
+) -> Result<(StatusCode, Json<Run>), Refusal> {
+    let request: Request = parsed(body)?;
+    let (new, run) = finish(async move { pipelines.start(request).await }).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(run)))
 }
 
@@ -123,7 +122,7 @@ async fn run(
     Service(pipelines): Service<Arc<Pipelines>>,
     Path(id): Path<String>,
 ) -> Result<Json<Run>, Refusal> {
-    Ok(Json(entry(&pipelines, &id)?.run()))
+    Ok(Json(pipelines.named(&id)?.run()))
 }
 
 /// `POST …/runs/{id}:cancel`.
@@ -133,7 +132,7 @@ async fn cancel(
 ) -> Result<Json<Run>, Refusal> {
     let unknown = || Refusal::Unknown(format!("no such action: action=`{action}`"));
     let id = action.strip_suffix(":cancel").ok_or_else(unknown)?;
-    let entry = entry(&pipelines, id)?;
+    let entry = pipelines.named(id)?;
     finish(async move { pipelines.cancel(&entry).await }).await.map(Json)
 }
 
@@ -144,7 +143,7 @@ async fn logs(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(Which { step }) = which?;
-    let entry = entry(&pipelines, &id)?;
+    let entry = pipelines.named(&id)?;
     let steps: Vec<_> = entry.run().steps.into_iter().map(|step| step.name).collect();
     let steps = match step {
         None => steps,
@@ -155,8 +154,19 @@ async fn logs(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
+/// Reads what is asked for.
+pub(super) fn parsed<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, Refusal> {
+    let body = body.map_err(|fault| match fault.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge(fault.body_text()),
+        _ => Refusal::Invalid(fault.body_text()),
+    })?;
+    serde_json::from_slice(&body).map_err(|fault| Refusal::Invalid(fault.to_string()))
+}
+
 /// Sees something through even if the one who asked for it has gone.
-async fn finish<T: Send + 'static>(
+pub(super) async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::spawn(work).await;
@@ -167,11 +177,6 @@ fn joined(entry: &Entry, steps: &[String]) -> String {
     let text = steps.iter().flat_map(|step| log::read(&entry.folder.log(step))).collect::<Vec<_>>();
     let from = text.len().saturating_sub(LOGS_BYTES_MAX);
     String::from_utf8_lossy(&text[from..]).into_owned()
-}
-
-fn entry(pipelines: &Pipelines, id: &str) -> Result<Arc<Entry>, Refusal> {
-    let entry = id.parse().ok().and_then(|id| pipelines.entry(id));
-    entry.ok_or_else(|| Refusal::Unknown(format!("no such run: run=`{id}`")))
 }
 
 fn error(status: StatusCode, message: &str) -> Response {
@@ -188,6 +193,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, message) = match self {
             Self::Invalid(message) => (StatusCode::BAD_REQUEST, message),
+            Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
             Self::Unknown(message) => (StatusCode::NOT_FOUND, message),
             Self::Conflict(message) => (StatusCode::CONFLICT, message),
             Self::Broken(message) => (StatusCode::UNPROCESSABLE_ENTITY, message),

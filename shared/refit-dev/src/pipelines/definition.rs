@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_saphyr::{budget, options};
 
+use super::registry::is_model;
+
 /// The file in a pipeline's folder.
 const FILE: &str = "pipeline.yaml";
 const BYTES_MAX: u64 = 64 << 10;
@@ -36,6 +38,9 @@ pub(super) struct Definition {
     pub(super) parameters: Option<BTreeMap<String, Parameter>>,
     /// Its steps, in their order.
     pub(super) steps: Vec<Step>,
+    /// What serves the model its runs make; no part of a version, for it changes no run.
+    #[serde(default, skip_serializing)]
+    pub(super) serve: Option<Serve>,
 }
 
 /// A parameter a pipeline takes.
@@ -59,6 +64,17 @@ pub(super) struct Step {
     /// How long it may take.
     #[serde(default = "timeout_default")]
     pub(super) timeout: Span,
+}
+
+/// What serves a model.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Serve {
+    /// The model; the pipeline's name where the file does not say.
+    #[serde(default)]
+    pub(super) model: String,
+    /// The program and its arguments, as those of a step.
+    pub(super) command: Vec<String>,
 }
 
 fn timeout_default() -> Span {
@@ -96,6 +112,9 @@ impl Definition {
         if definition.name.is_empty() {
             name.clone_into(&mut definition.name);
         }
+        if let Some(serve) = definition.serve.as_mut().filter(|serve| serve.model.is_empty()) {
+            serve.model.clone_from(&definition.name);
+        }
         definition.check()?;
         Ok(definition)
     }
@@ -106,6 +125,9 @@ impl Definition {
         }
         if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
             return Err(format!("not between 1 and {STEPS_MAX} steps"));
+        }
+        if let Some(serve) = &self.serve {
+            serve.check()?;
         }
         let mut names = BTreeSet::new();
         for step in &self.steps {
@@ -147,6 +169,18 @@ impl Definition {
             }
         }
         if wrong.is_empty() { Ok(all) } else { Err(wrong.join(", ")) }
+    }
+}
+
+impl Serve {
+    fn check(&self) -> Result<(), String> {
+        if !is_model(&self.model) {
+            return Err(format!("what serves a model names none: model=`{}`", self.model));
+        }
+        if self.command.first().is_none_or(String::is_empty) {
+            return Err("what serves a model has no command".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -214,6 +248,9 @@ mod tests {
         };
         check("", "end of input");
         check("steps: []", "steps");
+        check(&format!("serve: {{command: []}}\n{STEP}"), "serves a model has no command");
+        check(&format!("serve: {{command: [a], model: A}}\n{STEP}"), "names none: model=`A`");
+        check(&format!("serve: {{command: [a], port: 1}}\n{STEP}"), "port");
         check(&format!("name: ../x\n{STEP}"), "not a name: name=`../x`");
         check(&format!("nam: x\n{STEP}"), "line 1");
         check("steps: [{name: ../a, command: [sh]}]", "not a name: step=`../a`");
@@ -240,6 +277,7 @@ mod tests {
         assert_eq!(version("steps: [{name: a, command: [sh], timeout: 60m}]"), plain);
         assert_ne!(version("steps: [{name: a, command: [sh], timeout: 61m}]"), plain);
         assert_ne!(version(&format!("name: other\n{STEP}")), plain);
+        assert_eq!(version(&format!("serve: {{command: [a]}}\n{STEP}")), plain, "no run changes");
         assert_eq!(plain.len(), 64);
     }
 

@@ -107,11 +107,6 @@ impl Pipelines {
     }
 
     fn spawn(&self, entry: &Entry, step: &Step) -> io::Result<Waiting> {
-        let program = self.config.program.to_string_lossy();
-        let words = step.command.iter().map(|word| match word.as_str() {
-            "{refit}" => program.clone().into_owned(),
-            word => word.to_owned(),
-        });
         let key = entry.accepted.id.to_string();
         let environment = [
             ("REFIT_RUN_KEY", Path::new(&key)),
@@ -120,8 +115,18 @@ impl Pipelines {
             ("REFIT_PARAMETERS", &entry.folder.parameters()),
             ("REFIT_BUCKETS", &self.config.buckets),
         ];
-        let command: Vec<_> = words.collect();
+        let command = self.command(&step.command);
         Waiting::new(&command, &entry.accepted.pipeline.folder, &environment)
+    }
+
+    /// A command as it is run.
+    pub(super) fn command(&self, words: &[String]) -> Vec<String> {
+        let program = self.config.program.to_string_lossy();
+        let words = words.iter().map(|word| match word.as_str() {
+            "{refit}" => program.clone().into_owned(),
+            word => word.to_owned(),
+        });
+        words.collect()
     }
 
     /// What is done with every line a step says.
@@ -156,11 +161,7 @@ impl Pipelines {
     /// Ends the process group of a step: asks where the step has not ended by itself, and kills what is left.
     async fn end(&self, child: &mut Child, process: &Process, fate: &Fate) {
         if !matches!(fate, Fate::Exited(_)) {
-            process.signal(Signal::TERM);
-            tokio::select! {
-                _ = child.wait() => {}
-                () = self.config.clock.sleep(self.config.limits.grace) => {}
-            }
+            process.ask(child, &*self.config.clock, self.config.limits.grace).await;
         }
         process.signal(Signal::KILL);
         if let Err(error) = child.wait().await {

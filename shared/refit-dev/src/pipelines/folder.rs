@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 
 use super::run::{Accepted, Record};
 
-const ARTIFACTS_MAX: usize = 1000;
+/// Files of a run that are listed at most.
+pub(super) const ARTIFACTS_MAX: usize = 1000;
 /// Folders not yet whole begin with it.
-const DRAFT: &str = ".draft-";
+pub(super) const DRAFT: &str = ".draft-";
 const REQUEST: &str = "request.json";
 const JOURNAL: &str = "journal.jsonl";
 
@@ -164,18 +165,21 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+/// Stores a value in a file of its own; once this has succeeded, its content is durable.
+pub(super) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut file = File::create(path)?;
     serde_json::to_writer(&mut file, value)?;
     file.write_all(b"\n")?;
     file.sync_all()
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
+/// Makes the names in a folder durable.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
+/// Removes a folder, if there is one.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

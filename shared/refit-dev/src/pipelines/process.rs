@@ -89,6 +89,15 @@ impl Process {
         }
     }
 
+    /// Asks the group of a child to end, and waits until the child has, for a while.
+    pub(super) async fn ask(&self, child: &mut Child, clock: &dyn Clock, grace: Span) {
+        self.signal(Signal::TERM);
+        tokio::select! {
+            _ = child.wait() => {}
+            () = clock.sleep(grace) => {}
+        }
+    }
+
     /// Ends a group an earlier life of the service left behind: asks, then kills. Whether it is gone.
     ///
     /// One whose leader is gone is left alone, as there is nothing left to recognise it by.

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod api;
+mod registry;
 mod restart;
 mod runs;
+mod serving;
 mod world;

@@ -128,6 +128,18 @@ impl Open {
         (status, serde_json::from_slice(&body).unwrap_or_else(|_| text()))
     }
 
+    /// Asks the registry about a model.
+    pub(crate) async fn registry(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::builder().method(method).uri(format!("/registry/models/{path}"));
+        let request = request.header(header::AUTHORIZATION, "Bearer good");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     /// Asks for a run that must be accepted as a new one.
     pub(crate) async fn start(&self, number: u32, pipeline: &str) -> RunKey {
         let body = json!({"id": id(number), "pipeline": pipeline}).to_string();

@@ -2,12 +2,13 @@
 
 use refit_core::plan::Prepared;
 use refit_core::run::ExternalRun;
+use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
 use refit_wire::http::{Reply, Request};
 use refit_wire::pipeline::{Launch, PipelineService, ServiceConfig};
 use serde_json::Value;
 
-use crate::said::{reply, shown};
+use crate::said::shown;
 
 /// A file of cases that share a service and a launch.
 pub(crate) struct Recording<'a> {
@@ -119,8 +120,8 @@ impl Script<'_> {
                     let request = Request::clone(&call.request);
                     let text = self.replies.next();
                     let text = text.unwrap_or_else(|| panic!("not recorded: {}", shown(&request)));
-                    self.said.push((request, reply(text)));
-                    step = call.read(reply(text));
+                    self.said.push((request, recorded(text)));
+                    step = call.read(recorded(text));
                 }
             }
         }

@@ -3,13 +3,14 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
 use refit_wire::http::{Reply, Request};
 use refit_wire::registry::{
     ModelRegistry, Registration, RegistryConfig, enter, has_stage, look_up, register,
 };
 
-use crate::said::{reply, shown};
+use crate::said::shown;
 
 /// A file of cases that share a registry.
 pub(crate) struct Recording<'a> {
@@ -111,8 +112,8 @@ impl Script<'_> {
                     let text = self.replies.next();
                     let text = text.unwrap_or_else(|| panic!("not recorded: {}", shown(&request)));
                     self.shown.push_str(&format!("> {}\n< {text}\n", shown(&request)));
-                    self.said.push((request, reply(text)));
-                    step = call.read(reply(text));
+                    self.said.push((request, recorded(text)));
+                    step = call.read(recorded(text));
                 }
             }
         }

@@ -92,6 +92,14 @@ impl Screen {
             }
             News::Changed { batch, change } => self.changed(*batch, change),
             News::Progressed(run) => self.progressed(run),
+            News::Served { model, version, url } => {
+                let text = format!("version {version} of the model {model} is served at {url}");
+                self.line(GOOD, &text);
+            }
+            News::NotServed { model, version, why } => {
+                let text = format!("version {version} of the model {model} is not served: {why}");
+                self.line(BAD, &text);
+            }
             News::Over(_) => {}
         }
         self.draw();
