@@ -6,6 +6,7 @@
 
 mod notices;
 mod post;
+mod reading;
 mod world;
 
 use std::fmt::Write as _;

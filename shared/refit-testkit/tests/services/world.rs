@@ -51,6 +51,21 @@ impl World {
         run: &str,
         notify: &str,
     ) -> Self {
+        let rules = format!(
+            "{notify}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n"
+        );
+        let rules =
+            if notify.is_empty() { rules } else { format!("{rules}    notify: [ml-team]\n") };
+        Self::under(double, &rules, |store| store).await
+    }
+
+    /// A world under these rules, with something between the reconcilers and their store.
+    pub(crate) async fn under(
+        double: Box<dyn Double + Sync>,
+        rules: &str,
+        between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         let start: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
@@ -58,8 +73,9 @@ impl World {
         let post = Arc::new(Post::new(Arc::<Stage>::clone(&stage)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
+        let read = between(Arc::clone(&store));
         let parts = |process: &str| Parts {
-            store: Arc::clone(&store),
+            store: Arc::clone(&read),
             transport: Arc::<Post>::clone(&post),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
@@ -78,13 +94,7 @@ impl World {
             Span::secs(30),
         );
         let world = Self { stage, post, clock, ledger, intake, reconcilers };
-        let rules = format!(
-            "{notify}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
-             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n"
-        );
-        let rules =
-            if notify.is_empty() { rules } else { format!("{rules}    notify: [ml-team]\n") };
-        world.apply(&store, &rules).await;
+        world.apply(&store, rules).await;
         world
     }
 
