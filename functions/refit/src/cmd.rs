@@ -1,6 +1,7 @@
 //! The commands, each in a file of its own: its options with their help, and what it does.
 
 pub(crate) mod apply;
+pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -12,12 +13,16 @@ pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
+pub(crate) mod models;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod quarantine;
+pub(crate) mod reject;
 pub(crate) mod replay;
+pub(crate) mod request;
 pub(crate) mod reread;
 pub(crate) mod resume;
+pub(crate) mod rollback;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod serve;
@@ -25,6 +30,8 @@ pub(crate) mod services;
 pub(crate) mod settle;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod trail;
+pub(crate) mod used;
 pub(crate) mod why;
 pub(crate) mod worker;
 
@@ -71,6 +78,13 @@ commands! {
     Cancel: cancel,
     Settle: settle,
     Manifest: manifest,
+    Models: models,
+    Request: request,
+    Approve: approve,
+    Reject: reject,
+    Rollback: rollback,
+    Trail: trail,
+    Used: used,
     Serve: serve,
     Worker: worker,
     Audit: audit,

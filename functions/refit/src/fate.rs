@@ -3,6 +3,7 @@
 use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
 use refit_core::event::DataRef;
 use refit_core::notice::OutboxChange;
+use refit_core::promotion::{PromotionChange, Version};
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
 use refit_core::state::{Held, Seal};
@@ -22,12 +23,19 @@ pub(crate) fn episode(change: &Change) -> Option<String> {
         Change::Trigger { change: TriggerChange::Fired { firing, .. }, .. } => {
             Some(format!("{} came, by `{}`", firing.slot.civil, firing.schedule))
         }
+        Change::Trigger { change: TriggerChange::Staged { entry, .. }, .. } => {
+            Some(format!("{} {} was given {}", entry.name, entry.version, entry.stage))
+        }
+        Change::Promotion { model, change, .. } => {
+            Some(format!("its version of {model} {}", promotion(change)?))
+        }
         Change::Outbox { receiver, change } => told(receiver, change),
         Change::Created { .. }
         | Change::Inbox(_)
         | Change::Applied { .. }
         | Change::Trigger { .. }
         | Change::Stored { .. }
+        | Change::Model { .. }
         | Change::Memory(_) => None,
     }
 }
@@ -152,6 +160,51 @@ fn attempt(change: &AttemptChange) -> Option<String> {
     })
 }
 
+/// What became of a version; nothing where only the keeping of it changed.
+pub(crate) fn promotion(change: &PromotionChange) -> Option<String> {
+    let because = |reason: &String| match reason.is_empty() {
+        true => String::new(),
+        false => format!(": {reason}"),
+    };
+    let by = |person: &Option<String>| person.clone().unwrap_or_else(|| "the rule".to_owned());
+    Some(match change {
+        PromotionChange::Begun { registry, .. } => format!("is to be registered at {registry}"),
+        PromotionChange::Retaken => "is taken up again at its registry".to_owned(),
+        PromotionChange::Postponed { until, message } => {
+            format!("has to wait for its registry until {until}: {message}")
+        }
+        PromotionChange::Unclear(message) => {
+            format!("may or may not be at its registry: {message}")
+        }
+        PromotionChange::Registered(version) if version.twins.is_empty() => {
+            format!("is registered as {}", version.name)
+        }
+        PromotionChange::Registered(Version { name, twins, .. }) => {
+            let twins = twins.join(", ");
+            format!("is registered as {name}; the registry has others under its key: {twins}")
+        }
+        PromotionChange::Refused(faults) => format!("is not good enough: {}", faults.join("; ")),
+        PromotionChange::Requested { stage, person, reason, rollback } => {
+            let again = if *rollback { " again" } else { "" };
+            format!("is to be in {stage}{again}, asks {}{}", by(person), because(reason))
+        }
+        PromotionChange::Approved { person, reason } => {
+            format!("was approved by {person}{}", because(reason))
+        }
+        PromotionChange::Rejected { person: Some(person), reason } => {
+            format!("was rejected by {person}{}", because(reason))
+        }
+        PromotionChange::Rejected { person: None, reason } => format!("was rejected: {reason}"),
+        PromotionChange::Entering => "has what its stage takes, and is to be given it".to_owned(),
+        PromotionChange::Entered => "has its stage".to_owned(),
+        PromotionChange::TestedBy(batch) => format!("is tested by {batch}"),
+        PromotionChange::Accepted(Some(test)) => format!("was accepted by {test}"),
+        PromotionChange::Accepted(None) => "needs no acceptance test".to_owned(),
+        PromotionChange::Failed(message) => format!("was refused by its registry: {message}"),
+        PromotionChange::Forgotten => return None,
+    })
+}
+
 fn named(external: &ExternalRun) -> String {
     let url = external.url.as_ref().map(|url| format!(", {url}")).unwrap_or_default();
     format!("{}{url}", external.id)
@@ -163,7 +216,7 @@ pub(crate) fn nearest(rules: &Rules, object: &DataRef) -> Option<(String, String
     let matches = rules.triggers.iter().flat_map(|(name, rule)| {
         rule.on.iter().filter_map(move |on| match on {
             On::Objects(matching) => Some((name, matching)),
-            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         })
     });
     let faults: Option<Vec<_>> = matches

@@ -19,6 +19,7 @@ mod rule_file;
 mod run_row;
 mod sentence;
 mod submit;
+mod voice;
 mod words;
 
 use std::process::ExitCode;

@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
             listing,
             segments,
             observations: &[],
+            reports: &[],
             deliveries: &[],
             deleted: &NOTHING,
             found: &self.found,
@@ -167,7 +168,9 @@ fn due(state: &State, old: Option<&Rules>, commit: &Commit) -> Vec<Due> {
         | Change::Run { .. }
         | Change::Attempt { .. }
         | Change::Memory(_)
-        | Change::Outbox { .. } => Vec::new(),
+        | Change::Outbox { .. }
+        | Change::Promotion { .. }
+        | Change::Model { .. } => Vec::new(),
     });
     changed.collect()
 }

@@ -1,15 +1,18 @@
 //! What a trigger does, in a few sentences.
 
 use refit_core::event::PauseMode;
+use refit_core::promotion::{Asking, PromoteRule, StageRule};
 use refit_core::rules::{
-    BatchRule, DriftMatch, Glob, MessageMatch, ObjectMatch, On, OnUnknown, Overlap, Trigger,
+    BatchRule, DriftMatch, Glob, MessageMatch, ModelMatch, ObjectMatch, On, OnUnknown, Overlap,
+    Trigger,
 };
 use refit_core::time::Span;
 use serde_json::Value;
 
 /// What a trigger does, in a few sentences.
 pub(crate) fn sentence(rule: &Trigger) -> String {
-    let sentences = [listens(rule), starts(rule), limits(rule), pauses(rule).to_owned()];
+    let promotes = rule.promote.as_ref().map(promotes).unwrap_or_default();
+    let sentences = [listens(rule), starts(rule), limits(rule), promotes, pauses(rule).to_owned()];
     let said: Vec<String> = sentences.into_iter().filter(|text| !text.is_empty()).collect();
     said.join(" ")
 }
@@ -31,6 +34,9 @@ fn source(on: &On) -> String {
         On::Message(message) => heard(message),
         On::Drift(drift) => minded(drift),
         On::Schedule(schedule) => format!("time of `{}`", schedule.text()),
+        On::Model(ModelMatch { model, stage }) => {
+            format!("version of `{model}` that is given {stage}")
+        }
     }
 }
 
@@ -72,6 +78,35 @@ fn minded(drift: &DriftMatch) -> String {
         0 | 1 => text,
         count => format!("{text} that is the last of {count} in a row"),
     }
+}
+
+/// How the versions its runs make get on.
+fn promotes(rule: &PromoteRule) -> String {
+    let PromoteRule { registry, model, gate, request, staging, acceptance, production } = rule;
+    let metrics: Vec<&str> = gate.0.keys().map(String::as_str).collect();
+    let gated = match metrics.is_empty() {
+        true => String::new(),
+        false => format!(", if its {} are within their limits,", metrics.join(", ")),
+    };
+    let asked = match request {
+        Asking::Automatic => "goes",
+        Asking::Manual => "goes, where somebody asks for it,",
+    };
+    let takes = |stage: &StageRule| match (stage.approvals, stage.four_eyes) {
+        (0, _) => "without approval".to_owned(),
+        (1, false) => "once one person approves".to_owned(),
+        (1, true) => "once another person approves".to_owned(),
+        (count, false) => format!("once {count} persons approve"),
+        (count, true) => format!("once {count} other persons approve"),
+    };
+    let test = acceptance.as_ref().map(|name| format!(", there a run of `{name}` accepts it"));
+    format!(
+        "What a run that succeeds makes is registered at `{registry}` as a version of `{model}`, which{gated} \
+         {asked} to staging {}{}, and to production {}.",
+        takes(staging),
+        test.unwrap_or_default(),
+        takes(production)
+    )
 }
 
 fn starts(rule: &Trigger) -> String {

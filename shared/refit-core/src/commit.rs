@@ -13,6 +13,7 @@ use crate::key::{Hash128, RunKey};
 use crate::member::Firing;
 use crate::memory::{Fresh, SeenRun};
 use crate::notice::OutboxChange;
+use crate::promotion::{ModelChange, PromotionChange, StageEntry};
 use crate::reason::Refusal;
 use crate::rules::ServiceProfile;
 use crate::run::{BatchFacts, Cancel, ExternalRun, Finished, Phase};
@@ -123,6 +124,22 @@ pub enum Change {
         /// What changed.
         change: OutboxChange,
     },
+    /// A version of a model on its way.
+    Promotion {
+        /// The model.
+        model: String,
+        /// The run that made the version.
+        run: BatchId,
+        /// What changed.
+        change: PromotionChange,
+    },
+    /// A model at its registry.
+    Model {
+        /// The model.
+        model: String,
+        /// What changed.
+        change: ModelChange,
+    },
 }
 
 /// A change of how far the inbox was listed, or may be deleted.
@@ -197,6 +214,23 @@ pub enum TriggerChange {
         after: Timestamp,
         /// Those before this one.
         until: Timestamp,
+    },
+    /// A version of a model was given a stage, and is a member of a batch.
+    Staged {
+        /// The version and its stage.
+        entry: StageEntry,
+        /// The batch.
+        batch: BatchId,
+    },
+    /// A version of a model was given a stage, and is a member of no batch.
+    StagePassed {
+        /// The version and its stage.
+        entry: StageEntry,
+        /// Why.
+        reason: Refusal,
+        /// More on it, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// Launches before this time are beyond what its budget looks at.
     LaunchesForgotten(Timestamp),

@@ -1,5 +1,6 @@
 //! What the state asks of the outside world, found afresh from it at any time.
 
+use crate::promotion::{Model, Promotion, PromotionPhase, Stage};
 use crate::run::{Attempt, Phase, Run};
 use crate::state::{BatchId, State};
 
@@ -54,5 +55,50 @@ fn wanted(run: &Run, attempt: &Attempt) -> Option<EffectKind> {
         | Phase::Cancelled
         | Phase::TimedOut
         | Phase::Uncertain => None,
+    }
+}
+
+/// Something to be done at a registry of models.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Errand {
+    /// The model.
+    pub model: String,
+    /// What to do.
+    pub kind: ErrandKind,
+}
+
+/// What can be asked of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrandKind {
+    /// Register the version this run made.
+    Register(BatchId),
+    /// Give the version this run made a stage.
+    Enter(BatchId, Stage),
+    /// See who has which stage.
+    Look,
+}
+
+/// Everything the state asks of registries, in the order of the models.
+#[must_use]
+pub fn errands(state: &State) -> Vec<Errand> {
+    let of_model = |(name, model): (&String, &Model)| -> Vec<Errand> {
+        let looks = (!model.is_entering()).then_some(ErrandKind::Look);
+        let kinds = model.promotions.values().filter_map(errand).chain(looks);
+        kinds.map(|kind| Errand { model: name.clone(), kind }).collect()
+    };
+    state.models.iter().flat_map(of_model).collect()
+}
+
+fn errand(promotion: &Promotion) -> Option<ErrandKind> {
+    let intent = promotion.intent.as_ref()?;
+    if intent.not_before.is_some() {
+        return None;
+    }
+    match promotion.phase {
+        PromotionPhase::Registering => Some(ErrandKind::Register(promotion.run)),
+        PromotionPhase::Entering => {
+            Some(ErrandKind::Enter(promotion.run, promotion.request()?.stage))
+        }
+        _ => None,
     }
 }

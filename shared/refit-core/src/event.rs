@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::drift::DriftReport;
 use crate::key::{Hash128, hash128};
+use crate::promotion::Statement;
 use crate::time::Timestamp;
 
 /// What a fact is: equal facts have equal identities, unequal facts do not.
@@ -228,6 +229,8 @@ pub enum Command {
         /// The service's id of the run it started; none if it started nothing.
         started: Option<String>,
     },
+    /// Says something of a version of a model.
+    Promotion(Statement),
 }
 
 /// What becomes of events while a trigger is paused.

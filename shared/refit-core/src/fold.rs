@@ -12,6 +12,7 @@ use crate::commit::{
 };
 use crate::mutant::{self, Mutant};
 use crate::notice::{NoticeKind, OutboxChange};
+use crate::promotion::{Model, PromotionChange, apply_to_model, apply_to_promotion};
 use crate::run::{Attempt, Cancel, Mark, Phase, Run};
 use crate::schedule::Slot;
 use crate::state::{Batch, BatchId, PartRef, ScheduleMark, Seal, Standing, State};
@@ -97,6 +98,20 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         }
         Change::Memory(change) => apply_to_memory(state, change, stamp),
         Change::Outbox { receiver, change } => apply_to_outbox(state, receiver, change, stamp),
+        Change::Promotion { model, run, change } => {
+            if let PromotionChange::Begun { registry, .. } = change {
+                let known = state.models.entry(model.clone());
+                known.or_insert_with(|| Model::new(registry.clone()));
+            }
+            if let Some(model) = state.models.get_mut(model) {
+                apply_to_promotion(model, *run, change, stamp);
+            }
+        }
+        Change::Model { model, change } => {
+            if let Some(model) = state.models.get_mut(model) {
+                apply_to_model(model, change, stamp);
+            }
+        }
     }
 }
 
@@ -169,6 +184,7 @@ fn apply_to_trigger(standing: &mut Standing, change: &TriggerChange) {
         | TriggerChange::Passed { .. }
         | TriggerChange::Missed { .. } => apply_to_schedules(&mut standing.schedules, change),
         TriggerChange::LaunchesForgotten(before) => standing.launches.retain(|at| at >= before),
+        TriggerChange::Staged { .. } | TriggerChange::StagePassed { .. } => {}
     }
 }
 

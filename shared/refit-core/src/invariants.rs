@@ -3,6 +3,8 @@
 //! The reconciler refuses to write a commit that breaks one, the simulation checks them after every step, and
 //! `refit fsck` over a whole log.
 
+mod promotions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +67,13 @@ const ALL: &[(&str, Invariant)] = &[
     ("a time of a schedule comes once", times_once),
     ("a row of reports is counted up", rows_count_up),
     ("a transition is told once, under one id", transitions_told),
+    ("a run makes one version", promotions::registered_once),
+    ("a stage is with one version", promotions::one_per_stage),
+    ("one version is given a stage at a time", promotions::one_enters),
+    ("a stage is approved as its rule asks", promotions::stages_approved),
+    ("a test decides once it has succeeded", promotions::tests_decide),
+    ("production comes by way of staging", promotions::by_way_of_staging),
+    ("what is rejected stays so", promotions::against_is_final),
 ];
 
 /// The names of all invariants.

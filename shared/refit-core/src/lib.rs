@@ -36,6 +36,7 @@ pub mod mutant;
 pub mod notice;
 pub mod plan;
 pub mod policy;
+pub mod promotion;
 pub mod reason;
 pub mod rules;
 pub mod run;

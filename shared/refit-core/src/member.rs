@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::drift::DriftReport;
 use crate::event::{DataRef, Event, Fact, Message};
 use crate::key::Hash128;
+use crate::promotion::StageEntry;
 use crate::schedule::Slot;
 use crate::state::{BatchId, PartRef, State};
 use crate::time::Timestamp;
@@ -42,6 +43,9 @@ pub struct Member {
     /// The time, where it was one of a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firing: Option<Firing>,
+    /// The version of a model, where one was given a stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<StageEntry>,
 }
 
 /// A time of a schedule that has come.
@@ -117,6 +121,12 @@ impl Member {
         Self { firing: Some(firing.clone()), ..Self::bare(event, Some(firing.slot.at)) }
     }
 
+    /// The member that a version which was given a stage becomes; `event` is its identity.
+    #[must_use]
+    pub fn of_entry(event: Hash128, entry: &StageEntry, at: Timestamp) -> Self {
+        Self { model: Some(entry.clone()), ..Self::bare(event, Some(at)) }
+    }
+
     fn of_object(object: &DataRef, event: Hash128) -> Self {
         Self {
             uri: Some(object.uri()),
@@ -139,6 +149,7 @@ impl Member {
             message: None,
             drift: None,
             firing: None,
+            model: None,
         }
     }
 
@@ -346,6 +357,7 @@ mod tests {
             message: None,
             drift: None,
             firing: None,
+            model: None,
         })
     }
 

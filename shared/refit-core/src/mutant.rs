@@ -70,6 +70,11 @@ mutants! {
     NoticeForgotten => "makes a transition without telling those who want to know",
     NoticeForgottenUndelivered => "takes a letter for delivered that was not",
     NoticeTwiceUnderTwoIds => "tells again what was not delivered, as if it were something else",
+    ApprovalCountsTwice => "counts a person who approves twice for two",
+    OneForTheOther => "counts the approval of who asked for it where four eyes are needed",
+    PromotedUntested => "lets a version go on although its acceptance test has not ended",
+    TwoEnterAtOnce => "gives a stage of a model to a version while another is being given one",
+    RegisteredWithoutLookUp => "registers a version again without looking whether it is registered",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }
 

@@ -12,7 +12,9 @@ mod follow;
 mod keep;
 mod launch;
 mod notify;
+mod promote;
 mod schedule;
+mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use crate::member::Line;
 use crate::memory::{Fresh, Memory, Sighting};
 use crate::mutant::{self, Mutant};
 use crate::notice::Delivery;
+use crate::promotion::{Stages, Version};
 use crate::rules::Rules;
 use crate::run::{ExternalRun, Phase};
 use crate::state::{BatchId, State, VERSION};
@@ -50,6 +53,8 @@ pub struct Inputs<'a> {
     pub segments: &'a [Segment],
     /// What calls were answered.
     pub observations: &'a [Observation],
+    /// What registries of models answered.
+    pub reports: &'a [RegistryReport],
     /// What came of letters that were sent.
     pub deliveries: &'a [Delivery],
     /// What housekeeping has deleted.
@@ -211,6 +216,48 @@ pub enum Outcome {
     Vanished,
 }
 
+/// What a registry of models was asked, and answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RegistryReport {
+    /// The model.
+    pub model: String,
+    /// The run that made the version it is about; none where it is about all of the model.
+    pub run: Option<BatchId>,
+    /// The commit the question rested on: of the newest intent, or the last that changed who has a stage.
+    pub basis: u64,
+    /// The answer.
+    pub outcome: RegistryOutcome,
+}
+
+/// The answers a registry can give.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RegistryOutcome {
+    /// It has the version: it registered it now, or before.
+    Registered {
+        /// The version.
+        version: Version,
+        /// Who had which stage just before.
+        stages: Stages,
+    },
+    /// The version has its stage; it was read back.
+    Entered,
+    /// A look after the lease found that it was not done.
+    Absent,
+    /// It certainly was not done, and may be tried again.
+    NotDone {
+        /// Not before this time has passed, where the registry says so.
+        after: Option<Span>,
+        /// What was answered.
+        message: String,
+    },
+    /// The registry refused for good.
+    Refused(String),
+    /// What the call did cannot be told.
+    Unclear(String),
+    /// Who has which stage.
+    Stages(Stages),
+}
+
 /// What to do next.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -235,6 +282,7 @@ pub fn plan(state: &State, inputs: &Inputs<'_>) -> Plan {
     let rules = desk.judge_segments(rules);
     desk.judge_schedules(&rules);
     desk.follow(&rules);
+    desk.promote(&rules);
     desk.launch(&rules);
     desk.notify(&rules);
     desk.keep(&rules);

@@ -11,6 +11,7 @@ use crate::event::{DataRef, Message, PauseMode};
 use crate::expression::Expression;
 use crate::key::{Hash128, hash128};
 use crate::notice::{Notice, NoticeKind};
+use crate::promotion::{PromoteRule, Stage, StageEntry};
 use crate::reason::Refusal;
 use crate::schedule::Schedule;
 use crate::template::Template;
@@ -91,6 +92,8 @@ pub struct Trigger {
     pub notify: BTreeSet<String>,
     /// The run it starts.
     pub run: RunRule,
+    /// What becomes of the models its runs make; nothing where there is none.
+    pub promote: Option<PromoteRule>,
 }
 
 /// One thing a trigger listens to.
@@ -104,6 +107,8 @@ pub enum On {
     Drift(DriftMatch),
     /// Times.
     Schedule(Schedule),
+    /// Versions of a model that are given a stage.
+    Model(ModelMatch),
 }
 
 /// Which objects.
@@ -152,6 +157,15 @@ pub struct DriftMatch {
     pub features: BTreeSet<String>,
     /// So many reports in a row.
     pub consecutive: u32,
+}
+
+/// Which versions of models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelMatch {
+    /// The model.
+    pub model: String,
+    /// The stage they are given.
+    pub stage: Stage,
 }
 
 /// How accepted events become batches.
@@ -274,6 +288,7 @@ impl Trigger {
             on_unknown: OnUnknown::Relaunch,
             notify: BTreeSet::new(),
             run,
+            promote: None,
         }
     }
 
@@ -288,7 +303,7 @@ impl Trigger {
     pub fn object_match(&self, object: &DataRef) -> Option<&ObjectMatch> {
         self.on.iter().find_map(|on| match on {
             On::Objects(matching) => matching.matches(object).then_some(matching),
-            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         })
     }
 
@@ -297,7 +312,7 @@ impl Trigger {
     pub fn hears(&self, message: &Message) -> bool {
         self.on.iter().any(|on| match on {
             On::Message(matching) => matching.matches(message),
-            On::Objects(_) | On::Drift(_) | On::Schedule(_) => false,
+            On::Objects(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => false,
         })
     }
 
@@ -305,7 +320,7 @@ impl Trigger {
     pub fn minds<'a>(&'a self, report: &'a DriftReport) -> impl Iterator<Item = &'a DriftMatch> {
         self.on.iter().filter_map(|on| match on {
             On::Drift(entry) => report.is_about(&entry.model).then_some(entry),
-            On::Objects(_) | On::Message(_) | On::Schedule(_) => None,
+            On::Objects(_) | On::Message(_) | On::Schedule(_) | On::Model(_) => None,
         })
     }
 
@@ -313,7 +328,16 @@ impl Trigger {
     pub fn schedules(&self) -> impl Iterator<Item = &Schedule> {
         self.on.iter().filter_map(|on| match on {
             On::Schedule(schedule) => Some(schedule),
-            On::Objects(_) | On::Message(_) | On::Drift(_) => None,
+            On::Objects(_) | On::Message(_) | On::Drift(_) | On::Model(_) => None,
+        })
+    }
+
+    /// Whether it listens to this version's being given its stage.
+    #[must_use]
+    pub fn follows(&self, entry: &StageEntry) -> bool {
+        self.on.iter().any(|on| match on {
+            On::Model(matching) => matching.model == entry.name && matching.stage == entry.stage,
+            On::Objects(_) | On::Message(_) | On::Drift(_) | On::Schedule(_) => false,
         })
     }
 }

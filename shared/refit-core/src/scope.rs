@@ -10,6 +10,7 @@ use crate::expression::Scope;
 use crate::key::RunKey;
 use crate::member::{Firing, Member};
 use crate::notice::Notice;
+use crate::promotion::StageEntry;
 use crate::run::BatchFacts;
 
 /// Variables of `when` and `batch.by` of a trigger on objects.
@@ -25,6 +26,10 @@ pub const RUN_VARIABLES: &[&str] = &["batch", "run", "trigger"];
 /// Variables of parameters where every event is a batch of its own.
 pub const EACH_VARIABLES: &[&str] = &["batch", "run", "trigger", "member"];
 
+/// Variables of `when` of a trigger on models.
+pub const MODEL_VARIABLES: &[&str] = &["event", "model"];
+/// Variables of parameters of a trigger on models.
+pub const MODEL_RUN_VARIABLES: &[&str] = &["batch", "run", "trigger", "member", "model"];
 /// Variables of the words of a notice.
 pub const NOTICE_VARIABLES: &[&str] = &["notice"];
 
@@ -73,9 +78,11 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
             "firing",
             "generation",
             "message",
+            "model",
             "size",
             "uri",
         ],
+        "model" => &["name", "run", "stage", "times", "uri", "version"],
         _ => &[],
     }
 }
@@ -108,6 +115,18 @@ pub fn scope_of_firing(trigger: &str, firing: &Firing) -> Result<Scope, String> 
         "source": trigger, "subject": firing.slot.civil, "time": firing.slot.at.to_string(),
     });
     Scope::new(BTreeMap::from([("event", event)]))
+}
+
+/// The scope of `when` for a version of a model that was given a stage.
+///
+/// # Errors
+/// None for any entry there is; the same as of [`scope_of`].
+pub fn scope_of_entry(trigger: &str, entry: &StageEntry) -> Result<Scope, String> {
+    let event = json!({
+        "type": "dev.refit.model.v1", "id": entry.id(trigger).to_string(),
+        "source": trigger, "subject": format!("{}/{}", entry.name, entry.version),
+    });
+    Scope::new(BTreeMap::from([("event", event), ("model", json!(entry))]))
 }
 
 /// The scope of the words of a notice. What a notice does not say is empty there.
@@ -156,12 +175,13 @@ impl RunFacts<'_> {
             "key": self.key,
             "prefix": self.facts.prefix,
         });
-        let mut member = None;
+        let (mut member, mut model) = (None, None);
         if let Some(members) = self.members {
             let uris: Vec<&str> =
                 members.iter().filter_map(|member| member.uri.as_deref()).collect();
             batch["uris"] = json!(uris);
             member = members.first().map(|member| json!(member));
+            model = members.first().and_then(|member| member.model.as_ref()).map(|it| json!(it));
         }
         let mut variables = BTreeMap::from([
             ("batch", batch),
@@ -169,6 +189,7 @@ impl RunFacts<'_> {
             ("trigger", json!({"name": self.trigger})),
         ]);
         variables.extend(member.map(|member| ("member", member)));
+        variables.extend(model.map(|model| ("model", model)));
         Scope::new(variables)
     }
 }
@@ -226,7 +247,9 @@ fn event_value(event: &Event) -> Value {
 mod tests {
     use super::*;
     use crate::event::{Identity, Message, ObjectChange, ObjectKind};
+    use crate::promotion::Stage;
     use crate::schedule::Slot;
+    use crate::state::BatchId;
     use crate::time::Timestamp;
 
     fn event(fact: Fact) -> Event {
@@ -268,7 +291,17 @@ mod tests {
             Member { message: Some(message), ..Member::of(&change).expect("an object is data") };
         let slot = Slot { at: Timestamp::EPOCH, civil: String::new() };
         let firing = Some(Firing { schedule: String::new(), slot });
-        let member = Member { drift: Some(Box::default()), firing, ..member };
+        let entry = StageEntry {
+            name: "m".into(),
+            version: "1".into(),
+            stage: Stage::Staging,
+            times: 1,
+            uri: String::new(),
+            run: BatchId { seq: 1, index: 0 },
+        };
+        check(&json!(entry), "model");
+        let model = Some(entry);
+        let member = Member { drift: Some(Box::default()), firing, model, ..member };
         check(&json!(member), "member");
     }
 }

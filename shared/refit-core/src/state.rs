@@ -11,6 +11,7 @@ use crate::event::PauseMode;
 use crate::key::Hash128;
 use crate::memory::Memory;
 use crate::notice::Outbox;
+use crate::promotion::Model;
 use crate::reason::Hold;
 use crate::run::Run;
 use crate::time::Timestamp;
@@ -50,6 +51,9 @@ pub struct State {
     /// What receivers are still to be told, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outboxes: BTreeMap<String, Outbox>,
+    /// Models whose versions are followed, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Model>,
 }
 
 /// How far the inbox was listed and the ledger tidied: every segment named before a mark is consumed or remembered as such.
@@ -229,6 +233,7 @@ impl State {
             memory: Arc::default(),
             retired: BTreeMap::new(),
             outboxes: BTreeMap::new(),
+            models: BTreeMap::new(),
         }
     }
 

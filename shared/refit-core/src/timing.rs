@@ -116,6 +116,10 @@ pub const MEMORY_LIVE_MAX: usize = 1_000_000;
 pub const SNAPSHOT_COMMITS_MAX: u64 = 64;
 /// Finished runs of a trigger the state remembers.
 pub const FINISHED_RUNS_MAX: usize = 50;
+/// Versions of a model the state remembers of which nothing more comes.
+pub const PROMOTIONS_MAX: usize = 50;
+/// Calls to a registry that do nothing before a version is given up: about eight hours of them.
+pub const REGISTRY_TRIES_MAX: u32 = 48;
 /// Rows of drift reports a trigger follows at once.
 pub const STREAKS_MAX: usize = 256;
 /// Letters to one receiver within [`STORM`] before what follows is gathered into one.

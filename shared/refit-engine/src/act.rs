@@ -1,5 +1,7 @@
 //! Doing at the services what the state asks for.
 
+mod registries;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use refit_core::effect::{Effect, EffectKind, effects};
 use refit_core::error::Error;
 use refit_core::mutant::{self, Mutant};
-use refit_core::plan::{Observation, Outcome};
+use refit_core::plan::{Observation, Outcome, RegistryReport};
 use refit_core::rules::Idempotency;
 use refit_core::run::{Attempt, Run};
 use refit_core::state::{BatchId, State};
@@ -34,6 +36,8 @@ pub struct Agenda {
     next: BTreeMap<(BatchId, u32), Span>,
     /// Since when this process knows each intent that is not settled: run, attempt and commit.
     known: BTreeMap<(BatchId, u32, u64), Known>,
+    /// The same for registries of models.
+    errands: registries::Errands,
 }
 
 /// Since when a process knows of an intent, by its own clock.
@@ -75,7 +79,7 @@ impl Agenda {
     /// When something is to be looked at next.
     #[must_use]
     pub fn next(&self) -> Option<Span> {
-        self.next.values().min().copied()
+        self.next.values().min().copied().into_iter().chain(self.errands.next()).min()
     }
 
     /// Forgets what the state no longer asks for.
@@ -89,6 +93,7 @@ impl Agenda {
             .runs
             .values()
             .flat_map(|run| run.attempts.iter().map(|attempt| attempt.owner.as_str()))
+            .chain(registries::owners(state))
             .collect();
         // The newest are kept: a commit of an earlier try may still land.
         let excess = self.own.len().saturating_sub(64);
@@ -128,7 +133,7 @@ pub async fn act(
     scene: Scene<'_>,
     agenda: &mut Agenda,
     gatherer: &mut Gatherer,
-) -> Result<Vec<Observation>, Error> {
+) -> Result<(Vec<Observation>, Vec<RegistryReport>), Error> {
     let Scene { state, caller, .. } = scene;
     let wanted = effects(state);
     agenda.keep(&wanted, state);
@@ -161,7 +166,8 @@ pub async fn act(
     let calls: Vec<_> = tasks.into_iter().map(|task| task.perform(scene).boxed()).collect();
     let outcomes: Vec<Option<Observation>> =
         futures::stream::iter(calls).buffered(CALLS).collect().await;
-    Ok(outcomes.into_iter().flatten().collect())
+    let reports = registries::visit(scene, agenda, gatherer).await?;
+    Ok((outcomes.into_iter().flatten().collect(), reports))
 }
 
 fn find(state: &State, effect: Effect) -> Option<(&Run, &Attempt)> {
@@ -228,13 +234,16 @@ impl Agenda {
             self.called.insert(slot);
             return Some(now + state.timing.lease);
         }
-        let end = *self.own.get(&attempt.owner)? + state.timing.lease;
-        let end = if mutant::is(Mutant::CallAfterLease) { end + Span::hours(1) } else { end };
-        if now + state.timing.call > end {
-            return None;
-        }
+        let end = self.lease_end(state, &attempt.owner, now)?;
         self.called.insert(slot);
         Some(end)
+    }
+
+    /// When the lease of a commit's writer ends; `None` if that is another process, or too little is left.
+    fn lease_end(&self, state: &State, owner: &str, now: Span) -> Option<Span> {
+        let end = *self.own.get(owner)? + state.timing.lease;
+        let end = if mutant::is(Mutant::CallAfterLease) { end + Span::hours(1) } else { end };
+        (now + state.timing.call <= end).then_some(end)
     }
 }
 
@@ -299,15 +308,9 @@ impl Task<'_> {
             || (scene.now >= first.time + wait && is_older(scene, first.commit, wait).await)
     }
 
-    /// Whether the writer of the intent can no longer call: by the time this process has known of it, or, where the
-    /// store's clock is right, by the store's time since the commit was created.
     async fn lease_is_over(&self, scene: Scene<'_>) -> bool {
-        let wait = scene.state.timing.lease + scene.state.timing.margin;
-        if mutant::is(Mutant::LeaseByOwnClock) {
-            return scene.caller.clock.now() >= self.attempt.intended_at + wait;
-        }
-        let is_early = scene.now < self.attempt.intended_at + wait;
-        self.known_for >= wait || (!is_early && is_older(scene, self.attempt.intent, wait).await)
+        let intent = (self.attempt.intent, self.attempt.intended_at);
+        lease_is_over(scene, intent, self.known_for).await
     }
 
     async fn look_up(&self, caller: &Caller<'_>) -> Option<Outcome> {
@@ -330,6 +333,17 @@ impl Task<'_> {
             tracing::warn!(run = %self.run.batch, message, "a run could not be cancelled");
         }
     }
+}
+
+/// Whether the writer of an intent, a commit and its time, can no longer call: by the time this process has known of
+/// it, or, where the store's clock is right, by the store's time since the commit was created.
+async fn lease_is_over(scene: Scene<'_>, (commit, at): (u64, Timestamp), known_for: Span) -> bool {
+    let wait = scene.state.timing.lease + scene.state.timing.margin;
+    if mutant::is(Mutant::LeaseByOwnClock) {
+        return scene.caller.clock.now() >= at + wait;
+    }
+    let is_early = scene.now < at + wait;
+    known_for >= wait || (!is_early && is_older(scene, commit, wait).await)
 }
 
 /// Whether a commit was created that long ago, by the store's time, where that is right.

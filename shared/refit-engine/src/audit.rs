@@ -294,6 +294,11 @@ impl Books {
             {
                 self.join(trigger, *batch, firing.slot.id(trigger));
             }
+            if let Change::Trigger { trigger, change: TriggerChange::Staged { entry, batch } } =
+                change
+            {
+                self.join(trigger, *batch, entry.id(trigger));
+            }
             if let Change::Closed(closed) = change {
                 self.report.runs += 1;
                 self.read_run(ledger, closed).await?;

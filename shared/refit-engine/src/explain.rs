@@ -250,6 +250,8 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
         Change::Closed(closed) => Some(closed.batch),
         Change::Run { run, .. } | Change::Attempt { run, .. } => Some(*run),
         Change::Trigger { change: TriggerChange::Fired { batch, .. }, .. } => Some(*batch),
+        Change::Trigger { change: TriggerChange::Staged { batch, .. }, .. } => Some(*batch),
+        Change::Promotion { run, .. } => Some(*run),
         Change::Outbox { change: OutboxChange::Raised { notice, .. }, .. } => notice.batch,
         Change::Created { .. }
         | Change::Inbox(_)
@@ -257,17 +259,22 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
         | Change::Trigger { .. }
         | Change::Stored { .. }
         | Change::Memory(_)
+        | Change::Model { .. }
         | Change::Outbox { .. } => None,
     }
 }
 
-/// The batch that the time of a schedule went into, where the story is about that time.
+/// The batch that the time of a schedule, or a version that was given a stage, went into, where the story is about it.
 fn fired(commit: &Commit, subject: &Subject) -> impl Iterator<Item = BatchId> {
     commit.changes.iter().filter_map(move |change| match (change, subject) {
         (
             Change::Trigger { trigger, change: TriggerChange::Fired { firing, batch } },
             Subject::Event(id),
         ) if firing.slot.id(trigger) == *id => Some(*batch),
+        (
+            Change::Trigger { trigger, change: TriggerChange::Staged { entry, batch } },
+            Subject::Event(id),
+        ) if entry.id(trigger) == *id => Some(*batch),
         _ => None,
     })
 }

@@ -13,6 +13,7 @@ use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
 use refit_wire::notify::Teller;
 use refit_wire::pipeline::PipelineService;
+use refit_wire::registry::ModelRegistry;
 
 use crate::call::Caller;
 use crate::layout;
@@ -27,6 +28,8 @@ pub struct RuleBook {
     pub services: BTreeMap<String, Arc<dyn PipelineService>>,
     /// Who can be told of what happens, by name.
     pub tellers: BTreeMap<String, Arc<Teller>>,
+    /// The registries of models, by name.
+    pub registries: BTreeMap<String, Arc<dyn ModelRegistry>>,
 }
 
 /// Reads a rule file; the error says what is wrong with it.

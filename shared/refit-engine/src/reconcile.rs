@@ -10,7 +10,9 @@ use refit_core::fold::fold;
 use refit_core::invariants;
 use refit_core::mutant::{self, Mutant};
 use refit_core::notice::Delivery;
-use refit_core::plan::{Deleted, Found, Inputs, Listing, Observation, Plan, Segment, plan};
+use refit_core::plan::{
+    Deleted, Found, Inputs, Listing, Observation, Plan, RegistryReport, Segment, plan,
+};
 use refit_core::rules::Rules;
 use refit_core::run::Phase;
 use refit_core::state::State;
@@ -82,6 +84,7 @@ pub struct Reconciler {
     has_reread: bool,
     sweeping: Sweeping,
     observations: Vec<Observation>,
+    reports: Vec<RegistryReport>,
     courier: Courier,
     /// The time of the last pass.
     now: Timestamp,
@@ -187,6 +190,7 @@ impl Reconciler {
             has_reread: false,
             sweeping: Sweeping::default(),
             observations: Vec::new(),
+            reports: Vec::new(),
             courier: Courier::default(),
             now: Timestamp::EPOCH,
             deleted: Deleted::default(),
@@ -411,7 +415,7 @@ impl Reconciler {
         let nonce = self.parts.nonces.next();
         let planned = self.plan(cached, heard, &nonce).await?;
         let Some(commit) = planned.commit else {
-            self.observations.clear();
+            self.forget_answers();
             return Ok(Step::Nothing(planned.next));
         };
         self.check(cached, &commit).await?;
@@ -427,7 +431,7 @@ impl Reconciler {
         match self.ledger.write(&mut cached.view, &draft, &*self.parts.clock, &is_ours).await? {
             Written::Ours { commit: stored, .. } if stored.nonce == nonce => {
                 fold(&mut cached.view.state, &stored);
-                self.observations.clear();
+                self.forget_answers();
                 self.deleted = Deleted::default();
                 Ok(Step::Written(planned.next))
             }
@@ -484,6 +488,7 @@ impl Reconciler {
                 listing,
                 segments,
                 observations: &self.observations,
+                reports: &self.reports,
                 deliveries,
                 deleted: &self.deleted,
                 found: &found,
@@ -537,9 +542,16 @@ impl Reconciler {
             store_clock: self.parts.store_clock,
             caller: &caller,
         };
-        let observed = act(scene, &mut self.agenda, &mut self.gatherer).await?;
+        let (observed, reports) = act(scene, &mut self.agenda, &mut self.gatherer).await?;
         self.observations.extend(observed);
-        Ok(self.observations.len())
+        self.reports.extend(reports);
+        Ok(self.observations.len() + self.reports.len())
+    }
+
+    /// What services and registries answered is written down, or is no news.
+    fn forget_answers(&mut self) {
+        self.observations.clear();
+        self.reports.clear();
     }
 
     async fn pace(&mut self, state: &State) -> Result<Span, Error> {
@@ -557,7 +569,7 @@ impl Reconciler {
 
     /// How long until something is due.
     fn wait(&self, due: Option<Timestamp>, listing: Listing, more: bool) -> Option<Span> {
-        if more || !self.observations.is_empty() {
+        if more || !self.observations.is_empty() || !self.reports.is_empty() {
             return Some(Span::ZERO);
         }
         let elapsed = self.parts.clock.elapsed().as_millis();

@@ -78,7 +78,7 @@ impl Sweep {
         let mut swept = Swept::default();
         let watched = rules.triggers.values().flat_map(|rule| &rule.on).filter_map(|on| match on {
             On::Objects(matching) => Some((matching.bucket.as_str(), matching.prefix.as_str())),
-            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         });
         let mut places: BTreeSet<(String, String)> = BTreeSet::new();
         for (bucket, prefix) in watched {

@@ -236,6 +236,7 @@ pub fn read_rules() -> ReadRules {
             rules: Arc::new(config.rules),
             services: config.services,
             tellers: config.tellers,
+            registries: config.registries,
         });
         book.ok_or_else(|| {
             let first = diagnostics.iter().find(|found| found.severity == Severity::Error);

@@ -7,6 +7,7 @@ pub mod client;
 pub mod kfp;
 pub mod lambda;
 pub mod metadata;
+pub mod mlflow;
 pub mod proxy;
 pub mod server;
 pub mod stage;

@@ -27,6 +27,7 @@ use refit_core::rules::Rules;
 
 use crate::notify::{NotifierConfig, Teller};
 use crate::pipeline::{PipelineService, ServiceConfig};
+use crate::registry::{ModelRegistry, RegistryConfig};
 
 pub use init::{Answers, Pipelines, Shown, example, init};
 pub use render::render;
@@ -50,6 +51,10 @@ pub struct Config {
     pub tellers: BTreeMap<String, Arc<Teller>>,
     /// The settings of whoever can be told, by name.
     pub notifier_configs: BTreeMap<String, NotifierConfig>,
+    /// The registries of models, by name.
+    pub registries: BTreeMap<String, Arc<dyn ModelRegistry>>,
+    /// The settings of the registries, by name.
+    pub registry_configs: BTreeMap<String, RegistryConfig>,
 }
 
 /// Reads a rule file: what it says, unless there is an error in it, and everything there is to say about it, in the

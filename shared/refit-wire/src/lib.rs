@@ -9,5 +9,6 @@ pub mod normal_form;
 pub mod notify;
 pub mod outgoing;
 pub mod pipeline;
+pub mod registry;
 pub mod sample;
 pub mod source;

@@ -17,7 +17,7 @@ pub mod mage;
 pub mod reference;
 pub mod vertex;
 
-mod answer;
+pub(crate) mod answer;
 mod compiled;
 mod google;
 mod pages;

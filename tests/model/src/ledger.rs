@@ -242,6 +242,7 @@ impl Ledger {
                 listing,
                 segments,
                 observations,
+                reports: &[],
                 deliveries: &[],
                 deleted: &Deleted::default(),
                 found: &found,

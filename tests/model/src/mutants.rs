@@ -91,6 +91,11 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::SweptBeforeTrigger
         | Mutant::NoticeForgottenUndelivered
         | Mutant::NoticeTwiceUnderTwoIds
+        | Mutant::ApprovalCountsTwice
+        | Mutant::OneForTheOther
+        | Mutant::PromotedUntested
+        | Mutant::TwoEnterAtOnce
+        | Mutant::RegisteredWithoutLookUp
         | Mutant::PartsDeletedWhileHeld => return None,
     };
     Some(scope)

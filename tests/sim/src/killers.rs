@@ -20,6 +20,11 @@ pub const ELSEWHERE: &[(Mutant, &str)] = &[
     (Mutant::NoticeForgotten, "cargo test -p refit-core --test decisions"),
     (Mutant::NoticeForgottenUndelivered, "cargo test -p refit-core --test decisions"),
     (Mutant::NoticeTwiceUnderTwoIds, "cargo test -p refit-core --test decisions"),
+    (Mutant::ApprovalCountsTwice, "cargo test -p refit-core --test decisions"),
+    (Mutant::OneForTheOther, "cargo test -p refit-core --test decisions"),
+    (Mutant::PromotedUntested, "cargo test -p refit-core --test decisions"),
+    (Mutant::TwoEnterAtOnce, "cargo test -p refit-core --test decisions"),
+    (Mutant::RegisteredWithoutLookUp, "cargo test -p refit-testkit --test services"),
 ];
 
 /// The mutants the simulation is to kill.

@@ -53,7 +53,12 @@ pub fn book(rules: Rules) -> RuleBook {
         .into_iter()
         .map(|(name, kind)| (name, Arc::new(kind) as Arc<dyn PipelineService>))
         .collect();
-    RuleBook { rules: Arc::new(rules), services, tellers: BTreeMap::new() }
+    RuleBook {
+        rules: Arc::new(rules),
+        services,
+        tellers: BTreeMap::new(),
+        registries: BTreeMap::new(),
+    }
 }
 
 /// A trigger on everything, starting runs at a service of this class.

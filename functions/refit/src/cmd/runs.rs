@@ -6,13 +6,14 @@ use std::fmt;
 use futures::TryStreamExt as _;
 use refit_core::commit::{Change, RunChange};
 use refit_core::fold::fold;
+use refit_core::promotion::PromotionChange;
 use refit_core::run::Run;
 use refit_core::state::{BatchId, State};
 use refit_core::time::Timestamp;
 use refit_engine::ledger::begin;
 use serde::Serialize;
 
-use crate::context::{Context, Opened};
+use crate::context::{Context, Opened, no_ledger};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -45,7 +46,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let now = opened.now(&state).await?;
     let triggers: Vec<String> = state.triggers.keys().cloned().collect();
     let known = match args.all {
-        true => all(&opened, context.output).await?,
+        true => whole(&opened, context.output).await?.runs,
         false => state.runs,
     };
     is_known(args.trigger.as_deref(), &known, &triggers)?;
@@ -70,22 +71,26 @@ fn is_known(
     Err(Failure::new(Exit::NotFound, message))
 }
 
-/// Every run of the log, as the log left it: what the state drops in time is kept here.
-pub(super) async fn all(
-    opened: &Opened,
-    output: Output,
-) -> Result<BTreeMap<BatchId, Run>, Failure> {
+/// The state with every run and every version of the log, as the log left them: what it drops in time is kept here.
+pub(super) async fn whole(opened: &Opened, output: Output) -> Result<State, Failure> {
     let progress = Progress::new(output, "commits read");
-    let Some(genesis) = opened.ledger.commit(0).await? else { return Ok(BTreeMap::new()) };
+    let none = || no_ledger(&opened.location);
+    let genesis = opened.ledger.commit(0).await?.ok_or_else(none)?;
     let mut state: State = begin(&genesis);
     let mut commits = std::pin::pin!(opened.commits_after(0));
     while let Some(mut commit) = commits.try_next().await? {
-        let archives = |it: &Change| matches!(it, Change::Run { change: RunChange::Archived, .. });
-        commit.changes.retain(|change| !archives(change));
+        let drops = |it: &Change| {
+            matches!(
+                it,
+                Change::Run { change: RunChange::Archived, .. }
+                    | Change::Promotion { change: PromotionChange::Forgotten, .. }
+            )
+        };
+        commit.changes.retain(|change| !drops(change));
         fold(&mut state, &commit);
         progress.count(commit.seq);
     }
-    Ok(state.runs)
+    Ok(state)
 }
 
 impl fmt::Display for Runs {

@@ -147,7 +147,7 @@ fn meant(text: &str) -> Vec<Meant> {
 }
 
 /// The objects a text may name. A `#` may belong to the name, or part it from the generation.
-fn objects(text: &str) -> Vec<DataRef> {
+pub(super) fn objects(text: &str) -> Vec<DataRef> {
     let (schemes, path) = match text.split_once("://") {
         Some((scheme, path)) => (vec![scheme], path),
         None => (SCHEMES.to_vec(), text),

@@ -6,6 +6,7 @@
 
 mod alone;
 mod endings;
+mod models;
 mod process;
 mod quarantine;
 mod replay;

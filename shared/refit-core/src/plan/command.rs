@@ -35,6 +35,7 @@ impl Desk<'_> {
                 Ok(format!("off the list of the quarantine: event=`{event}`"))
             }
             Command::Settle { run, started } => self.settle(run, started.as_deref()),
+            Command::Promotion(said) => self.hear(rules, said),
         }
     }
 

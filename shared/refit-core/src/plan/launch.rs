@@ -251,7 +251,10 @@ fn entries(member: &Member) -> impl Iterator<Item = Hash128> {
 }
 
 fn looks_at_members(rule: &Trigger) -> bool {
-    let looks = |template: &Template| template.uses("batch", "uris") || template.mentions("member");
+    let looks = |template: &Template| {
+        let of_member = ["member", "model"].iter().any(|variable| template.mentions(variable));
+        template.uses("batch", "uris") || of_member
+    };
     rule.run.parameters.values().any(looks)
 }
 

@@ -4,10 +4,12 @@
 mod batches;
 mod drift;
 mod events;
+mod models;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod notices;
 mod post;
+mod promotions;
 mod races;
 mod rules;
 mod runs;

@@ -75,3 +75,45 @@ fn a_letter_that_was_not_delivered_is_kept() {
     };
     assert_eq!((waiting(None), waiting(Some(Mutant::NoticeForgottenUndelivered))), (1, 0));
 }
+
+const FOLLOWED: &str = "10:00 put a#1\n10:01 started b2; succeeded b2; registered b2 1\n";
+
+#[test]
+fn a_person_who_is_counted_twice_is_noticed() {
+    let twice = format!(
+        "rule t bucket=b quiet=0s promote='churn staging=2'\n{FOLLOWED}
+         10:02 approve churn 1 ann
+         10:03 approve churn 1 ann"
+    );
+    check(Mutant::ApprovalCountsTwice, &twice, "a stage is approved as its rule asks");
+}
+
+#[test]
+fn a_person_who_approves_what_they_asked_for_is_noticed() {
+    let alone = format!(
+        "rule t bucket=b quiet=0s promote='churn manual staging=1!'\n{FOLLOWED}
+         10:02 request churn 1 ann
+         10:03 approve churn 1 ann"
+    );
+    check(Mutant::OneForTheOther, &alone, "a stage is approved as its rule asks");
+}
+
+#[test]
+fn a_version_that_goes_on_untested_is_noticed() {
+    let untested = format!(
+        "rule t bucket=b quiet=0s promote='churn acceptance=test'
+         rule test model=churn:staging\n{FOLLOWED}
+         10:02 entered b2"
+    );
+    check(Mutant::PromotedUntested, &untested, "a test decides once it has succeeded");
+}
+
+#[test]
+fn two_versions_on_their_way_to_stages_at_once_are_noticed() {
+    let two = format!(
+        "rule t bucket=b quiet=0s overlap=allow promote='churn'\n{FOLLOWED}
+         10:02 put b#1
+         10:03 started b5; succeeded b5; registered b5 2"
+    );
+    check(Mutant::TwoEnterAtOnce, &two, "one version is given a stage at a time");
+}

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::models::promote;
 use jiff::civil::Weekday;
 use refit_core::event::PauseMode;
 use refit_core::expression::Expression;
 use refit_core::rules::{
-    Budget, DriftMatch, Glob, Idempotency, MessageMatch, ObjectMatch, On, OnUnknown, Overlap,
-    Retry, RunRule, ServiceProfile, Trigger,
+    Budget, DriftMatch, Glob, Idempotency, MessageMatch, ModelMatch, ObjectMatch, On, OnUnknown,
+    Overlap, Retry, RunRule, ServiceProfile, Trigger,
 };
 use refit_core::schedule::{Misfire, Schedule, Zone};
 use refit_core::scope::{OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
@@ -120,6 +121,13 @@ fn set_source(key: &str, value: &str, rule: &mut Trigger) {
             let ty = (!value.is_empty()).then(|| value.to_owned());
             rule.on.push(On::Message(MessageMatch { ty, ..MessageMatch::default() }));
         }
+        "model" => {
+            let (model, stage) = value.split_once(':').unwrap();
+            let stage = stage.parse().unwrap();
+            rule.on.push(On::Model(ModelMatch { model: model.to_owned(), stage }));
+            rule.batch.each = true;
+        }
+        "promote" => rule.promote = Some(promote(value)),
         "drift" => rule.on.push(On::Drift(DriftMatch {
             model: value.to_owned(),
             min_share: None,

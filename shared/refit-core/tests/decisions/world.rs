@@ -8,6 +8,7 @@
 //! 10:03 tick                        nothing but time
 //! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
 //! 10:04 delivered ml; lost ml       what came of the oldest letter to it
+//! 10:05 registered b2 3 auc=0.9     an answer of a registry of models: see `models.rs`
 //! ```
 
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ use refit_core::key::Hash128;
 use refit_core::member::{read_manifest, stored_lines};
 use refit_core::notice::{Delivery, OutboxChange};
 use refit_core::plan::{
-    Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, Segment, plan,
+    Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, RegistryReport,
+    Segment, plan,
 };
 use refit_core::rules::{Idempotency, ObjectMatch, On, Rules, ServiceProfile, Trigger};
 use refit_core::run::{ExternalRun, Phase};
@@ -35,6 +37,7 @@ use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
+use crate::models::{entry_text, model_text, promotion_text, report_of, statement};
 use crate::post::{delivery, outbox_text, receiver};
 use crate::settings::{run_rule, set};
 use crate::texts::{attempt_text, batch_text};
@@ -48,6 +51,7 @@ pub(crate) struct World {
     /// Letters, in the order they were opened.
     letters: Vec<Hash128>,
     deliveries: Vec<Delivery>,
+    reports: Vec<RegistryReport>,
     now: Timestamp,
     commits: u64,
     full: bool,
@@ -74,6 +78,7 @@ impl World {
             names: BTreeMap::new(),
             letters: Vec::new(),
             deliveries: Vec::new(),
+            reports: Vec::new(),
             now: Timestamp::EPOCH,
             commits: 0,
             full: false,
@@ -142,6 +147,15 @@ impl World {
                 "apply" | "pause" | "resume" | "cancel" | "settle" => {
                     let command = self.command(verb, args);
                     events.push(commanded(command, self.commits, events.len()));
+                }
+                "request" | "approve" | "reject" | "rollback" => {
+                    let command = Command::Promotion(statement(verb, args));
+                    events.push(commanded(command, self.commits, events.len()));
+                }
+                "registered" | "entered" | "undone" | "denied" | "unseen" | "stages" => {
+                    let seen = std::mem::take(&mut observations);
+                    self.pass(time, std::mem::take(&mut events), &seen);
+                    self.reports.push(report_of(&self.state, verb, args));
                 }
                 "delivered" | "lost" | "busy-for-10m" | "refused" => {
                     self.deliveries.push(delivery(&self.state, verb, &args[0]));
@@ -236,11 +250,13 @@ impl World {
             self.log.push(commit);
             rounds += 1;
             self.deliveries.clear();
+            self.reports.clear();
             if planned.next != Some(self.now) || rounds > 50 {
                 break;
             }
             planned = self.plan(&[], &[]);
         }
+        self.reports.clear();
     }
 
     fn plan(&mut self, segments: &[Segment], observations: &[Observation]) -> Plan {
@@ -256,6 +272,7 @@ impl World {
                 listing,
                 segments,
                 observations,
+                reports: &self.reports,
                 deliveries: &self.deliveries,
                 deleted: &deleted,
                 found: &found,
@@ -306,10 +323,11 @@ impl World {
                 Some(uri) => {
                     format!("{}#{}", &uri["gs://b/".len()..], member.generation.unwrap_or_default())
                 }
-                None => match (member.message, member.firing) {
-                    (Some(message), _) => message.id,
-                    (None, Some(firing)) => firing.slot.civil,
-                    (None, None) => member.drift.unwrap().name(),
+                None => match (member.message, member.firing, member.model) {
+                    (Some(message), ..) => message.id,
+                    (None, Some(firing), _) => firing.slot.civil,
+                    (None, None, Some(entry)) => entry_text(&entry),
+                    (None, None, None) => member.drift.unwrap().name(),
                 },
             };
             self.names.insert(closed.batch.to_string(), members.into_iter().map(of).collect());
@@ -359,6 +377,10 @@ impl World {
             Change::Outbox { receiver, change } => {
                 Some(format!("{receiver} {}", outbox_text(&self.letters, change)))
             }
+            Change::Promotion { model, run, change } => {
+                Some(format!("{model} {run} {}", promotion_text(change)))
+            }
+            Change::Model { model, change } => Some(format!("{model} {}", model_text(change))),
             Change::Created { .. }
             | Change::Inbox(_)
             | Change::Applied { .. }
@@ -386,6 +408,12 @@ fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
         }
         TriggerChange::Missed { after, until, .. } => {
             Some(format!("{trigger} missed after {} before {}", hour(*after), hour(*until)))
+        }
+        TriggerChange::Staged { entry, batch } => {
+            Some(format!("{trigger} {} -> {batch}", entry_text(entry)))
+        }
+        TriggerChange::StagePassed { entry, reason, .. } => {
+            Some(format!("{trigger} {} passed: {}", entry_text(entry), snake(reason)))
         }
         TriggerChange::Paused(_)
         | TriggerChange::Resumed

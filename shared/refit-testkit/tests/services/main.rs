@@ -4,9 +4,11 @@
 //! The services are stand-ins of ours. Kubeflow has one that listens, with tests of its own beside the functions.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod models;
 mod notices;
 mod post;
 mod reading;
+mod shelf;
 mod world;
 
 use std::fmt::Write as _;

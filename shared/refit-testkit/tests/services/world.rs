@@ -24,14 +24,25 @@ use refit_wire::config;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::post::Post;
+use crate::shelf::Shelf;
 
 /// Passes that are made before a test gives up.
 const PASSES_MAX: usize = 400;
+
+/// Lines of a rule file beside the service and the run.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extra<'a> {
+    /// At the top of the file.
+    pub(crate) top: &'a str,
+    /// After the run of the trigger.
+    pub(crate) of_trigger: &'a str,
+}
 
 /// The world of a test.
 pub(crate) struct World {
     pub(crate) stage: Arc<Stage>,
     pub(crate) post: Arc<Post>,
+    pub(crate) shelf: Arc<Shelf>,
     clock: Arc<ManualClock>,
     ledger: Ledger,
     intake: Intake,
@@ -41,7 +52,7 @@ pub(crate) struct World {
 impl World {
     /// A world in which one trigger starts runs of this service.
     pub(crate) async fn new(double: Box<dyn Double + Sync>, service: &str, run: &str) -> Self {
-        Self::telling(double, service, run, "").await
+        Self::with(double, service, run, Extra::default()).await
     }
 
     /// The same, with lines that say who is told.
@@ -51,12 +62,21 @@ impl World {
         run: &str,
         notify: &str,
     ) -> Self {
+        let of_trigger = "    notify: [ml-team]\n";
+        Self::with(double, service, run, Extra { top: notify, of_trigger }).await
+    }
+
+    /// The same, with more lines.
+    pub(crate) async fn with(
+        double: Box<dyn Double + Sync>,
+        service: &str,
+        run: &str,
+        Extra { top, of_trigger }: Extra<'_>,
+    ) -> Self {
         let rules = format!(
-            "{notify}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
-             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n"
+            "{top}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n{of_trigger}"
         );
-        let rules =
-            if notify.is_empty() { rules } else { format!("{rules}    notify: [ml-team]\n") };
         Self::under(double, &rules, |store| store).await
     }
 
@@ -71,12 +91,13 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
         let stage = Arc::new(Stage::new(double));
         let post = Arc::new(Post::new(Arc::<Stage>::clone(&stage)));
+        let shelf = Arc::new(Shelf::new(Arc::clone(&post)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
         let read = between(Arc::clone(&store));
         let parts = |process: &str| Parts {
             store: Arc::clone(&read),
-            transport: Arc::<Post>::clone(&post),
+            transport: Arc::<Shelf>::clone(&shelf),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
             nonces: Nonces::new(process),
@@ -93,7 +114,7 @@ impl World {
             Nonces::new("intake"),
             Span::secs(30),
         );
-        let world = Self { stage, post, clock, ledger, intake, reconcilers };
+        let world = Self { stage, post, shelf, clock, ledger, intake, reconcilers };
         world.apply(&store, rules).await;
         world
     }
@@ -104,9 +125,27 @@ impl World {
         let revision = sha256_hex(rules.as_bytes());
         store.create(&layout::rules(&revision), Bytes::from(rules.to_owned())).await.unwrap();
         let replaces = self.state().await.rules;
-        let command = Command::Apply { revision, replaces, start: false };
-        self.intake.append(vec![command_event(command, "test", "apply")]).await.unwrap();
+        self.command(Command::Apply { revision, replaces, start: false }).await;
+    }
+
+    /// Gives a command, and has it heard.
+    pub(crate) async fn command(&self, command: Command) {
+        let nonce = self.clock.elapsed().to_string();
+        self.intake.append(vec![command_event(command, "test", &nonce)]).await.unwrap();
         self.passes(1).await;
+    }
+
+    /// Has passes made, and runs end well, until the state is as wanted.
+    pub(crate) async fn until_over(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        for _ in 0..PASSES_MAX {
+            if is_so(&self.state().await) {
+                return;
+            }
+            self.stage.finish();
+            self.passes(1).await;
+        }
+        let state = self.state().await;
+        panic!("never: {what}\n{:#?}\n{:#?}", state.models, state.runs);
     }
 
     /// Delivers an event; one of the same id is the same event.

@@ -1,5 +1,7 @@
 //! What is wrong between pieces that are right by themselves.
 
+mod models;
+
 use std::collections::BTreeSet;
 
 use refit_core::rules::{ObjectMatch, On};
@@ -10,6 +12,8 @@ use super::located::{Located, given, named};
 use super::never;
 use super::report::Notes;
 use super::v1;
+
+pub(super) use self::models::models;
 
 /// Schemes of the stores a ledger can be in.
 const SCHEMES: &[&str] = &["gs", "s3"];

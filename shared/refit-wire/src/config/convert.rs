@@ -4,6 +4,7 @@
 mod batch;
 mod drift;
 mod expression;
+mod models;
 mod notify;
 mod on;
 mod run;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use refit_core::rules::{Rules, ServiceProfile, Trigger};
 use refit_core::time::Span;
 
+use self::models::Registries;
 use self::notify::Receivers;
 use super::document::NodeId;
 use super::located::{Located, given, named};
@@ -29,13 +31,16 @@ pub(super) fn config(notes: &mut Notes<'_>, revision: String) -> Option<Config> 
     let file: v1::File = notes.read(notes.document.root())?;
     let services = services(notes, &file);
     let receivers = notify::receivers(notes, &file);
-    let triggers = triggers(notes, &file, (&services, &receivers));
+    let registries = models::registries(notes, &file);
+    let triggers = triggers(notes, &file, (&services, &registries, &receivers));
     check::ledger(notes, &file.ledger, &triggers);
     check::twins(notes, &triggers);
     check::services_in_use(notes, &services, &file);
     check::receivers_in_use(notes, &triggers, &file);
+    check::models(notes, &triggers, &file);
     let mut config = assemble(services, triggers);
     tell(&mut config, receivers);
+    keep_models(&mut config, registries);
     config.ledger = file.ledger.and_then(|ledger| ledger.value);
     config.rules.revision = revision;
     Some(config)
@@ -85,13 +90,13 @@ fn service(notes: &mut Notes<'_>, config: &ServiceConfig, at: NodeId) -> Option<
 fn triggers(
     notes: &mut Notes<'_>,
     file: &v1::File,
-    (services, receivers): (&Services, &Receivers),
+    (services, registries, receivers): (&Services, &Registries, &Receivers),
 ) -> Triggers {
     let mut triggers = Vec::new();
     for (name, rule) in named(&file.triggers) {
         let key = checked_name(notes, name);
         let rule_ = rule.value.as_ref().and_then(|v| {
-            let trigger = trigger::rule(notes, services, v, rule.at)?;
+            let trigger = trigger::rule(notes, (services, registries), v, rule.at)?;
             Some(Trigger { notify: notify::named_by(notes, receivers, &v.notify), ..trigger })
         });
         triggers.extend(key.zip(rule_).map(|(key, trigger)| (key, name.at, trigger)));
@@ -124,6 +129,8 @@ fn assemble(services: Services, triggers: Triggers) -> Config {
         service_configs: BTreeMap::new(),
         tellers: BTreeMap::new(),
         notifier_configs: BTreeMap::new(),
+        registries: BTreeMap::new(),
+        registry_configs: BTreeMap::new(),
     };
     for (name, service) in services.into_iter().filter_map(|(name, service)| Some((name, service?)))
     {
@@ -141,6 +148,14 @@ fn tell(config: &mut Config, receivers: Receivers) {
         config.rules.receivers.insert(name.clone(), told.receiver);
         config.tellers.insert(name.clone(), told.teller);
         config.notifier_configs.insert(name, told.config);
+    }
+}
+
+fn keep_models(config: &mut Config, registries: Registries) {
+    let known = registries.into_iter().filter_map(|(name, registry)| Some((name, registry?)));
+    for (name, registry) in known {
+        config.registries.insert(name.clone(), registry.adapter);
+        config.registry_configs.insert(name, registry.config);
     }
 }
 

@@ -53,7 +53,7 @@ fn wrong_files_are_refused_with_place_and_cure() {
             expect_file![concat!("tests/wrong/", $name, ".txt")].assert_eq(&answer(cases));
         )*};
     }
-    check!("yaml" "shape" "on" "timed" "batch" "expressions" "policies" "run" "services" "notify" "together");
+    check!("yaml" "shape" "on" "timed" "batch" "expressions" "policies" "run" "services" "notify" "models" "together");
 }
 
 #[test]

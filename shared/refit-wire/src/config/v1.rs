@@ -1,5 +1,6 @@
 //! The rule file as it is written, version 1. The comments are what an editor shows.
 
+mod models;
 mod receivers;
 mod sources;
 
@@ -12,10 +13,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
+pub(super) use self::models::{Asking, Limits, OnModel, Promote, StageRule};
 pub(super) use self::receivers::{Kind, RECEIVER_SETTINGS, Receiver};
 pub(super) use self::sources::{Clock, Day, Drift, Misfire, Schedule, Window};
 use super::located::{EITHER, Located, Named, OneOrMany};
 use crate::pipeline::ServiceConfig;
+use crate::registry::RegistryConfig;
 
 /// Which new data starts which pipeline.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,6 +28,8 @@ pub(super) struct File {
     pub(super) ledger: Option<Located<String>>,
     /// Where pipelines run, by name.
     pub(super) services: Option<Located<Named<ServiceConfig>>>,
+    /// Where models are kept, by name.
+    pub(super) registries: Option<Located<Named<RegistryConfig>>>,
     /// Which events start which pipeline, by name.
     pub(super) triggers: Option<Located<Named<Trigger>>>,
     /// Who can be told of what happens, by name. Triggers name them.
@@ -65,6 +70,8 @@ pub(super) struct Trigger {
     /// The run it starts.
     #[schemars(required)]
     pub(super) run: Option<Located<Run>>,
+    /// What becomes of the models its runs make. Default: nothing.
+    pub(super) promote: Option<Located<Promote>>,
 }
 
 /// What a trigger listens to.
@@ -81,6 +88,8 @@ pub(super) enum On {
     Drift(Drift),
     /// Times.
     Schedule(Schedule),
+    /// Versions of a model that are given a stage, each of which is a run of its own.
+    Model(OnModel),
 }
 
 /// New generations of objects: all conditions must hold.
@@ -248,8 +257,8 @@ pub(super) struct Run {
     #[schemars(required)]
     pub(super) service: Option<Located<String>>,
     /// The parameters, by name. A value that is one `${ }` keeps the type of its CEL expression, text around it
-    /// makes text, anything else is literal. It may look at `batch`, `run` and `trigger`, and with `batch: each` at
-    /// `member`.
+    /// makes text, anything else is literal. It may look at `batch`, `run` and `trigger`, with `batch: each` at
+    /// `member`, and with `on: { model: … }` at `member` and `model`.
     #[schemars(with = "Option<std::collections::BTreeMap<String, Value>>")]
     pub(super) parameters: Option<Located<Value>>,
     /// Whether the service may answer steps from its cache, which trains nothing. Default: `off`.
@@ -301,6 +310,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("`on: { schedule: … }`", &["cron", "zone", "misfire"]),
     ("`window`", &["from", "to", "days"]),
     ("`run`", &["service", "parameters", "cache"]),
+    ("`promote`", &["registry", "gate", "request", "staging", "acceptance", "production"]),
     ("`retry`", &["attempts", "backoff", "max_backoff"]),
     ("`budget`", &["runs", "per"]),
     (
@@ -319,24 +329,21 @@ const HOMES: &[(&str, &[&str])] = &[
             "on_unknown",
             "notify",
             "run",
+            "promote",
         ],
     ),
-    ("the top of the file", &["ledger", "services", "triggers", "notify"]),
+    ("the top of the file", &["ledger", "services", "registries", "triggers", "notify"]),
 ];
-
-/// What [`comes_later`] is asked with for the variables of expressions.
-pub(super) const VARIABLE: &str = "variable";
 
 /// Settings that are planned, by the type they will belong to.
 const LATER: &[(&str, &[&str])] = &[
     ("On", &["run", "all"]),
-    ("Trigger", &["freshness", "gate", "resume"]),
+    ("Trigger", &["freshness", "resume"]),
     ("BatchSettings", &["min_rows", "max_bytes", "max_rows"]),
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
     ("ServiceConfig", &["airflow", "argo", "databricks", "sagemaker"]),
-    ("File", &["registries"]),
-    (VARIABLE, &["model"]),
+    ("RegistryConfig", &["vertex", "sagemaker", "databricks"]),
 ];
 
 /// What a setting belongs to that was written into a `kind` of this format.
@@ -355,6 +362,10 @@ pub(super) fn home_of(kind: &str, name: &str) -> Option<&'static str> {
         "Marker",
         "Budget",
         "Retry",
+        "Promote",
+        "OnModel",
+        "StageRule",
+        "Limits",
     ];
     let home = HOMES.iter().find(|(_, names)| names.contains(&name));
     home.filter(|_| ours.contains(&kind)).map(|(home, _)| *home)

@@ -18,11 +18,11 @@ const WORDS_CHARS_MAX: usize = 300;
 
 /// Finds a service's own words in the body of an error; none where the body is not the service's, as where a proxy
 /// answers in its place.
-pub(super) type Words = fn(&Value) -> Option<&str>;
+pub(crate) type Words = fn(&Value) -> Option<&str>;
 
 /// Why a read gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The service says there is no such thing.
     Missing,
     /// The service refused for good.
@@ -36,7 +36,7 @@ pub(super) enum Fault {
 }
 
 /// Reads the answer to something that may be repeated at will: the JSON object, or why there is none.
-pub(super) fn read(reply: Reply, words: Words) -> Result<Value, Fault> {
+pub(crate) fn read(reply: Reply, words: Words) -> Result<Value, Fault> {
     let response = match reply {
         Ok(response) => response,
         Err(failure) => return Err(Fault::Unavailable(failure.to_string())),
@@ -48,7 +48,7 @@ pub(super) fn read(reply: Reply, words: Words) -> Result<Value, Fault> {
 }
 
 /// Reads the answer to a question for a file: its text, or why there is none.
-pub(super) fn read_text(reply: Reply, words: Words) -> Result<String, Fault> {
+pub(crate) fn read_text(reply: Reply, words: Words) -> Result<String, Fault> {
     match reply {
         Ok(response) if response.is_success() => String::from_utf8(response.body.into())
             .map_err(|_| Fault::Unavailable("the answer is no text".to_owned())),
@@ -59,7 +59,7 @@ pub(super) fn read_text(reply: Reply, words: Words) -> Result<String, Fault> {
 
 /// What an answer to a look-up says of a run: [`Outcome::Vanished`] where the service says there is none, and nothing
 /// where it could not say.
-pub(super) fn status(
+pub(crate) fn status(
     reply: Reply,
     words: Words,
     standing: impl FnOnce(&Value) -> Option<(Phase, Option<String>)>,
@@ -72,7 +72,7 @@ pub(super) fn status(
 }
 
 /// What an answer to a request to end a run says. A run that is gone, or is said to have ended, needs no more.
-pub(super) fn cancelled(reply: Reply, words: Words, ended: u16) -> Result<(), String> {
+pub(crate) fn cancelled(reply: Reply, words: Words, ended: u16) -> Result<(), String> {
     match read_any(reply, words) {
         Ok(()) | Err(Fault::Missing) => Ok(()),
         Err(Fault::Refused { status, .. }) if status == ended => Ok(()),
@@ -89,12 +89,12 @@ fn read_any(reply: Reply, words: Words) -> Result<(), Fault> {
 }
 
 /// A state that is in no table: the run goes on, and a person is told.
-pub(super) fn unknown_state(state: &str) -> (Phase, Option<String>) {
+pub(crate) fn unknown_state(state: &str) -> (Phase, Option<String>) {
     (Phase::Running, Some(format!("unknown state: state=`{}`", clip(state))))
 }
 
 /// A text that is there and not empty.
-pub(super) fn text_at<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(crate) fn text_at<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
     body.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
 }
 
@@ -113,7 +113,7 @@ fn fault(response: &Response, words: Words) -> Fault {
 }
 
 /// Reads the answer to a start.
-pub(super) fn started(
+pub(crate) fn started(
     reply: Reply,
     words: Words,
     run: impl FnOnce(&Value) -> Option<ExternalRun>,
@@ -151,7 +151,7 @@ fn not_started(response: &Response, words: Words) -> Outcome {
 
 impl Fault {
     /// What a fault means to a start that was not sent yet.
-    pub(super) fn before_start(self) -> Outcome {
+    pub(crate) fn before_start(self) -> Outcome {
         let message = self.to_string();
         match self {
             Self::Missing => {
@@ -180,7 +180,7 @@ impl fmt::Display for Fault {
 }
 
 /// A short text of what a service said, on one line.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WORDS_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -4,9 +4,11 @@ use refit_core::plan::Prepared;
 use refit_core::run::ExternalRun;
 use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
-use refit_wire::http::{Auth, Reply, Request};
+use refit_wire::http::{Reply, Request};
 use refit_wire::pipeline::{Launch, PipelineService, ServiceConfig};
 use serde_json::Value;
+
+use crate::said::shown;
 
 /// A file of cases that share a service and a launch.
 pub(crate) struct Recording<'a> {
@@ -153,16 +155,4 @@ fn prepared(result: Result<Prepared, String>) -> String {
         Ok(prepared) => format!("{:#}", serde_json::to_value(prepared).expect("it is JSON")),
         Err(message) => format!("Err({message:?})"),
     }
-}
-
-fn shown(request: &Request) -> String {
-    let mut text = format!("{} {}", request.method, request.url);
-    if request.auth != Auth::None {
-        text.push_str(&format!(" {:?}", request.auth));
-    }
-    if !request.body.is_empty() {
-        let body: Value = serde_json::from_slice(&request.body).expect("a body is JSON");
-        text.push_str(&format!("\n{body:#}"));
-    }
-    text
 }

@@ -7,6 +7,8 @@
 
 mod contract;
 mod exchange;
+#[path = "../said/mod.rs"]
+mod said;
 mod table;
 
 use std::collections::BTreeSet;

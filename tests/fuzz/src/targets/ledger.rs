@@ -202,6 +202,7 @@ fn plan_from(state: &State, history: &History) {
         listing: Listing { now, fast: now, full: now, long: false, more: false },
         segments: &segments,
         observations: &[],
+        reports: &[],
         deliveries: &[],
         deleted: &Deleted::default(),
         found: &found,

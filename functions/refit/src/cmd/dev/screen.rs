@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use refit_core::commit::{AttemptChange, BatchChange, Change, RunChange};
 use refit_core::key::RunKey;
 use refit_core::notice::OutboxChange;
+use refit_core::promotion::PromotionChange;
 use refit_core::reason::Refusal;
 use refit_core::run::Phase;
 use refit_core::state::{BatchId, Held};
@@ -159,6 +160,14 @@ fn style(change: &Change) -> Option<Style> {
             Some(if finished.phase == Phase::Succeeded { GOOD } else { BAD })
         }
         Change::Run { .. } => Some(PLAIN),
+        Change::Promotion { change, .. } => match change {
+            PromotionChange::Requested { .. } => Some(WAIT),
+            PromotionChange::Refused(_)
+            | PromotionChange::Rejected { .. }
+            | PromotionChange::Failed(_) => Some(BAD),
+            PromotionChange::Entered => Some(GOOD),
+            _ => Some(PLAIN),
+        },
         Change::Attempt { change, .. } => match change {
             AttemptChange::Intended { .. } | AttemptChange::Progressed { .. } => None,
             AttemptChange::Ended { phase: Phase::Succeeded, .. } => None,
@@ -175,6 +184,7 @@ fn style(change: &Change) -> Option<Style> {
         | Change::Trigger { .. }
         | Change::Stored { .. }
         | Change::Memory(_)
+        | Change::Model { .. }
         | Change::Outbox { .. } => None,
     }
 }

@@ -10,6 +10,7 @@ use super::super::report::Notes;
 use super::super::v1::{self, BatchSettings};
 use super::expression::Scene;
 use super::on::Place;
+use super::trigger::is_of_models;
 use super::{ANY, span};
 
 pub(super) fn rule(
@@ -20,6 +21,13 @@ pub(super) fn rule(
 ) -> BatchRule {
     let timed = !on.is_empty() && on.iter().all(|on| matches!(on, On::Schedule(_)));
     let quiet = if timed { Span::ZERO } else { Span::mins(1) };
+    if is_of_models(on) {
+        if let Some(batch) = &trigger.batch {
+            let message = "every version that is given a stage is a run of its own";
+            notes.refuse(batch.at, message).cured_by("remove it");
+        }
+        return BatchRule { each: true, ..BatchRule::default() };
+    }
     match given(&trigger.batch) {
         None => BatchRule { quiet: Some(quiet), ..BatchRule::default() },
         Some((v1::Batch::Each, at)) => each(notes, trigger, at),
@@ -127,7 +135,7 @@ fn marker(notes: &mut Notes<'_>, until: &Located<v1::Marker>, on: &[On]) -> Opti
     }
     let first = on.iter().find_map(|on| match on {
         On::Objects(objects) => Some(objects.bucket.clone()),
-        On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
+        On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
     });
     if first.is_none() && !on.is_empty() {
         let cure = "add `bucket` to `until`";

@@ -5,13 +5,15 @@ use refit_core::event::{DataRef, Event, Fact, Identity, Message, ObjectChange, O
 use refit_core::expression::{Expression, ExpressionError, Scope};
 use refit_core::key::{Hash128, RunKey};
 use refit_core::member::{Firing, Member};
+use refit_core::promotion::{Stage, StageEntry};
 use refit_core::rules::{DriftMatch, ObjectMatch, On};
 use refit_core::run::BatchFacts;
 use refit_core::scope::{
-    DRIFT_VARIABLES, EACH_VARIABLES, MESSAGE_VARIABLES, NOTICE_VARIABLES,
-    OBJECT_AND_DRIFT_VARIABLES, OBJECT_VARIABLES, RUN_VARIABLES, RunFacts, fields_of, notice_scope,
-    scope_of, scope_of_firing,
+    DRIFT_VARIABLES, EACH_VARIABLES, MESSAGE_VARIABLES, MODEL_RUN_VARIABLES, MODEL_VARIABLES,
+    NOTICE_VARIABLES, OBJECT_AND_DRIFT_VARIABLES, OBJECT_VARIABLES, RUN_VARIABLES, RunFacts,
+    fields_of, notice_scope, scope_of, scope_of_entry, scope_of_firing,
 };
+use refit_core::state::BatchId;
 use refit_core::template::{Piece, Template};
 use refit_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +22,6 @@ use super::super::document::NodeId;
 use super::super::likely::{did_you_mean, listed};
 use super::super::located::Located;
 use super::super::report::Notes;
-use super::super::v1::{VARIABLE, comes_later};
 use crate::notify::sample as sample_letter;
 
 /// Fields whose content no sample can show.
@@ -31,6 +32,7 @@ const OPEN: &[(&str, &str)] = &[
     ("member", "message"),
     ("member", "drift"),
     ("member", "firing"),
+    ("member", "model"),
     ("drift", "findings"),
     ("drift", "profile"),
 ];
@@ -52,7 +54,9 @@ impl Scene {
         let objects = on.is_empty() || on.iter().any(|on| matches!(on, On::Objects(_)));
         let messages = on.is_empty() || on.iter().any(|on| matches!(on, On::Message(_)));
         let drift = on.iter().any(|on| matches!(on, On::Drift(_)));
+        let models = on.iter().any(|on| matches!(on, On::Model(_)));
         let variables = match (objects, drift) {
+            _ if models => MODEL_VARIABLES,
             (true, true) => OBJECT_AND_DRIFT_VARIABLES,
             (true, false) => OBJECT_VARIABLES,
             (false, true) => DRIFT_VARIABLES,
@@ -67,7 +71,18 @@ impl Scene {
     pub(super) fn of_runs(each: bool) -> Self {
         let variables = if each { EACH_VARIABLES } else { RUN_VARIABLES };
         let event = sample(object_fact(&ObjectMatch::default()));
-        let members: Vec<Member> = Member::of(&event).into_iter().collect();
+        Self::of_member(variables, Member::of(&event))
+    }
+
+    /// The scene of parameters of a trigger on models.
+    pub(super) fn of_model_runs() -> Self {
+        let entry = sample_entry("sample", Stage::Staging);
+        let member = Member::of_entry(Hash128(0), &entry, Timestamp::EPOCH);
+        Self::of_member(MODEL_RUN_VARIABLES, Some(member))
+    }
+
+    fn of_member(variables: &'static [&'static str], member: Option<Member>) -> Self {
+        let members: Vec<Member> = member.into_iter().collect();
         let facts =
             BatchFacts { count: 1, bytes: 1000, prefix: "a/".into(), ..BatchFacts::default() };
         let facts = RunFacts {
@@ -153,10 +168,6 @@ impl Scene {
         let word =
             rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
         if !error.message.starts_with("unknown variable") {
-            return;
-        }
-        if comes_later(VARIABLE, word) {
-            noted.message = format!("`{word}` is not in this version of refit");
             return;
         }
         let likely = did_you_mean(word, self.variables.iter().copied());
@@ -252,8 +263,22 @@ fn sample_scope(on: &On) -> Result<Scope, String> {
             let slot = schedule.next(Timestamp::EPOCH).ok_or("it never comes")?;
             return scope_of_firing("sample", &Firing { schedule: String::new(), slot });
         }
+        On::Model(matching) => {
+            return scope_of_entry("sample", &sample_entry(&matching.model, matching.stage));
+        }
     };
     scope_of(&sample(fact))
+}
+
+fn sample_entry(model: &str, stage: Stage) -> StageEntry {
+    StageEntry {
+        name: model.to_owned(),
+        version: "1".to_owned(),
+        stage,
+        times: 1,
+        uri: "file:///models/1".to_owned(),
+        run: BatchId { seq: 1, index: 0 },
+    }
 }
 
 fn sample(fact: Fact) -> Event {

@@ -30,6 +30,12 @@ pub(super) fn entries(
     if many.is_some_and(<[_]>::is_empty) {
         notes.refuse(on.at, "the list is empty: the trigger can never fire");
     }
+    let is_model = |one: &Located<v1::On>| matches!(one.value, Some(v1::On::Model(_)));
+    if let Some(many) = many.filter(|many| many.len() > 1 && many.iter().any(is_model)) {
+        let at = many.iter().find(|one| is_model(one)).map_or(on.at, |one| one.at);
+        let message = "a trigger on a model listens to nothing else";
+        notes.refuse(at, message).cured_by("write a trigger of its own for it");
+    }
     let mut found = Vec::new();
     for one in many.unwrap_or_default() {
         let entry = one.value.as_ref().and_then(|entry| entry_of(notes, entry, one.at));
@@ -60,6 +66,10 @@ fn entry_of(notes: &mut Notes<'_>, on: &v1::On, at: NodeId) -> Option<On> {
         v1::On::Schedule(schedule) => {
             let at = inside(notes, at, "schedule");
             timed::schedule(notes, schedule, at).map(On::Schedule)
+        }
+        v1::On::Model(model) => {
+            let at = inside(notes, at, "model");
+            super::models::entry(notes, model, at).map(On::Model)
         }
     }
 }

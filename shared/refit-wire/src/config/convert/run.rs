@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use refit_core::rules::{BatchRule, RunRule};
+use refit_core::rules::{BatchRule, On, RunRule};
 use refit_core::template::Template;
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -13,6 +13,7 @@ use super::super::located::{Located, given};
 use super::super::report::Notes;
 use super::super::v1::{self, RUN_SETTINGS};
 use super::expression::Scene;
+use super::trigger::is_of_models;
 use super::{Service, Services};
 
 /// Members at the most where a run is given their URIs: so many names of 50 bytes fit the 10,000 bytes a service
@@ -24,7 +25,7 @@ pub(super) fn rule<'s>(
     notes: &mut Notes<'_>,
     services: &'s Services,
     trigger: &v1::Trigger,
-    batch: &BatchRule,
+    (batch, on): (&BatchRule, &[On]),
     at: NodeId,
 ) -> (Option<RunRule>, Option<&'s Service>) {
     let Some(run) = &trigger.run else {
@@ -44,7 +45,7 @@ pub(super) fn rule<'s>(
     let rule = RunRule {
         service: given(&value.service).map(|(name, _)| name.clone()).unwrap_or_default(),
         target,
-        parameters: parameters(notes, &value.parameters, batch),
+        parameters: parameters(notes, &value.parameters, (batch, on)),
         cache: given(&value.cache).is_some_and(|(cache, _)| *cache == v1::Switch::On),
     };
     (Some(rule), service)
@@ -101,7 +102,7 @@ fn target(notes: &mut Notes<'_>, service: Option<&Service>, run: NodeId) -> Valu
 fn parameters(
     notes: &mut Notes<'_>,
     setting: &Option<Located<Value>>,
-    batch: &BatchRule,
+    (batch, on): (&BatchRule, &[On]),
 ) -> BTreeMap<String, Template> {
     let Some((value, at)) = given(setting) else {
         return BTreeMap::new();
@@ -110,7 +111,7 @@ fn parameters(
         notes.refuse(at, "expected a map from names to values");
         return BTreeMap::new();
     };
-    let scene = Scene::of_runs(batch.each);
+    let scene = if is_of_models(on) { Scene::of_model_runs() } else { Scene::of_runs(batch.each) };
     let document = notes.document;
     for text in texts(document, at) {
         scene.check_template(notes, text, document.text_of(text).unwrap_or_default());

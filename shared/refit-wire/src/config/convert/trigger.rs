@@ -1,7 +1,7 @@
 //! One trigger.
 
 use refit_core::event::PauseMode;
-use refit_core::rules::{Budget, OnUnknown, Overlap, Retry, ServiceProfile, Trigger};
+use refit_core::rules::{Budget, On, OnUnknown, Overlap, Retry, ServiceProfile, Trigger};
 use refit_core::time::Span;
 
 use super::super::document::NodeId;
@@ -9,14 +9,15 @@ use super::super::located::{Located, given};
 use super::super::report::Notes;
 use super::super::v1;
 use super::expression::Scene;
-use super::{ANY, Services, batch, on, run, span, timed};
+use super::models::Registries;
+use super::{ANY, Services, batch, models, on, run, span, timed};
 
 /// Attempts at the most.
 const ATTEMPTS_MAX: u64 = 20;
 
 pub(super) fn rule(
     notes: &mut Notes<'_>,
-    services: &Services,
+    (services, registries): (&Services, &Registries),
     rule: &v1::Trigger,
     at: NodeId,
 ) -> Option<Trigger> {
@@ -24,13 +25,17 @@ pub(super) fn rule(
     let scene = Scene::of_events(&on);
     let when = rule.when.as_ref().and_then(|when| scene.condition(notes, when));
     let batch = batch::rule(notes, rule, &on, &scene);
-    let (run, service) = run::rule(notes, services, rule, &batch, at);
+    let (run, service) = run::rule(notes, services, rule, (&batch, &on), at);
     let trigger = Trigger {
         when,
         batch,
         cooldown: span(notes, &rule.cooldown, Span::ZERO, ANY),
         window: timed::window(notes, &rule.window),
-        overlap: overlap(notes, &rule.overlap, service.map(|service| service.profile)),
+        overlap: overlap(
+            notes,
+            &rule.overlap,
+            (service.map(|service| service.profile), is_of_models(&on)),
+        ),
         budget: budget(notes, &rule.budget),
         retry: retry(notes, &rule.retry),
         timeout: span(notes, &rule.timeout, Span::hours(24), (Span::mins(1), Span::days(30))),
@@ -42,15 +47,21 @@ pub(super) fn rule(
             Some((v1::OnUnknown::Ask, _)) => OnUnknown::Ask,
             Some((v1::OnUnknown::Relaunch, _)) | None => OnUnknown::Relaunch,
         },
+        promote: models::promote(notes, registries, &rule.promote, service),
         ..Trigger::new(on, run?)
     };
     Some(trigger)
 }
 
+/// Whether a trigger listens to models.
+pub(super) fn is_of_models(on: &[On]) -> bool {
+    on.iter().any(|on| matches!(on, On::Model(_)))
+}
+
 fn overlap(
     notes: &mut Notes<'_>,
     setting: &Option<Located<v1::Overlap>>,
-    service: Option<ServiceProfile>,
+    (service, is_of_models): (Option<ServiceProfile>, bool),
 ) -> Overlap {
     let Some((overlap, at)) = given(setting) else {
         return Overlap::Forbid;
@@ -60,6 +71,10 @@ fn overlap(
         v1::Overlap::Forbid => Overlap::Forbid,
         v1::Overlap::Queue(places) => Overlap::Queue(queue(notes, places)),
         v1::Overlap::Replace => {
+            if is_of_models {
+                let message = "a version that is tested or deployed is not replaced by another";
+                notes.refuse(at, message).cured_by("write `forbid` or `{ queue: N }`");
+            }
             if service.is_some_and(|service| !service.cancels) {
                 let message = "`replace` cancels runs, which this service cannot";
                 notes.refuse(at, message).cured_by("write `forbid` or `{ queue: N }`");
@@ -143,7 +158,7 @@ mod tests {
             let mut notes = Notes::new(&document, report);
             let written = notes.read(document.root());
             let profile = ServiceProfile { class: Idempotency::A, finds: true, cancels };
-            overlap(&mut notes, &written, Some(profile));
+            overlap(&mut notes, &written, (Some(profile), false));
             assert_eq!(notes.finish().is_empty(), cancels);
         }
     }

@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect, expect_file};
 use refit_core::event::{Message, PauseMode};
-use refit_core::rules::{Budget, Idempotency, On, OnUnknown, Overlap, Retry, Trigger};
+use refit_core::promotion::{Asking, Stage, StageRule};
+use refit_core::rules::{Budget, Idempotency, ModelMatch, On, OnUnknown, Overlap, Retry, Trigger};
 use refit_core::schedule::Misfire;
 use refit_core::template::Template;
 use refit_core::time::Span;
@@ -79,6 +80,46 @@ triggers:
   each: {on: {message: {}}, batch: each, overlap: allow, budget: {runs: 9, per: 1h}, run: {service: here, pipeline: p}}
 "#;
 
+/// Everything that can be said of models.
+const MODELS: &str = r#"
+registries:
+  models: { mlflow: { endpoint: "http://mlflow:5000", experiment: churn } }
+  here: { local: { endpoint: "http://127.0.0.1:9000" } }
+services:
+  kfp: { kubeflow: { endpoint: "http://ml-pipeline:8888" } }
+  local: { local: {} }
+triggers:
+  churn:
+    on: { objects: { bucket: data } }
+    run: { service: kfp, pipeline: churn }
+    promote:
+      registry: models
+      model: churn
+      gate:
+        accuracy: { min: 0.93 }
+        roc_auc: { min: 0.9, drop: 0.01 }
+        log_loss: { max: 1, rise: 0.02 }
+      request: manual
+      staging: { approvals: 2 }
+      acceptance: churn-acceptance
+      production: { approvals: 1, four_eyes: true }
+  churn-acceptance:
+    on: { model: { model: churn, stage: staging } }
+    when: model.times == 1 && event.subject != ''
+    run:
+      service: kfp
+      pipeline: accept
+      parameters: { version: "${ model.version }", uri: "${ model.uri }", of: "${ member.model.name }" }
+  churn-redeploy:
+    on: { model: { model: churn, stage: production } }
+    overlap: { queue: 2 }
+    run: { service: kfp, pipeline: deploy, parameters: { at: "${ model.stage }" } }
+  plain:
+    on: { objects: { bucket: plain } }
+    run: { service: local, pipeline: plain }
+    promote: { registry: here, model: Plain_1.x }
+"#;
+
 /// Bodies of triggers, each without a mistake.
 const BODIES: &[&str] = &[
     "",
@@ -122,6 +163,31 @@ fn check_batch(body: &str, wanted: &Expect) {
     let waits = format!("quiet {}, at most {}", span(batch.quiet), span(batch.max_wait));
     let counts = format!("{} {}B {}", batch.min_count, batch.min_bytes, batch.max_count);
     wanted.assert_eq(&format!("{each}{waits}, {counts}"));
+}
+
+#[test]
+fn what_is_said_of_models_means_what_it_says() {
+    let config = config(MODELS);
+    let rule = config.rules.triggers["churn"].promote.clone().unwrap();
+    assert_eq!((rule.registry.as_str(), rule.model.as_str()), ("models", "churn"));
+    assert_eq!(
+        (rule.gate.0["log_loss"].max, rule.gate.0["log_loss"].rise),
+        (Some(1.0), Some(0.02))
+    );
+    assert_eq!((rule.gate.0["roc_auc"].min, rule.gate.0["roc_auc"].drop), (Some(0.9), Some(0.01)));
+    assert_eq!(rule.request, Asking::Manual);
+    assert_eq!(rule.acceptance.as_deref(), Some("churn-acceptance"));
+    assert_eq!(rule.staging, StageRule { approvals: 2, four_eyes: false });
+    assert_eq!(rule.production, StageRule { approvals: 1, four_eyes: true });
+    let test = &config.rules.triggers["churn-acceptance"];
+    let (model, stage) = ("churn".to_owned(), Stage::Staging);
+    assert_eq!(test.on, [On::Model(ModelMatch { model, stage })]);
+    assert!(test.batch.each && test.overlap == Overlap::Forbid);
+    let plain = config.rules.triggers["plain"].promote.clone().unwrap();
+    assert_eq!((plain.request, plain.acceptance), (Asking::Automatic, None));
+    assert_eq!((plain.staging.approvals, plain.production.approvals), (0, 1));
+    let registries: Vec<_> = config.registry_configs.values().map(RegistryConfig::kind).collect();
+    assert_eq!((registries, config.registries.len()), (vec!["local", "mlflow"], 2));
 }
 
 #[test]
@@ -308,7 +374,8 @@ fn as_json(text: &str) -> Value {
 fn the_schema_knows_every_good_file() {
     let validator = jsonschema::validator_for(&schema()).expect("it is a schema");
     let bodies = BODIES.iter().map(|body| file_of("trigger:", body));
-    for text in bodies.chain([ACME.to_owned(), EVERYTHING.to_owned(), example()]) {
+    for text in bodies.chain([ACME.to_owned(), EVERYTHING.to_owned(), MODELS.to_owned(), example()])
+    {
         config(&text);
         let wrong: Vec<String> = validator
             .iter_errors(&as_json(&text))

@@ -1,0 +1,35 @@
+//! `refit approve`: approves what is asked for a version.
+
+use refit_core::promotion::{Says, Stage};
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::submit::{self, Wait};
+use crate::voice::{Named, Voice};
+
+/// Approve what is asked for a version
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The rule says how many persons must approve. With `four_eyes`, who asked for it or approved it before does not count.
+The name is a statement: whoever may write to the ledger may name anybody.
+
+Examples:
+  refit approve churn 3
+  refit approve churn 3 --stage staging --as ann --reason 'looked at the curves'"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    named: Named,
+    /// The stage, staging or production; by default the one that comes next, or is asked for
+    #[arg(long)]
+    stage: Option<Stage>,
+    #[command(flatten)]
+    voice: Voice,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let command = args.voice.says(Says::Approve, args.named, args.stage)?;
+    submit::run(context, command, &args.wait).await
+}

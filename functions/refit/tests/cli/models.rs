@@ -1,0 +1,140 @@
+//! Versions of models: asked for, approved, rejected, rolled back; where they come from, and what was made of what.
+
+use std::sync::Arc;
+
+use refit_core::promotion::{PromotionPhase, Stage};
+use refit_core::run::Run;
+use refit_core::state::State;
+use refit_testkit::fake::kfp;
+use refit_testkit::fake::mlflow::Mlflow;
+use refit_testkit::fake::server::Server;
+use serde_json::Value;
+
+use crate::world::World;
+
+/// A world whose runs make versions of `churn`.
+struct Shop {
+    world: World,
+    mlflow: Arc<Mlflow>,
+    _server: Server,
+}
+
+impl Shop {
+    fn new(promote: &str) -> Self {
+        let world = World::new();
+        let mlflow = Arc::new(Mlflow::default());
+        let server = world.within(|| mlflow.listen());
+        let (kfp, place) = (world.kfp.url(), server.place());
+        let text = format!(
+            "ledger: ledger\n\
+             services: {{ kfp: {{ kubeflow: {{ endpoint: \"{kfp}\" }} }} }}\n\
+             registries: {{ models: {{ mlflow: {{ endpoint: \"http://{place}\", experiment: churn }} }} }}\n\
+             triggers:\n\
+             \x20 churn:\n\
+             \x20   on: {{ objects: {{ bucket: acme-data, prefix: churn/ }} }}\n\
+             \x20   batch: each\n\
+             \x20   overlap: allow\n\
+             \x20   budget: {{ runs: 99, per: 24h }}\n\
+             \x20   run: {{ service: kfp, pipeline: churn, parameters: {{ manifest: \"${{ batch.manifest }}\" }} }}\n\
+             \x20   promote: {{ registry: models, model: churn, {promote} }}\n\
+             \x20 deploy:\n\
+             \x20   on: {{ model: {{ model: churn, stage: production }} }}\n\
+             \x20   run: {{ service: kfp, pipeline: churn, parameters: {{ manifest: \"${{ model.uri }}\" }} }}\n"
+        );
+        std::fs::write(world.path("refit.yaml"), text).unwrap();
+        world.refit("apply --yes").ends(0);
+        Self { world, mlflow, _server: server }
+    }
+
+    /// Uploads an object, and has the run of it end well.
+    fn make(&self, name: &str, generation: &str) {
+        self.world.write_sample(name, generation, "${now}");
+        self.world.refit(&format!("replay {name}.http")).ends(0);
+        let count = generation.parse::<usize>().unwrap();
+        self.world.until("its run is under way", |state| {
+            let started = |run: &&Run| run.trigger == "churn" && run.attempt().external.is_some();
+            state.runs.values().filter(started).count() == count
+        });
+        for run in self.world.kfp.runs() {
+            self.world.kfp.end(&run.id, kfp::Phase::Succeeded);
+        }
+    }
+
+    fn until(&self, version: &str, phase: PromotionPhase) {
+        let is_so = |state: &State| {
+            let model = state.models.get("churn");
+            let found = model.and_then(|model| model.version(version));
+            found.is_some_and(|found| found.phase == phase)
+        };
+        self.world.until(&format!("{version} is {}", phase.text()), is_so);
+    }
+
+    /// The row of a version, newest first.
+    fn row(&self, at: usize) -> Value {
+        self.world.json("models churn")["models"][0]["versions"][at].clone()
+    }
+}
+
+#[test]
+fn a_version_is_asked_for_approved_and_rolled_back_by_name() {
+    let shop =
+        Shop::new("request: manual, gate: { auc: { min: 0.9 } }, production: { approvals: 2 }");
+    shop.world.refit("models").ends(0).says("no versions of models");
+    shop.world.refit("rollback churn").ends(6).complains("nothing is known to be in production");
+    shop.make("a", "1");
+    shop.until("1", PromotionPhase::Candidate);
+    shop.world.refit("models").ends(0).says("waits to be asked for");
+    shop.world.refit("models other").ends(6).complains("known=`churn`");
+    shop.world.refit("approve churn 1").ends(4).complains("nothing is asked for it");
+    shop.world.refit("request churn 1 --reason better").ends(0).says("person=`somebody`");
+    shop.until("1", PromotionPhase::Accepted);
+    assert_eq!(shop.mlflow.alias("staging").as_deref(), Some("1"));
+    shop.world
+        .refit("request churn 1 --stage staging")
+        .ends(4)
+        .complains("comes next is production");
+    shop.world.refit("request churn 1 --as ann").ends(0).says("stage=`production`");
+    shop.world.refit("approve churn 1 --as ann --stage staging").ends(4);
+    shop.world.refit("approve churn 1 --as ann").ends(0).says("approved");
+    shop.world.refit("approve churn 1 --as Ann").ends(4).complains("has approved it already");
+    assert_eq!(shop.row(0)["word"], "waits for approvals for production: 1 of 2 (ann)");
+    shop.world.refit("approve churn 1 --as bob").ends(0);
+    shop.until("1", PromotionPhase::Promoted);
+    assert_eq!(shop.mlflow.alias("production").as_deref(), Some("1"));
+    assert_eq!(shop.world.json("models")["models"][0]["stages"]["production"], "1");
+    shop.world.refit("rollback churn").ends(4).complains("no version is known that was");
+}
+
+#[test]
+fn a_version_is_rejected_traced_and_found_by_what_it_was_made_of() {
+    let shop = Shop::new("production: { approvals: 0 }");
+    shop.make("a", "1");
+    shop.until("1", PromotionPhase::Promoted);
+    shop.make("b", "2");
+    shop.until("2", PromotionPhase::Promoted);
+    shop.world.refit("rollback churn --as ann --reason worse").ends(0).says("version=`1`");
+    shop.until("1", PromotionPhase::Promoted);
+    let state = shop.world.state();
+    assert_eq!(state.models["churn"].holders[&Stage::Production].version, "1");
+    shop.world.refit("reject churn 1").ends(4).complains("it is in production: roll back");
+
+    let trail = shop.world.json("trail churn 1");
+    assert_eq!(trail["version"]["metrics"]["auc"], 0.93);
+    assert_eq!(trail["members"][0]["uri"], "gs://acme-data/churn/a");
+    assert_eq!(trail["run"]["trigger"], "churn");
+    let told = shop.world.refit("trail churn 1").ends(0);
+    let told = told.says("gs://acme-data/churn/a#1").says("is registered as 1");
+    told.says("is to be in production again, asks ann: worse");
+    shop.world.refit("trail churn 9").ends(6).complains("no such version is known");
+
+    let used = shop.world.json("used gs://acme-data/churn/b");
+    assert_eq!(used["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&used["versions"][0]["version"], &used["versions"][0]["phase"]),
+        (&"2".into(), &"archived".into())
+    );
+    shop.world.refit("used acme-data/churn/a").ends(0).says("churn 1 of").says("in production");
+    shop.world.refit("used acme-data/churn/c").ends(6).complains("no run was given it");
+    shop.world.refit("fsck").ends(0).says("nothing is wrong");
+    shop.world.refit("audit").ends(0).says("nothing is wrong");
+}

@@ -1,0 +1,322 @@
+//! What becomes of versions: answers of registries, gates, approvals, stages.
+
+use super::events::{Entrant, Named, Refused};
+use super::{Desk, RegistryOutcome, RegistryReport};
+use crate::commit::{Change, RunChange, TriggerChange};
+use crate::member::Member;
+use crate::mutant::{self, Mutant};
+use crate::promotion::{
+    Asking, Model, ModelChange, PromoteRule, Promotion, PromotionChange, PromotionPhase, Stage,
+    StageEntry, Stages, Version,
+};
+use crate::reason::Refusal;
+use crate::rules::Rules;
+use crate::run::{Finished, Phase, Run};
+use crate::scope::scope_of_entry;
+use crate::state::BatchId;
+use crate::timing::{PROMOTIONS_MAX, REGISTRY_TRIES_MAX};
+
+/// Steps a version takes in one commit at the most.
+const STEPS_MAX: usize = 8;
+
+impl Desk<'_> {
+    /// Takes in what registries answered, then moves every version on as far as it goes.
+    pub(super) fn promote(&mut self, rules: &Rules) {
+        for report in self.inputs.reports {
+            self.take_report(rules, report);
+        }
+        self.begin_promotions(rules);
+        for (model, run) in self.promotions() {
+            // Each step leads to another phase, or is the last.
+            for _ in 0..STEPS_MAX {
+                let before = self.promotion(&model, run).map(|promotion| promotion.phase);
+                self.advance_promotion(rules, &model, run);
+                if self.promotion(&model, run).map(|promotion| promotion.phase) == before {
+                    break;
+                }
+            }
+        }
+        self.forget_promotions();
+    }
+
+    pub(super) fn change_promotion(&mut self, model: &str, run: BatchId, change: PromotionChange) {
+        self.record(Change::Promotion { model: model.to_owned(), run, change });
+    }
+
+    fn promotions(&self) -> Vec<(String, BatchId)> {
+        let of = |(name, model): (&String, &Model)| {
+            let runs: Vec<BatchId> = model.promotions.keys().copied().collect();
+            let name = name.clone();
+            runs.into_iter().map(move |run| (name.clone(), run))
+        };
+        self.state.models.iter().flat_map(of).collect()
+    }
+
+    fn promotion(&self, model: &str, run: BatchId) -> Option<&Promotion> {
+        self.state.models.get(model)?.promotions.get(&run)
+    }
+
+    fn take_report(&mut self, rules: &Rules, report: &RegistryReport) {
+        let RegistryReport { model, run, basis, outcome } = report;
+        let Some(run) = *run else { return self.observe_stages(model, *basis, outcome) };
+        let Some(promotion) = self.promotion(model, run) else { return };
+        let Some(intent) = promotion.intent.clone() else { return };
+        let is_new = intent.commit == *basis;
+        let change = match outcome {
+            RegistryOutcome::Registered { version, stages } => {
+                return self.registered(rules, (model, run), version, stages);
+            }
+            _ if !is_new => return,
+            RegistryOutcome::Entered => return self.entered(rules, model, run),
+            RegistryOutcome::Absent => PromotionChange::Retaken,
+            RegistryOutcome::NotDone { message, .. } if intent.refused >= REGISTRY_TRIES_MAX => {
+                PromotionChange::Failed(format!("{message}; tries=`{}`", intent.refused + 1))
+            }
+            RegistryOutcome::NotDone { after, message } => {
+                let wait = self.state.timing.backoff(intent.refused);
+                let until = self.now + after.unwrap_or(wait).max(wait);
+                PromotionChange::Postponed { until, message: message.clone() }
+            }
+            RegistryOutcome::Refused(message) => PromotionChange::Failed(message.clone()),
+            RegistryOutcome::Unclear(message) if intent.message.as_ref() == Some(message) => return,
+            RegistryOutcome::Unclear(message) => PromotionChange::Unclear(message.clone()),
+            RegistryOutcome::Stages(_) => return,
+        };
+        self.change_promotion(model, run, change);
+    }
+
+    /// Somebody may have changed at the registry who has a stage: that is noted, and not fought.
+    fn observe_stages(&mut self, name: &str, basis: u64, outcome: &RegistryOutcome) {
+        let RegistryOutcome::Stages(stages) = outcome else { return };
+        let Some(model) = self.state.models.get(name) else { return };
+        if model.changed != basis || model.is_entering() {
+            return;
+        }
+        for (stage, version) in model.moved(stages) {
+            let change = ModelChange::Moved { stage, version };
+            self.record(Change::Model { model: name.to_owned(), change });
+        }
+    }
+
+    /// The registry has a version: the gate is judged by what was measured of it.
+    fn registered(
+        &mut self,
+        rules: &Rules,
+        (model, run): (&str, BatchId),
+        version: &Version,
+        stages: &Stages,
+    ) {
+        let Some(promotion) = self.promotion(model, run) else { return };
+        if promotion.phase != PromotionPhase::Registering {
+            return;
+        }
+        let gate = promote_rule(rules, promotion).map(|rule| rule.gate.clone());
+        self.change_promotion(model, run, PromotionChange::Registered(version.clone()));
+        let production = stages.get(&Stage::Production).map(|current| &current.metrics);
+        let faults = match gate {
+            Some(gate) => gate.faults(&version.metrics, production),
+            None => vec!["the rules no longer say what becomes of it".to_owned()],
+        };
+        if !faults.is_empty() {
+            self.change_promotion(model, run, PromotionChange::Refused(faults));
+        }
+    }
+
+    /// A version has its stage: triggers that listen to it get a member, of which one may be its test.
+    fn entered(&mut self, rules: &Rules, model: &str, run: BatchId) {
+        let Some(promotion) = self.promotion(model, run) else { return };
+        if promotion.phase != PromotionPhase::Entering {
+            return;
+        }
+        self.change_promotion(model, run, PromotionChange::Entered);
+        let Some(promotion) = self.promotion(model, run) else { return };
+        let acceptance = promote_rule(rules, promotion).and_then(|rule| rule.acceptance.clone());
+        let entry = promotion.stage.and_then(|stage| promotion.entry(model, stage));
+        let Some(entry) = entry else { return };
+        for named in rules.triggers.iter().filter(|(_, rule)| rule.follows(&entry)) {
+            let batch = self.announce(named, &entry);
+            let tests = entry.stage == Stage::Staging && acceptance.as_ref() == Some(named.0);
+            if let Some(batch) = batch.filter(|_| tests) {
+                self.change_promotion(model, run, PromotionChange::TestedBy(batch));
+            }
+        }
+        self.flush();
+    }
+
+    /// A version that was given a stage becomes a member, once, or is passed over with a reason.
+    fn announce(&mut self, named: Named<'_>, entry: &StageEntry) -> Option<BatchId> {
+        let (name, _) = named;
+        let id = entry.id(name);
+        let admitted = match self.known(id) {
+            Some(_) => Err(Refused::new(Refusal::Duplicate)),
+            None => self.admit_scope(named, || scope_of_entry(name, entry)),
+        };
+        self.fresh.insert(id, admitted.is_ok());
+        let entry = entry.clone();
+        let (change, batch) = match admitted {
+            Ok(key) => {
+                let member = Member::of_entry(id, &entry, self.now);
+                let entrant = Entrant { member, arrived: self.now, place: None };
+                let batch = self.join(named, key, entrant);
+                (TriggerChange::Staged { entry, batch }, Some(batch))
+            }
+            Err(Refused { reason, detail }) => {
+                (TriggerChange::StagePassed { entry, reason, detail }, None)
+            }
+        };
+        self.change_trigger(name, change);
+        batch
+    }
+
+    /// Runs that succeed by this commit, and whose rule promotes. Those that did before rules said so stay as they are.
+    fn begin_promotions(&mut self, rules: &Rules) {
+        let succeeded = |change: &Change| match change {
+            Change::Run { run, change: RunChange::Finished(finished) }
+                if finished.phase == Phase::Succeeded =>
+            {
+                Some(*run)
+            }
+            _ => None,
+        };
+        let runs: Vec<BatchId> = self.changes.iter().filter_map(succeeded).collect();
+        for run in runs {
+            if let Some((model, begun)) = self.run_here(run).and_then(|run| begun(rules, run)) {
+                self.change_promotion(&model, run, begun);
+            }
+        }
+    }
+
+    /// A run that ends may be let go of by the same commit.
+    fn run_here(&self, run: BatchId) -> Option<&Run> {
+        self.state.runs.get(&run).or_else(|| self.before.runs.get(&run))
+    }
+
+    fn advance_promotion(&mut self, rules: &Rules, model: &str, run: BatchId) {
+        let Some(promotion) = self.promotion(model, run).cloned() else { return };
+        match promotion.phase {
+            PromotionPhase::Registering | PromotionPhase::Entering => {
+                self.retry_errand(model, &promotion);
+            }
+            PromotionPhase::Candidate | PromotionPhase::Accepted => {
+                self.ask_by_rule(rules, model, &promotion);
+            }
+            PromotionPhase::Requested => self.grant(rules, model, &promotion),
+            PromotionPhase::Testing => self.judge_test(rules, model, &promotion),
+            PromotionPhase::Promoted
+            | PromotionPhase::Archived
+            | PromotionPhase::Moved
+            | PromotionPhase::Refused
+            | PromotionPhase::Rejected
+            | PromotionPhase::Failed => {}
+        }
+    }
+
+    /// What certainly was not done is to be done again once its time has come.
+    fn retry_errand(&mut self, model: &str, promotion: &Promotion) {
+        let intent = promotion.intent.as_ref();
+        let Some(not_before) = intent.and_then(|intent| intent.not_before) else { return };
+        match self.now >= not_before {
+            true => self.change_promotion(model, promotion.run, PromotionChange::Retaken),
+            false => self.wake(not_before),
+        }
+    }
+
+    fn ask_by_rule(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
+        let rule = promote_rule(rules, promotion);
+        if rule.is_none_or(|rule| rule.request == Asking::Manual) {
+            return;
+        }
+        let stage = match promotion.phase {
+            PromotionPhase::Candidate => Stage::Staging,
+            _ => Stage::Production,
+        };
+        let (person, reason) = (None, String::new());
+        let change = PromotionChange::Requested { stage, person, reason, rollback: false };
+        self.change_promotion(model, promotion.run, change);
+    }
+
+    /// Enough persons approve, and nothing else is under way: the stage is to be given.
+    fn grant(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
+        let Some(rule) = promote_rule(rules, promotion) else { return };
+        let Some(request) = promotion.request() else { return };
+        let counted = promotion.counted(rule.stage(request.stage).four_eyes).len();
+        let is_free = !self.state.models.get(model).is_some_and(Model::is_entering)
+            || mutant::is(Mutant::TwoEnterAtOnce);
+        if counted >= rule.needed(request) as usize && is_free {
+            self.change_promotion(model, promotion.run, PromotionChange::Entering);
+        }
+    }
+
+    /// The run of its acceptance test decides once it has ended; without a test nothing is asked of a version.
+    fn judge_test(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
+        let Some(rule) = promote_rule(rules, promotion) else { return };
+        let against = |reason: String| PromotionChange::Rejected { person: None, reason };
+        let change = match (&rule.acceptance, promotion.test) {
+            (None, None) => PromotionChange::Accepted(None),
+            (Some(_), _) if mutant::is(Mutant::PromotedUntested) => PromotionChange::Accepted(None),
+            (Some(name), None) => against(format!("`{name}` did not take it for a test")),
+            (_, Some(test)) => match self.outcome_of(test) {
+                Some(Phase::Succeeded) => PromotionChange::Accepted(Some(test)),
+                Some(phase) => {
+                    let phase = phase.text();
+                    against(format!("its acceptance test ended: run=`{test}`, phase=`{phase}`"))
+                }
+                None if self.is_coming(test) => return,
+                None => against(format!("its acceptance test was dropped: batch=`{test}`")),
+            },
+        };
+        self.change_promotion(model, promotion.run, change);
+    }
+
+    /// How a run ended, if it has.
+    fn outcome_of(&self, run: BatchId) -> Option<Phase> {
+        let here = self.state.runs.get(&run).and_then(|run| run.finished);
+        let just = self.changes.iter().find_map(|change| match change {
+            Change::Run { run: ended, change: RunChange::Finished(finished) } if *ended == run => {
+                Some(*finished)
+            }
+            _ => None,
+        });
+        here.or(just).map(|Finished { phase, .. }| phase)
+    }
+
+    /// Whether a batch is open, or a run under way.
+    fn is_coming(&self, batch: BatchId) -> bool {
+        self.state.open_batch(batch).is_some() || self.state.runs.contains_key(&batch)
+    }
+
+    /// Lets go of all but the last versions of which nothing more comes.
+    fn forget_promotions(&mut self) {
+        for (name, model) in self.state.models.clone() {
+            let over = model.promotions.values().filter(|promotion| {
+                let run = promotion.run;
+                let is_kept = promotion.stage.is_some() || model.former.last() == Some(&run);
+                promotion.phase.is_over() && !is_kept
+            });
+            let over: Vec<BatchId> = over.map(|promotion| promotion.run).collect();
+            let excess = over.len().saturating_sub(PROMOTIONS_MAX);
+            for run in over.into_iter().take(excess) {
+                self.change_promotion(&name, run, PromotionChange::Forgotten);
+            }
+        }
+    }
+}
+
+/// What the rules in force say of a version.
+fn promote_rule<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r PromoteRule> {
+    rules.triggers.get(&promotion.trigger)?.promote.as_ref()
+}
+
+/// The model of a run that succeeded, and how its version begins.
+fn begun(rules: &Rules, run: &Run) -> Option<(String, PromotionChange)> {
+    let rule = rules.triggers.get(&run.trigger)?.promote.as_ref()?;
+    let attempt = run.attempts.last()?;
+    let change = PromotionChange::Begun {
+        registry: rule.registry.clone(),
+        trigger: run.trigger.clone(),
+        rules: rules.revision.clone(),
+        key: attempt.key,
+        external: attempt.external.as_ref()?.id.clone(),
+    };
+    Some((rule.model.clone(), change))
+}

@@ -1,0 +1,145 @@
+//! What becomes of what persons say of versions.
+
+use super::Desk;
+use crate::mutant::{self, Mutant};
+use crate::promotion::{
+    Model, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement, same_person,
+};
+use crate::rules::Rules;
+
+/// Bytes of a name or a reason.
+const WORDS_BYTES_MAX: usize = 1000;
+
+impl Desk<'_> {
+    /// Takes in what a person says of a version, or says why not.
+    pub(super) fn hear(&mut self, rules: &Rules, said: &Statement) -> Result<String, String> {
+        if said.person.trim().is_empty() {
+            return Err("nobody is named who says so".to_owned());
+        }
+        if said.person.len() > WORDS_BYTES_MAX || said.reason.len() > WORDS_BYTES_MAX {
+            return Err(format!("the name or the reason is longer than {WORDS_BYTES_MAX} bytes"));
+        }
+        let known = || self.state.models.keys().cloned().collect::<Vec<_>>().join(", ");
+        let model = self.state.models.get(&said.model).ok_or_else(|| {
+            format!(
+                "no version of such a model is known: model=`{}`, known=`{}`",
+                said.model,
+                known()
+            )
+        })?;
+        let (run, change) = match said.says {
+            Says::Rollback => rollback(model, said)?,
+            Says::Request => request(version_of(model, said)?, said)?,
+            Says::Approve => approve(rules, version_of(model, said)?, said)?,
+            Says::Reject => reject(version_of(model, said)?, said)?,
+        };
+        self.change_promotion(&said.model, run, change);
+        Ok(self.heard(said, run))
+    }
+
+    fn heard(&self, said: &Statement, run: crate::state::BatchId) -> String {
+        let promotion = self.state.models.get(&said.model).and_then(|it| it.promotions.get(&run));
+        let name = promotion.and_then(Promotion::name).unwrap_or_default();
+        let word = match said.says {
+            Says::Request => "requested",
+            Says::Approve => "approved",
+            Says::Reject => "rejected",
+            Says::Rollback => "to be in production again",
+        };
+        let stage = promotion.and_then(Promotion::request).map(|request| request.stage);
+        let stage = stage.map(|stage| format!(", stage=`{stage}`")).unwrap_or_default();
+        format!("{word}: model=`{}`, version=`{name}`{stage}, person=`{}`", said.model, said.person)
+    }
+}
+
+/// The run of a version, and what changes of it.
+type Heard = (crate::state::BatchId, PromotionChange);
+
+fn version_of<'a>(model: &'a Model, said: &Statement) -> Result<&'a Promotion, String> {
+    let names = || {
+        let names = model.promotions.values().filter_map(Promotion::name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    model.version(&said.version).ok_or_else(|| {
+        format!("no such version is known: version=`{}`, known=`{}`", said.version, names())
+    })
+}
+
+fn request(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
+    let next = match promotion.phase {
+        PromotionPhase::Candidate => Stage::Staging,
+        PromotionPhase::Accepted => Stage::Production,
+        PromotionPhase::Requested => return Err(stands(promotion, "it is asked for already")),
+        _ => return Err(stands(promotion, "no stage can be asked for it now")),
+    };
+    if said.stage.is_some_and(|stage| stage != next) {
+        return Err(stands(promotion, &format!("the stage that comes next is {next}")));
+    }
+    let (person, reason) = (Some(said.person.clone()), said.reason.clone());
+    let change = PromotionChange::Requested { stage: next, person, reason, rollback: false };
+    Ok((promotion.run, change))
+}
+
+fn approve(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
+    let request = promotion.request().filter(|_| promotion.phase == PromotionPhase::Requested);
+    let Some(request) = request else {
+        return Err(stands(promotion, "nothing is asked for it that could be approved"));
+    };
+    if said.stage.is_some_and(|stage| stage != request.stage) {
+        return Err(stands(promotion, &format!("what is asked for is {}", request.stage)));
+    }
+    let current = u32::try_from(promotion.requests.len()).unwrap_or(u32::MAX);
+    let mut approvals = promotion.approvals.iter().filter(|it| it.request == current);
+    let again = approvals.any(|it| same_person(&it.person, &said.person));
+    if again && !mutant::is(Mutant::ApprovalCountsTwice) {
+        return Err(format!("this person has approved it already: person=`{}`", said.person));
+    }
+    let rule = rules.triggers.get(&promotion.trigger).and_then(|rule| rule.promote.as_ref());
+    let four_eyes = rule.is_some_and(|rule| rule.stage(request.stage).four_eyes);
+    if four_eyes && promotion.is_bound(&said.person) {
+        let message = "it takes another person than who asked for it or approved it before";
+        return Err(format!("{message}: person=`{}`", said.person));
+    }
+    let (person, reason) = (said.person.clone(), said.reason.clone());
+    Ok((promotion.run, PromotionChange::Approved { person, reason }))
+}
+
+fn reject(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
+    let phase = promotion.phase;
+    if phase == PromotionPhase::Promoted {
+        return Err(stands(promotion, "it is in production: roll back"));
+    }
+    if phase.is_over() || phase == PromotionPhase::Entering {
+        return Err(stands(promotion, "it cannot be rejected now"));
+    }
+    let (person, reason) = (Some(said.person.clone()), said.reason.clone());
+    Ok((promotion.run, PromotionChange::Rejected { person, reason }))
+}
+
+/// The version that leaves is named, so that two who roll back at the same time go back once.
+fn rollback(model: &Model, said: &Statement) -> Result<Heard, String> {
+    let holder = model.holders.get(&Stage::Production).map(|holder| holder.version.as_str());
+    if holder != Some(said.version.as_str()) {
+        let holder = holder.unwrap_or("none");
+        return Err(format!(
+            "conflict: another version is in production: version=`{}`, production=`{holder}`",
+            said.version
+        ));
+    }
+    let former = model.former.last().and_then(|run| model.promotions.get(run));
+    let Some(promotion) = former else {
+        return Err("no version is known that was in production before".to_owned());
+    };
+    if matches!(promotion.phase, PromotionPhase::Requested | PromotionPhase::Entering) {
+        return Err(stands(promotion, "it is asked for already"));
+    }
+    let (person, reason) = (Some(said.person.clone()), said.reason.clone());
+    let stage = Stage::Production;
+    let change = PromotionChange::Requested { stage, person, reason, rollback: true };
+    Ok((promotion.run, change))
+}
+
+fn stands(promotion: &Promotion, message: &str) -> String {
+    let name = promotion.name().unwrap_or_default();
+    format!("{message}: version=`{name}`, phase=`{}`", promotion.phase.text())
+}

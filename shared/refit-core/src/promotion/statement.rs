@@ -1,0 +1,40 @@
+//! What a person says of a version.
+
+use serde::{Deserialize, Serialize};
+
+use super::Stage;
+
+/// What a person says of a version of a model. Who may write to the ledger may say it in any name: the name is a
+/// statement of whoever writes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// The model.
+    pub model: String,
+    /// The registry's name of the version; of a rollback, the one that is to leave production.
+    pub version: String,
+    /// What is said.
+    pub says: Says,
+    /// The stage it is about; where it is left out, the one that comes next or is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Who says it.
+    pub person: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What can be said of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// It is to have a stage.
+    Request,
+    /// It may have the stage that is asked for.
+    Approve,
+    /// It is to have no stage.
+    Reject,
+    /// The version that was in production before is to be so again.
+    Rollback,
+}

@@ -1,0 +1,328 @@
+//! The model registry of MLflow.
+//!
+//! A stage is an alias: the stages of old are deprecated there, and may be held by two versions at a time. Nothing but
+//! an alias, a version and, where it is missing, the model is written.
+
+use ::http::Method;
+use refit_core::plan::RegistryOutcome;
+use refit_core::promotion::{Stage, Stages, Version};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{About, ModelRegistry, Registration, Settings, Told, lowest, numbers, unread, written};
+use crate::call::{Call, Step};
+use crate::http::{self, Reply, Request};
+use crate::pipeline::answer::{self, Fault};
+use crate::pipeline::auth::Auth;
+use crate::pipeline::endpoint::Endpoint;
+
+const ROOT: [&str; 3] = ["api", "2.0", "mlflow"];
+/// The tag that holds the run key, of runs and of versions.
+const KEY: &str = "refit_key";
+
+/// A server of MLflow.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Mlflow")]
+pub struct Config {
+    /// Where it answers, such as `https://mlflow.acme.example`.
+    pub endpoint: Endpoint,
+    /// The credential it is asked with. Default: none for plain http.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// The experiment the pipeline logs its runs to, each with the tag `refit_key`.
+    #[schemars(length(min = 1))]
+    pub experiment: String,
+    /// Where the model is among the artifacts of a run. Default: `model`.
+    #[serde(default = "default_artifact")]
+    pub artifact: String,
+}
+
+fn default_artifact() -> String {
+    "model".to_owned()
+}
+
+impl Settings for Config {
+    const ABOUT: About = About {
+        create: "`POST model-versions/create` with tag `refit_key`, from the run of the experiment that has it",
+        find: "`GET model-versions/search` by tag `refit_key`; of several, the lowest",
+        metrics: "those of the run in the experiment",
+        stage: "`POST registered-models/alias`: alias `staging` or `production`",
+        spec: Some("mlflow-3.17.2-registry.derived.json"),
+    };
+
+    fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
+        let auth = Auth::resolve(self.auth.as_ref(), &self.endpoint)?;
+        if self.experiment.is_empty() {
+            return Err("`experiment` is empty".to_owned());
+        }
+        Ok(Box::new(Mlflow { config: self.clone(), auth }))
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        vec![self.endpoint.host().to_owned()]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Mlflow {
+    config: Config,
+    auth: http::Auth,
+}
+
+/// A run of the experiment.
+struct Logged {
+    id: String,
+    artifacts: String,
+    metrics: Value,
+}
+
+impl Mlflow {
+    fn request(&self, method: Method, rest: &[&str], query: &[(&str, &str)]) -> Request {
+        let segments: Vec<&str> = ROOT.iter().chain(rest).copied().collect();
+        let mut url = self.config.endpoint.at(&segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Request::new(method, url).auth(self.auth.clone())
+    }
+
+    fn get<T: 'static>(
+        &self,
+        (rest, query): (&[&str], &[(&str, &str)]),
+        read: impl FnOnce(Result<Value, Fault>) -> Told<T> + Send + 'static,
+    ) -> Step<Told<T>> {
+        let request = self.request(Method::GET, rest, query);
+        Step::Send(Call::once(request, |reply| read(answer::read(reply, words))))
+    }
+
+    /// The run of the experiment that has a key; a pipeline logs it.
+    fn logged(&self, key: String) -> Step<Told<Logged>> {
+        let name = self.config.experiment.clone();
+        let missing = move |fault| match fault {
+            Fault::Missing => not_done(format!("there is no such experiment: name=`{name}`")),
+            fault => unread(fault),
+        };
+        let query = [("experiment_name", self.config.experiment.as_str())];
+        let experiment = self.get((&["experiments", "get-by-name"], &query), |answer| {
+            let answer = answer.map_err(missing)?;
+            let id = answer::text_at(&answer, "/experiment/experiment_id").map(str::to_owned);
+            id.ok_or_else(|| not_done("an experiment was answered without an id".to_owned()))
+        });
+        let service = self.clone();
+        experiment.and_then(move |experiment| service.run_in(&experiment, &key))
+    }
+
+    fn run_in(&self, experiment: &str, key: &str) -> Step<Told<Logged>> {
+        let filter = format!("tags.{KEY} = '{key}'");
+        let body = json!({ "experiment_ids": [experiment], "filter": filter, "max_results": 1 });
+        let request = self.request(Method::POST, &["runs", "search"], &[]).json(&body);
+        let missing = format!("no run of the experiment has the tag: {KEY}=`{key}`");
+        Step::Send(Call::once(request, |reply| {
+            let answer = answer::read(reply, words).map_err(unread)?;
+            let run = answer.pointer("/runs/0").and_then(logged_of);
+            run.ok_or_else(|| not_done(missing))
+        }))
+    }
+
+    /// What a run measured.
+    fn measured(&self, version: Version, run: Option<String>) -> Step<Told<Version>> {
+        let Some(run) = run else { return Step::Done(Ok(version)) };
+        self.get((&["runs", "get"], &[("run_id", &run)]), |answer| match answer {
+            Ok(answer) => {
+                let metrics = answer.pointer("/run/data/metrics").cloned().unwrap_or_default();
+                Ok(Version { metrics: metrics_of(&metrics), ..version })
+            }
+            // The run was deleted: nothing is known of what it measured.
+            Err(Fault::Missing) => Ok(version),
+            Err(fault) => Err(unread(fault)),
+        })
+    }
+
+    /// The model has to be there before a version of it.
+    fn create_model(&self, model: &str) -> Step<Told<()>> {
+        let request = self.request(Method::POST, &["registered-models", "create"], &[]);
+        let request = request.json(&json!({ "name": model }));
+        Step::Send(Call::once(request, |reply| match is_there(&reply) {
+            true => Ok(()),
+            false => written(reply, words).map(|_| ()).map_err(|outcome| match outcome {
+                // A version was not created for certain.
+                RegistryOutcome::Unclear(message) => not_done(message),
+                outcome => outcome,
+            }),
+        }))
+    }
+
+    fn create_version(&self, wanted: &Registration, run: Logged) -> Step<Told<Version>> {
+        let source = format!("{}/{}", run.artifacts.trim_end_matches('/'), self.config.artifact);
+        let tags = [
+            (KEY, wanted.key.to_string()),
+            ("refit_trigger", wanted.trigger.clone()),
+            ("refit_batch", wanted.batch.clone()),
+        ];
+        let tags: Vec<Value> =
+            tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        let body = json!({
+            "name": wanted.model, "source": source, "run_id": run.id, "tags": tags,
+        });
+        let request = self.request(Method::POST, &["model-versions", "create"], &[]).json(&body);
+        Step::Send(Call::once(request, move |reply| {
+            let answer = written(reply, words)?;
+            let answer = answer.get("model_version");
+            let found = answer.ok_or("it was answered without a version".to_owned());
+            let found = found.and_then(version).map_err(RegistryOutcome::Unclear)?;
+            found
+                .map(|(version, _)| Version { metrics: metrics_of(&run.metrics), ..version })
+                .ok_or_else(|| RegistryOutcome::Unclear("it is being registered".to_owned()))
+        }))
+    }
+
+    /// A version with what its run measured.
+    fn version_named(&self, model: &str, name: &str) -> Step<Told<Version>> {
+        let bare = Version { name: name.to_owned(), ..Version::default() };
+        let query = [("name", model), ("version", name)];
+        let service = self.clone();
+        let read = self.get((&["model-versions", "get"], &query), move |answer| match answer {
+            Ok(answer) => {
+                let found = answer.get("model_version").map(version);
+                let found = found.and_then(Result::ok).flatten();
+                Ok(found.unwrap_or((bare, None)))
+            }
+            Err(Fault::Missing) => Ok((bare, None)),
+            Err(fault) => Err(unread(fault)),
+        });
+        read.and_then(move |(version, run)| service.measured(version, run))
+    }
+
+    /// The versions of these names, one after another.
+    fn held(
+        &self,
+        model: String,
+        mut left: Vec<(Stage, String)>,
+        found: Stages,
+    ) -> Step<Told<Stages>> {
+        let Some((stage, name)) = left.pop() else { return Step::Done(Ok(found)) };
+        let service = self.clone();
+        self.version_named(&model, &name).and_then(move |version| {
+            let mut found = found;
+            found.insert(stage, version);
+            service.held(model, left, found)
+        })
+    }
+}
+
+impl ModelRegistry for Mlflow {
+    fn find(&self, wanted: &Registration) -> Step<Told<Option<Version>>> {
+        let filter = format!("name='{}' AND tag.{KEY}='{}'", wanted.model, wanted.key);
+        let query = [("filter", filter.as_str()), ("max_results", "100")];
+        let found = self.get((&["model-versions", "search"], &query), |answer| {
+            let answer = answer.map_err(unread)?;
+            let listed = answer.get("model_versions").and_then(Value::as_array);
+            let read = listed.into_iter().flatten().map(version);
+            let read =
+                read.collect::<Result<Vec<_>, String>>().map_err(RegistryOutcome::Refused)?;
+            let ready: Option<Vec<_>> = read.into_iter().collect();
+            ready.ok_or_else(|| not_done("it is being registered".to_owned()))
+        });
+        let service = self.clone();
+        found.and_then(move |found| {
+            let runs: Vec<(String, Option<String>)> =
+                found.iter().map(|(version, run)| (version.name.clone(), run.clone())).collect();
+            let lowest = lowest(found.into_iter().map(|(version, _)| version).collect());
+            let Some(version) = lowest else { return Step::Done(Ok(None)) };
+            let run = runs.into_iter().find(|(name, _)| *name == version.name);
+            service
+                .measured(version, run.and_then(|(_, run)| run))
+                .and_then(|version| Step::Done(Ok(Some(version))))
+        })
+    }
+
+    fn create(&self, wanted: &Registration) -> Step<Told<Version>> {
+        let (service, wanted) = (self.clone(), wanted.clone());
+        self.logged(wanted.key.to_string()).and_then(move |run| {
+            let model = service.create_model(&wanted.model);
+            model.and_then(move |()| service.create_version(&wanted, run))
+        })
+    }
+
+    fn stages(&self, model: &str) -> Step<Told<Stages>> {
+        let query = [("name", model)];
+        let aliases = self.get((&["registered-models", "get"], &query), |answer| match answer {
+            Ok(answer) => Ok(aliases(&answer)),
+            Err(Fault::Missing) => Ok(Vec::new()),
+            Err(fault) => Err(unread(fault)),
+        });
+        let (service, model) = (self.clone(), model.to_owned());
+        aliases.and_then(move |held| service.held(model, held, Stages::new()))
+    }
+
+    fn set(&self, model: &str, version: &str, stage: Stage) -> Step<Told<()>> {
+        let body = json!({ "name": model, "alias": stage.name(), "version": version });
+        let request = self.request(Method::POST, &["registered-models", "alias"], &[]).json(&body);
+        Step::Send(Call::once(request, |reply| written(reply, words).map(|_| ())))
+    }
+}
+
+fn not_done(message: String) -> RegistryOutcome {
+    RegistryOutcome::NotDone { after: None, message }
+}
+
+/// Whether an answer says that what was to be created is there.
+fn is_there(reply: &Reply) -> bool {
+    let body = reply.as_ref().ok().and_then(|response| response.json());
+    let code = body.as_ref().and_then(|body| answer::text_at(body, "/error_code"));
+    code == Some("RESOURCE_ALREADY_EXISTS")
+}
+
+/// A version and the run it is from; nothing while it is being registered, and an error where that failed.
+fn version(answer: &Value) -> Result<Option<(Version, Option<String>)>, String> {
+    let name = match answer.get("version") {
+        Some(Value::String(name)) => name.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => return Err("a version was answered without its number".to_owned()),
+    };
+    match answer::text_at(answer, "/status") {
+        Some("PENDING_REGISTRATION") => return Ok(None),
+        Some("FAILED_REGISTRATION") => {
+            let why = answer::text_at(answer, "/status_message").unwrap_or("no reason is given");
+            let why = answer::clip(why);
+            return Err(format!("its registration failed: {why}, version=`{name}`"));
+        }
+        _ => {}
+    }
+    let uri = answer::text_at(answer, "/source").map(str::to_owned);
+    let run = answer::text_at(answer, "/run_id").map(str::to_owned);
+    Ok(Some((Version { name, uri, ..Version::default() }, run)))
+}
+
+fn logged_of(run: &Value) -> Option<Logged> {
+    Some(Logged {
+        id: answer::text_at(run, "/info/run_id")?.to_owned(),
+        artifacts: answer::text_at(run, "/info/artifact_uri")?.to_owned(),
+        metrics: run.pointer("/data/metrics").cloned().unwrap_or_default(),
+    })
+}
+
+fn metrics_of(listed: &Value) -> std::collections::BTreeMap<String, serde_json::Number> {
+    let pair = |metric: &'_ Value| -> Option<(String, Value)> {
+        Some((metric.get("key")?.as_str()?.to_owned(), metric.get("value")?.clone()))
+    };
+    let pairs: Vec<(String, Value)> =
+        listed.as_array().into_iter().flatten().filter_map(pair).collect();
+    numbers(pairs.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+fn aliases(answer: &Value) -> Vec<(Stage, String)> {
+    let listed = answer.pointer("/registered_model/aliases").and_then(Value::as_array);
+    let of = |alias: &Value| {
+        let stage = answer::text_at(alias, "/alias")?.parse().ok()?;
+        Some((stage, answer::text_at(alias, "/version")?.to_owned()))
+    };
+    listed.into_iter().flatten().filter_map(of).collect()
+}
+
+fn words(body: &Value) -> Option<&str> {
+    body.get("error_code")?;
+    Some(body.get("message").and_then(Value::as_str).unwrap_or_default())
+}

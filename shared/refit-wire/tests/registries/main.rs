@@ -1,0 +1,116 @@
+//! Recorded exchanges with registries of models: what is asked, what is answered, and what is made of it.
+//!
+//! A file below `testdata/registries/<kind>` holds cases as text, as those of pipeline services do. The exchanges are
+//! our own, with made-up values in documented fields.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod contract;
+mod exchange;
+#[path = "../said/mod.rs"]
+mod said;
+mod table;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
+use http::Method;
+use refit_wire::registry::RegistryConfig;
+use serde_json::{Value, json};
+
+use crate::exchange::{Played, Recording};
+
+fn recordings(kind: &str) -> BTreeSet<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/registries").join(kind);
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Plays everything recorded with a registry, and returns what was said.
+fn play(kind: &str) -> Vec<Played> {
+    let mut all = Vec::new();
+    for file in recordings(kind) {
+        let text = fs::read_to_string(&file).unwrap();
+        let (played, again) = Recording::read(&text).play();
+        expect_file![file].assert_eq(&again);
+        all.extend(played);
+    }
+    assert!(!all.is_empty(), "nothing is recorded for {kind}");
+    all
+}
+
+/// Whether a request changes nothing, also where it is a POST.
+fn is_read(case: &Played, at: usize) -> bool {
+    let (request, _) = &case.said[at];
+    request.method == Method::GET || request.url.path().ends_with("/runs/search")
+}
+
+/// What holds for every registry: looking changes nothing, and a version is created by the last request.
+fn check_all(played: &[Played]) {
+    for case in played {
+        let writes: Vec<usize> = (0..case.said.len()).filter(|at| !is_read(case, *at)).collect();
+        match case.verb.as_str() {
+            "find" | "stages" | "look_up" | "has_stage" => {
+                assert!(writes.is_empty(), "{}: looking changes nothing", case.title);
+            }
+            "create" | "register" => {
+                let is_version = |at: &&usize| {
+                    let path = case.said[**at].0.url.path();
+                    path.ends_with("/versions") || path.ends_with("model-versions/create")
+                };
+                let created: Vec<&usize> = writes.iter().filter(is_version).collect();
+                assert!(created.len() <= 1, "{}: a version is created once", case.title);
+                let comes_last = created.iter().all(|at| **at + 1 == case.said.len());
+                assert!(comes_last, "{}: creating comes last", case.title);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn local_is_asked_and_understood_as_recorded() {
+    check_all(&play("local"));
+}
+
+#[test]
+fn mlflow_is_asked_and_understood_as_recorded() {
+    let played = play("mlflow");
+    check_all(&played);
+    contract::check("mlflow_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused() {
+    let mlflow = |settings: Value| json!({ "mlflow": settings });
+    let cases = [
+        (json!({"local": {"endpoint": "http://10.0.0.1"}}), "on this machine"),
+        (json!({"local": {"folder": "x"}}), "unknown field `folder`"),
+        (mlflow(json!({"endpoint": "http://localhost"})), "missing field `experiment`"),
+        (mlflow(json!({"endpoint": "http://localhost", "experiment": ""})), "is empty"),
+        (mlflow(json!({"endpoint": "https://m.acme.example", "experiment": "e"})), "`auth`"),
+        (mlflow(json!({"endpoint": "http://m.acme.example", "experiment": "e"})), "private hosts"),
+        (json!({"vertex": {}}), "unknown variant `vertex`"),
+    ];
+    for (written, fault) in cases {
+        let error = match serde_json::from_value::<RegistryConfig>(written.clone()) {
+            Ok(config) => config.open().map(|_| ()).unwrap_err(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(fault), "{written}: {error}");
+    }
+}
+
+#[test]
+fn a_registry_says_what_it_takes_and_where_it_is() {
+    let local: RegistryConfig = serde_json::from_value(json!({"local": {}})).unwrap();
+    let mlflow = json!({"mlflow": {"endpoint": "http://localhost:5000", "experiment": "churn"}});
+    let mlflow: RegistryConfig = serde_json::from_value(mlflow).unwrap();
+    assert!(local.takes("local").is_ok() && local.takes("kubeflow").is_err());
+    assert!(mlflow.takes("local").is_ok() && mlflow.takes("kubeflow").is_ok());
+    assert_eq!((local.kind(), mlflow.kind()), ("local", "mlflow"));
+    assert_eq!(
+        (local.hosts(), mlflow.hosts()),
+        (vec!["127.0.0.1".into()], vec!["localhost".into()])
+    );
+}
