@@ -112,6 +112,29 @@ pub struct Notice {
     pub message: Option<String>,
 }
 
+impl Notice {
+    /// A notice of which nothing more is known.
+    #[must_use]
+    pub fn new(id: Hash128, kind: NoticeKind, at: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            at,
+            trigger: None,
+            batch: None,
+            key: String::new(),
+            count: None,
+            attempt: None,
+            run: None,
+            service: None,
+            url: None,
+            manifest: None,
+            until: None,
+            message: None,
+        }
+    }
+}
+
 /// What a receiver is still to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -179,22 +179,7 @@ impl Passage<'_> {
     }
 
     fn of_trigger(&self, kind: NoticeKind, id: Hash128, trigger: &str) -> Notice {
-        Notice {
-            id,
-            kind,
-            at: self.now,
-            trigger: Some(trigger.to_owned()),
-            batch: None,
-            key: String::new(),
-            count: None,
-            attempt: None,
-            run: None,
-            service: None,
-            url: None,
-            manifest: None,
-            until: None,
-            message: None,
-        }
+        Notice { trigger: Some(trigger.to_owned()), ..Notice::new(id, kind, self.now) }
     }
 
     fn id(

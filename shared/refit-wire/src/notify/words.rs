@@ -80,20 +80,9 @@ fn usual(notice: &Notice) -> String {
 pub fn sample(receiver: &str, now: Timestamp) -> (refit_core::key::Hash128, Letter) {
     let id = hash128(["test", receiver, &now.to_string()]);
     let notice = Notice {
-        id,
-        kind: NoticeKind::Failure,
-        at: now,
         trigger: Some("test".to_owned()),
-        batch: None,
-        key: String::new(),
-        count: None,
-        attempt: None,
-        run: None,
-        service: None,
-        url: None,
-        manifest: None,
-        until: None,
         message: Some(format!("this is a test of `{receiver}`: nothing happened")),
+        ..Notice::new(id, NoticeKind::Failure, now)
     };
     let letter = Letter {
         notices: vec![notice],

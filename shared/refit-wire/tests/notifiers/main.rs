@@ -13,11 +13,10 @@ mod table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use expect_test::expect_file;
-use http::{HeaderName, HeaderValue};
 use refit_core::notice::Receipt;
-use refit_wire::http::{Auth, Failure, Reply, Response};
+use refit_testkit::transport::recorded;
+use refit_wire::http::Auth;
 use refit_wire::notify::{NotifierConfig, Teller};
 use refit_wire::outgoing::Outgoing;
 use serde_json::Value;
@@ -40,8 +39,8 @@ fn file(kind: &str) -> PathBuf {
 
 /// Plays everything recorded with a notifier, and returns the receipts.
 fn play(kind: &str) -> Vec<Receipt> {
-    let recorded = fs::read_to_string(file(kind)).unwrap();
-    let (head, cases) = recorded.split_once("\n## ").unwrap();
+    let recording = fs::read_to_string(file(kind)).unwrap();
+    let (head, cases) = recording.split_once("\n## ").unwrap();
     let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
     let config: Value = serde_json::from_str(line("notifier ").unwrap()).unwrap();
     let teller = teller(&config, line("text "));
@@ -53,29 +52,13 @@ fn play(kind: &str) -> Vec<Receipt> {
         let sending = teller.tell("ledger-1", id(&letter), &letter);
         let (_, answer) = case.split_once("\n< ").unwrap();
         let answer = answer.split("\n= ").next().unwrap().trim_end();
-        let receipt = (sending.read)(reply(answer));
+        let receipt = (sending.read)(recorded(answer));
         let shown = shown(&sending.outgoing);
         again.push_str(&format!("\n## {title}\n{asked}\n> {shown}\n< {answer}\n= {receipt:?}\n"));
         receipts.push(receipt);
     }
     expect_file![file(kind)].assert_eq(&again);
     receipts
-}
-
-fn reply(text: &str) -> Reply {
-    let (line, body) = text.split_once('\n').unwrap_or((text, ""));
-    let mut words = line.split(' ');
-    let status = match words.next() {
-        Some("lost") => return Err(Failure::Unclear("the connection was reset".to_owned())),
-        Some("refused") => return Err(Failure::NotSent("the connection was refused".to_owned())),
-        status => status.unwrap().parse().unwrap(),
-    };
-    let headers = words.map(|word| {
-        let (name, value) = word.split_once('=').unwrap();
-        (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
-    });
-    let headers = headers.collect();
-    Ok(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
 fn shown(outgoing: &Outgoing) -> String {

@@ -1,11 +1,10 @@
 //! Reads recordings, plays them, and writes them again.
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use refit_core::plan::Prepared;
 use refit_core::run::ExternalRun;
+use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
-use refit_wire::http::{Auth, Failure, Reply, Request, Response};
+use refit_wire::http::{Auth, Reply, Request};
 use refit_wire::pipeline::{Launch, PipelineService, ServiceConfig};
 use serde_json::Value;
 
@@ -119,8 +118,8 @@ impl Script<'_> {
                     let request = Request::clone(&call.request);
                     let text = self.replies.next();
                     let text = text.unwrap_or_else(|| panic!("not recorded: {}", shown(&request)));
-                    self.said.push((request, reply(text)));
-                    step = call.read(reply(text));
+                    self.said.push((request, recorded(text)));
+                    step = call.read(recorded(text));
                 }
             }
         }
@@ -147,23 +146,6 @@ fn launch_of(launch: &Value) -> Launch<'_> {
         cache: launch["cache"].as_bool().expect("whether to cache"),
         since: text("since").parse().expect("a time"),
     }
-}
-
-fn reply(text: &str) -> Reply {
-    let (line, body) = text.split_once('\n').unwrap_or((text, ""));
-    let mut words = line.split(' ');
-    let status = match words.next() {
-        Some("lost") => return Err(Failure::Unclear("the connection was reset".to_owned())),
-        Some("refused") => return Err(Failure::NotSent("the connection was refused".to_owned())),
-        status => status.and_then(|status| status.parse().ok()).expect("a status"),
-    };
-    let headers = words.map(|word| {
-        let (name, value) = word.split_once('=').expect("a header");
-        let name: HeaderName = name.parse().expect("a header's name");
-        (name, HeaderValue::from_str(value).expect("a header's value"))
-    });
-    let headers = headers.collect();
-    Ok(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
 fn prepared(result: Result<Prepared, String>) -> String {
