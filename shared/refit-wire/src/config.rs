@@ -28,6 +28,7 @@ use refit_core::rules::Rules;
 use crate::notify::{NotifierConfig, Teller};
 use crate::pipeline::{PipelineService, ServiceConfig};
 
+pub use check::watches_ledger;
 pub use init::{Answers, Pipelines, Shown, example, init};
 pub use render::render;
 pub use schema::schema;
