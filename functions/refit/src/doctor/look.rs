@@ -198,7 +198,7 @@ fn keyed<T>(
 fn credential(auth: &Auth) -> String {
     let kept = |secret: &Secret| match secret {
         Secret::Env(name) => format!("the secret in the variable {name}"),
-        Secret::Google(name) => format!("the secret {name}"),
+        Secret::Google(name) | Secret::Aws(name) => format!("the secret {name}"),
     };
     match auth {
         Auth::None => "no credential".to_owned(),
