@@ -141,7 +141,7 @@ impl Facts {
                 let (scheme, bucket) = of.bucket.split_once("://").unwrap_or((usual, &of.bucket));
                 Some(Watched { trigger, scheme, bucket, of })
             }
-            On::Message(_) | On::Drift(_) | On::Schedule(_) => None,
+            On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         });
         watched.collect()
     }

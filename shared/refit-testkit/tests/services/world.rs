@@ -136,7 +136,11 @@ impl World {
     }
 
     /// Has passes made, and runs end well, until the state is as wanted.
-    pub(crate) async fn until_over(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+    pub(crate) async fn until_over(
+        &self,
+        what: &str,
+        is_so: impl Fn(&State) -> bool + Send + Sync,
+    ) {
         for _ in 0..PASSES_MAX {
             if is_so(&self.state().await) {
                 return;
