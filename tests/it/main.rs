@@ -7,6 +7,7 @@
 
 mod alone;
 mod bad;
+mod browser;
 #[cfg(feature = "gcp")]
 mod chain;
 #[cfg(feature = "gcp")]
@@ -16,11 +17,14 @@ mod deliveries;
 mod disk;
 mod drift;
 mod ground;
+mod guard;
 mod hooks;
 mod hosts;
 mod image;
+mod kfp;
 mod lambda;
 mod logs;
+mod page;
 mod patience;
 mod process;
 mod rules;

@@ -59,7 +59,11 @@ pub(crate) fn child<'body>(body: &'body Body, key: &str) -> Option<&'body Body> 
             || (block.identifier() == "dynamic"
                 && block.labels().first().is_some_and(|label| label.as_str() == key))
     };
-    body.blocks().find(is_it).map(hcl::Block::body)
+    let found = body.blocks().find(is_it)?;
+    match found.identifier() {
+        "dynamic" => child(found.body(), "content"),
+        _ => Some(found.body()),
+    }
 }
 
 fn one_line(text: &str) -> String {

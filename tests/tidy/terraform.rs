@@ -29,12 +29,15 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
     ("REFIT_OIDC_CALLERS", "the platform has verified callers"),
     ("REFIT_OIDC_KEYS", "the platform has verified callers"),
-    ("REFIT_REPORTS", "the modules deliver reports as messages, and drift reads no bucket"),
+    ("GOOGLE_APPLICATION_CREDENTIALS", "images hold no credentials: the platform gives them"),
     ("SSL_CERT_FILE", "images have roots of their own"),
     ("SSL_CERT_DIR", "images have roots of their own"),
 ];
 /// Variables that have a meaning in one cloud only.
-const OF_ONE_CLOUD: &[(&str, &str)] = &[("GOOGLE_CLOUD_PROJECT", "terraform/modules/gcp")];
+const OF_ONE_CLOUD: &[(&str, &str)] = &[
+    ("GOOGLE_CLOUD_PROJECT", "terraform/modules/gcp"),
+    ("REFIT_GOOGLE_FEDERATION", "terraform/modules/aws"),
+];
 /// The modules that run functions.
 const MODULES: &[&str] = &["terraform/modules/aws", "terraform/modules/gcp"];
 /// What whoever takes events may do, as kind and role: append to the ledger, publish the wake.
@@ -387,12 +390,13 @@ fn who_takes_events_appends_and_wakes_and_nothing_else() {
 #[test]
 fn functions_are_told_what_they_read_and_nothing_else() {
     assert_none("environment", &environment(&all()));
-    let one = "locals {\n a = { REFIT_LEDGER = 1, REFIT_WAKE = 1, REFIT_CALLERS = 1, REFIT_LOG = 1, A_B = 1 }\n}";
+    let one = "locals {\n a = { REFIT_LEDGER = 1, REFIT_WAKE = 1, REFIT_CALLERS = 1, REFIT_LOG = 1, REFIT_REPORTS = 1, A_B = 1 }\n}";
     let files = [("terraform/modules/aws/a.tf", one), ("terraform/modules/gcp/a.tf", one)];
     check(
         environment,
         &files,
         &[
+            "terraform/modules/aws sets no REFIT_GOOGLE_FEDERATION",
             "terraform/modules/aws sets A_B, which nothing reads",
             "terraform/modules/gcp sets no GOOGLE_CLOUD_PROJECT",
             "terraform/modules/gcp sets A_B, which nothing reads",

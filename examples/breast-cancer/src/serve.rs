@@ -12,7 +12,8 @@ mod measurements;
 mod page;
 mod predictor;
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +84,14 @@ impl Serve {
 }
 
 impl Service {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// Serves until the process is told to end.
     ///
     /// # Errors

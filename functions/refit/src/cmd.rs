@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo_step;
 pub(crate) mod dev;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod fsck;
 pub(crate) mod init;
@@ -89,6 +90,7 @@ commands! {
     Worker: worker,
     Audit: audit,
     Fsck: fsck,
+    Doctor: doctor,
     Services: services,
     Notify: notify,
     Env: env,

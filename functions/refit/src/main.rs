@@ -5,6 +5,7 @@
 mod args;
 mod cmd;
 mod context;
+mod doctor;
 mod exit;
 mod fate;
 mod inbox;

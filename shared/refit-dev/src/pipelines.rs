@@ -35,7 +35,18 @@
 //! run again after the service was stopped while it ran; steps that had succeeded are not.
 //!
 //! Whatever is answered is durable first. The service keeps every run it was ever asked for, so that an id never
-//! starts twice. What runs have made can be registered as versions of a model, in [`registry`].
+//! starts twice.
+//!
+//! What a run has made can be registered as a version of a model, and a version be given a stage:
+//!
+//! | request | |
+//! |---|---|
+//! | `GET /registry/models/MODEL` | its versions, oldest first, and which of them is in which stage |
+//! | `POST /registry/models/MODEL/versions` `{"key", "run"}` | the version with a copy of what the run made; under the same key the same |
+//! | `PUT /registry/models/MODEL/stages/production` `{"version"}`, or `…/staging` | the model; the version that had the stage is archived |
+//!
+//! A version says its number, its key, its run, when it was made, its stage, the numbers in the `metrics.json` of its run,
+//! and the URI of its folder, in which `artifacts` lies.
 
 mod api;
 mod definition;

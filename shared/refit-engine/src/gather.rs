@@ -41,6 +41,8 @@ pub struct Gatherer {
     read_rules: ReadRules,
     books: BTreeMap<String, Result<RuleBook, String>>,
     runs: BTreeMap<String, Arc<Fresh>>,
+    /// Lines that were read while others could not be: what stands under a name never changes.
+    read: BTreeMap<String, Bytes>,
 }
 
 impl std::fmt::Debug for Gatherer {
@@ -60,7 +62,13 @@ impl Gatherer {
     /// A gatherer that has nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, read_rules: ReadRules) -> Self {
-        Self { store, read_rules, books: BTreeMap::new(), runs: BTreeMap::new() }
+        Self {
+            store,
+            read_rules,
+            books: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            read: BTreeMap::new(),
+        }
     }
 
     /// Fetches everything in `needs` into `found`.
@@ -94,7 +102,9 @@ impl Gatherer {
                 }
             }
         }
-        found.lines.extend(self.lines(state, &batches).await?);
+        if !batches.is_empty() {
+            found.lines.extend(self.lines(state, &batches).await?);
+        }
         Ok(())
     }
 
@@ -118,18 +128,23 @@ impl Gatherer {
         Ok(book)
     }
 
-    /// The stored lines of open batches.
+    /// The stored lines of open batches. Where one of many reads fails, the next try begins with those that did not.
     async fn lines(
-        &self,
+        &mut self,
         state: &State,
         batches: &BTreeSet<BatchId>,
     ) -> Result<BTreeMap<BatchId, Vec<Line>>, Error> {
         let open = batches.iter().filter_map(|batch| state.open_batch(*batch));
-        let names: BTreeSet<&str> =
+        let mut names: BTreeSet<&str> =
             open.flat_map(|(_, batch)| batch.parts.iter().map(|part| part.name.as_str())).collect();
-        let reads: Vec<_> = names.into_iter().map(|name| self.named(name).boxed()).collect();
-        let objects: BTreeMap<&str, Bytes> =
-            futures::stream::iter(reads).buffered(READS).try_collect().await?;
+        self.read.retain(|name, _| names.remove(name.as_str()));
+        let store = &*self.store;
+        let reads: Vec<_> = names.into_iter().map(|name| named(store, name).boxed()).collect();
+        let mut reads = futures::stream::iter(reads).buffered(READS);
+        while let Some((name, body)) = reads.try_next().await? {
+            self.read.insert(name.to_owned(), body);
+        }
+        let objects = std::mem::take(&mut self.read);
         let lines = stored_lines(state, batches.iter().copied(), |name| {
             objects.get(name).map(|body| &body[..])
         });
@@ -164,7 +179,7 @@ impl Gatherer {
         if let Some(run) = self.runs.get(name) {
             return Ok(Arc::clone(run));
         }
-        let body = self.object(name).await?;
+        let body = object(&*self.store, name).await?;
         let run: Fresh =
             serde_json::from_slice(&body).map_err(|error| unreadable(name, &error.to_string()))?;
         let run = Arc::new(run);
@@ -174,20 +189,17 @@ impl Gatherer {
         self.runs.insert(name.to_owned(), Arc::clone(&run));
         Ok(run)
     }
+}
 
-    async fn named<'a>(&self, name: &'a str) -> Result<(&'a str, Bytes), Error> {
-        Ok((name, self.object(name).await?))
-    }
+async fn named<'a>(store: &dyn Store, name: &'a str) -> Result<(&'a str, Bytes), Error> {
+    Ok((name, object(store, name).await?))
+}
 
-    async fn object(&self, name: &str) -> Result<Bytes, Error> {
-        let missing = || {
-            Error::new(
-                ErrorKind::Data,
-                format!("an object of the ledger is missing: name=`{name}`"),
-            )
-        };
-        self.store.get(name).await?.ok_or_else(missing)
-    }
+async fn object(store: &dyn Store, name: &str) -> Result<Bytes, Error> {
+    let missing = || {
+        Error::new(ErrorKind::Data, format!("an object of the ledger is missing: name=`{name}`"))
+    };
+    store.get(name).await?.ok_or_else(missing)
 }
 
 fn unreadable(name: &str, error: &str) -> Error {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use refit_core::error::Error;
+use refit_core::error::{Error, ErrorKind};
 use refit_core::time::{Span, Timestamp};
-use refit_wire::http::{Failure, Reply, Request};
+use refit_wire::http::{Failure, Reply, Request, Secret};
 use refit_wire::outgoing::{Mail, Publish};
 
 /// A folder in an object store. Names are relative to it and hold `a-z A-Z 0-9 . _ - /` only.
@@ -82,6 +82,14 @@ pub trait Transport: Send + Sync {
     /// Hands one mail to its server once. The status of the reply is the server's own, as SMTP has it.
     async fn mail(&self, mail: Mail) -> Reply {
         Err(Failure::NotSent(format!("this process sends no mail: host=`{}`", mail.host)))
+    }
+
+    /// A secret as text, which is kept for minutes; read anew if what is kept is `refused`, which did not hold.
+    ///
+    /// # Errors
+    /// `Unauthorized` if it may not be read, `Unavailable` if it cannot be read now, `Invalid` if this process reads none.
+    async fn secret(&self, _secret: &Secret, _refused: Option<&str>) -> Result<String, Error> {
+        Err(Error::new(ErrorKind::Invalid, "this process reads no secrets"))
     }
 
     /// Publishes one message once. The status of the reply is as HTTP has it.

@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use refit_core::error::{Error, ErrorKind};
 use refit_platform::env;
-use refit_wire::source::{Secrets, Sender};
+use refit_wire::source::Sender;
 use url::Url;
+
+use crate::hooks::HookSecrets;
 
 /// One environment variable.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +65,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REFIT_HOOK_GITHUB",
-        meaning: "the secrets of webhooks of GitHub, apart by spaces; any of them holds",
+        meaning: "the secrets of webhooks of GitHub, apart by spaces; any of them holds. In the place of a secret may stand the name of one in a store: projects/P/secrets/S, or arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME",
         default: "none: they are refused",
     },
     Variable {
@@ -87,6 +89,16 @@ pub const VARIABLES: &[Variable] = &[
         default: "the metadata server",
     },
     Variable {
+        name: "GOOGLE_APPLICATION_CREDENTIALS",
+        meaning: "a file with credentials of Google: a key, a login, or, with feature aws, a federation as in REFIT_GOOGLE_FEDERATION",
+        default: "the login of gcloud, else the metadata server",
+    },
+    Variable {
+        name: "REFIT_GOOGLE_FEDERATION",
+        meaning: "on AWS (feature aws): the configuration by which Google lets a role of AWS act as a service account, as JSON of type external_account; it holds no secret",
+        default: "GOOGLE_APPLICATION_CREDENTIALS, if that is one",
+    },
+    Variable {
         name: "STORAGE_EMULATOR_HOST",
         meaning: "a stand-in for Google Cloud Storage, as host:port or URL",
         default: "Google's",
@@ -98,7 +110,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "AWS_REGION",
-        meaning: "the region of the bucket of an s3:// ledger",
+        meaning: "the region of the bucket of an s3:// ledger, and of the token service that vouches for a federation",
         default: "AWS_DEFAULT_REGION",
     },
     Variable {
@@ -206,7 +218,7 @@ pub struct Settings {
     /// Who verifies callers.
     pub callers: Callers,
     /// The secrets of webhooks.
-    pub hooks: Secrets,
+    pub hooks: HookSecrets,
     /// The folder that monitoring tools write reports into.
     pub reports: Option<String>,
     /// What it runs on.
@@ -278,12 +290,12 @@ impl Settings {
 ///
 /// # Errors
 /// `Invalid` names the variable, and never shows what it holds.
-pub fn secrets_from_env() -> Result<Secrets, Error> {
+pub fn secrets_from_env() -> Result<HookSecrets, Error> {
     secrets(&env::var)
 }
 
-fn secrets(var: &dyn Fn(&str) -> Option<String>) -> Result<Secrets, Error> {
-    let mut secrets = Secrets::default();
+fn secrets(var: &dyn Fn(&str) -> Option<String>) -> Result<HookSecrets, Error> {
+    let mut secrets = HookSecrets::default();
     for (sender, name) in HOOKS {
         let added = var(name).map(|text| secrets.add(sender, &text)).transpose();
         added.map_err(|why| Error::new(ErrorKind::Invalid, format!("{name}: {why}")))?;

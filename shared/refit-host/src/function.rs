@@ -22,12 +22,12 @@ use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config;
 use refit_wire::listing::Buckets;
-use refit_wire::source::Secrets;
 use tokio::sync::watch;
 
 use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Platform, Settings};
+use crate::hooks::HookSecrets;
 use crate::intake::{BODY_BYTES_MAX, Door, Entry};
 use crate::lambda::{self, Host};
 use crate::reports::Reports;
@@ -205,8 +205,9 @@ impl Base {
 
     /// The door of webhooks.
     #[must_use]
-    pub fn hook(&self, secrets: &Secrets, waker: Arc<dyn Waker>) -> Door {
-        let entry = Entry::Hook { secrets: secrets.clone(), clock: Arc::clone(&self.clock) };
+    pub fn hook(&self, secrets: &HookSecrets, waker: Arc<dyn Waker>) -> Door {
+        let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
+        let entry = Entry::hook(secrets.clone(), transport, clock);
         Door { intake: self.intake(), waker, entry }
     }
 

@@ -9,11 +9,10 @@ use http::{HeaderMap, StatusCode};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
 use refit_engine::intake::Intake;
-use refit_engine::port::Clock;
-use refit_wire::source::{
-    Delivery, Rejected, Secrets, Sender, Understood, quarantined, understand,
-};
+use refit_engine::port::{Clock, Transport};
+use refit_wire::source::{Delivery, Rejected, Sender, Understood, quarantined, understand};
 
+use crate::hooks::{HookSecrets, Verifier};
 use crate::logs::trace_of;
 use crate::reports::Reports;
 use crate::waker::Waker;
@@ -41,13 +40,11 @@ pub enum Entry {
     /// back for days.
     Push(Option<Reports>),
     /// A sender of webhooks, which is verified, and told what is wrong.
-    Hook {
-        /// The secrets of the senders.
-        secrets: Secrets,
-        /// The clock by which a signature is old.
-        clock: Arc<dyn Clock>,
-    },
+    Hook(Webhooks),
 }
+
+/// How webhooks are verified.
+pub struct Webhooks(Verifier);
 
 /// What a delivery came to.
 #[derive(Debug)]
@@ -62,7 +59,7 @@ impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Push(_) => "Push",
-            Self::Hook { .. } => "Hook",
+            Self::Hook(_) => "Hook",
         })
     }
 }
@@ -71,8 +68,24 @@ impl Entry {
     async fn reports_among(&self, events: &[Event]) -> Result<Vec<Event>, Error> {
         match self {
             Self::Push(Some(reports)) => reports.read(events).await,
-            Self::Push(None) | Self::Hook { .. } => Ok(Vec::new()),
+            Self::Push(None) | Self::Hook(_) => Ok(Vec::new()),
         }
+    }
+
+    /// That of senders of webhooks, who sign with these secrets.
+    #[must_use]
+    pub fn hook(
+        secrets: HookSecrets,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::Hook(Webhooks(Verifier::new(secrets, transport, clock)))
+    }
+}
+
+impl std::fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhooks")
     }
 }
 
@@ -117,20 +130,20 @@ impl Door {
     }
 
     async fn judge(&self, delivery: &Delivery<'_>) -> Outcome {
-        if let Err(rejected) = self.admit(delivery) {
+        if let Err(rejected) = self.admit(delivery).await {
             return refused("a caller was not verified", rejected);
         }
         self.take(understand(delivery), delivery).await
     }
 
     /// Refuses what is not verified, before anything is read of it.
-    fn admit(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
+    async fn admit(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
         match &self.entry {
             Entry::Push(_) => match Sender::of(delivery.headers) {
                 Some(_) => Err(Rejected { status: 401, reason: WRONG_DOOR.to_owned() }),
                 None => Ok(()),
             },
-            Entry::Hook { secrets, clock } => secrets.verify(delivery, Some(clock.now())).map(drop),
+            Entry::Hook(Webhooks(verifier)) => verifier.verify(delivery).await,
         }
     }
 
@@ -156,9 +169,7 @@ impl Door {
                 Outcome { detail: reason, ..done("a delivery means nothing") }
             }
             (Err(rejected), Entry::Push(_)) => self.keep(delivery, rejected.reason).await,
-            (Err(rejected), Entry::Hook { .. }) => {
-                refused("a delivery was not understood", rejected)
-            }
+            (Err(rejected), Entry::Hook(_)) => refused("a delivery was not understood", rejected),
         }
     }
 

@@ -4,6 +4,7 @@ pub mod callers;
 pub mod driver;
 pub mod environment;
 pub mod function;
+pub mod hooks;
 pub mod intake;
 pub mod logs;
 pub mod reports;

@@ -3,9 +3,13 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod cache;
+#[cfg(feature = "aws")]
+mod external;
 mod google;
 mod metadata;
 mod secret;
+#[cfg(feature = "aws")]
+mod secrets_manager;
 mod token;
 
 use std::fmt;
@@ -15,25 +19,40 @@ use http::header::AUTHORIZATION;
 use refit_core::error::{Error, ErrorKind};
 use refit_engine::port::Clock;
 use refit_wire::http::{Auth, Request, Secret};
+use serde_json::Value;
 use url::Url;
 
 use self::cache::Cache;
+#[cfg(feature = "aws")]
+use self::external::External;
 use self::google::{GoogleTokens, Kind};
 use self::secret::SecretManager;
+#[cfg(feature = "aws")]
+use self::secrets_manager::SecretsManager;
 pub(crate) use self::token::Credential;
 pub(crate) use self::token::Token;
 use crate::env;
 use crate::transport::Client;
+
+/// The variable that names a file with credentials, as Google's own libraries know it.
+const GOOGLE_FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Where credentials come from.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// A stand-in for Google's metadata server, as `host` or `host:port`; it then serves access tokens as well.
     pub metadata: Option<String>,
+    /// A configuration of workload identity federation, in JSON: tokens of Google for whom AWS vouches. It takes a build
+    /// with AWS.
+    pub federation: Option<String>,
     /// Secret Manager.
     pub secret_manager: Url,
     /// A key of AWS in place of the one that the environment or the role of the function gives.
     pub aws: Option<AwsKey>,
+    /// Secrets Manager of AWS, in place of that of the region a secret names.
+    pub secrets_manager: Option<Url>,
+    /// A region of AWS in place of the one that the environment names.
+    pub aws_region: Option<String>,
 }
 
 /// A key of AWS. It can sign, and is never shown.
@@ -54,15 +73,25 @@ impl fmt::Debug for AwsKey {
 impl Default for Places {
     fn default() -> Self {
         let secret_manager = "https://secretmanager.googleapis.com/".parse().expect("a URL");
-        Self { metadata: None, secret_manager, aws: None }
+        Self {
+            metadata: None,
+            federation: None,
+            secret_manager,
+            aws: None,
+            secrets_manager: None,
+            aws_region: None,
+        }
     }
 }
 
 impl Places {
-    /// The usual places, and the stand-in that `GCE_METADATA_HOST` names.
+    /// The usual places, the stand-in that `GCE_METADATA_HOST` names, and the federation that
+    /// `REFIT_GOOGLE_FEDERATION` holds, or the file of Google's own variable for credentials.
     #[must_use]
     pub fn from_env() -> Self {
-        Self { metadata: env::var("GCE_METADATA_HOST"), ..Self::default() }
+        let federation = env::var("REFIT_GOOGLE_FEDERATION");
+        let federation = federation.or_else(|| federation_in(&env::var(GOOGLE_FILE)?));
+        Self { metadata: env::var("GCE_METADATA_HOST"), federation, ..Self::default() }
     }
 }
 
@@ -72,7 +101,9 @@ pub(crate) struct Credentials {
     tokens: Arc<Cache<GoogleTokens>>,
     secrets: Cache<SecretManager>,
     #[cfg(feature = "aws")]
-    aws: aws::Signer,
+    secrets_of_aws: Cache<SecretsManager>,
+    #[cfg(feature = "aws")]
+    aws: Arc<aws::Signer>,
 }
 
 impl Credentials {
@@ -83,15 +114,36 @@ impl Credentials {
         clock: Arc<dyn Clock>,
         places: Places,
     ) -> Result<Self, Error> {
-        #[cfg(feature = "aws")]
-        let aws = aws::Signer::new(places.aws);
         let source =
             GoogleTokens::new(client.clone(), Arc::clone(&clock), places.metadata.as_deref())?;
+        #[cfg(feature = "aws")]
+        let aws = Arc::new(aws::Signer::new(places.aws));
+        #[cfg(feature = "aws")]
+        let source = {
+            let ways = (client.clone(), Arc::clone(&clock));
+            let (text, region) = (places.federation, places.aws_region);
+            let external = text.map(|text| External::new(&text, region, ways, &aws));
+            source.with(external.transpose()?)
+        };
+        #[cfg(not(feature = "aws"))]
+        if places.federation.is_some() {
+            let message =
+                "workload identity of AWS is not in this build, install one with --features aws";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let tokens = Arc::new(Cache::new(source, Arc::clone(&clock)));
+        #[cfg(feature = "aws")]
+        let secrets_of_aws = {
+            let (client, signer) = (client.clone(), Arc::clone(&aws));
+            let manager = SecretsManager::new(client, signer, places.secrets_manager);
+            Cache::new(manager, Arc::clone(&clock))
+        };
         let manager = SecretManager::new(client, Arc::clone(&tokens), places.secret_manager);
         Ok(Self {
             tokens,
             secrets: Cache::new(manager, clock),
+            #[cfg(feature = "aws")]
+            secrets_of_aws,
             #[cfg(feature = "aws")]
             aws,
         })
@@ -163,6 +215,15 @@ impl Credentials {
     async fn secret(&self, secret: &Secret) -> Result<Token, Error> {
         match secret {
             Secret::Google(name) => self.secrets.get(name).await,
+            #[cfg(feature = "aws")]
+            Secret::Aws(arn) => self.secrets_of_aws.get(arn).await,
+            #[cfg(not(feature = "aws"))]
+            Secret::Aws(arn) => Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "aws is not in this build, install one with --features aws: secret=`{arn}`"
+                ),
+            )),
             Secret::Env(name) => env::var(name).map(|value| Token::new(&value)).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Unauthorized,
@@ -179,19 +240,34 @@ impl Credentials {
             Auth::GoogleIdToken { audience } => {
                 self.tokens.forget(&Kind::Id(audience.clone()), credential.token())
             }
-            Auth::Bearer(Secret::Google(name))
-            | Auth::Scheme(_, Secret::Google(name))
-            | Auth::Header(_, Secret::Google(name)) => {
-                self.secrets.forget(name, credential.token());
+            Auth::Bearer(secret) | Auth::Scheme(_, secret) | Auth::Header(_, secret) => {
+                self.forget_secret(secret, credential.token());
             }
-            Auth::None
-            | Auth::Aws { .. }
-            | Auth::Url { .. }
-            | Auth::Bearer(Secret::Env(_))
-            | Auth::Scheme(_, Secret::Env(_))
-            | Auth::Header(_, Secret::Env(_)) => {}
+            Auth::None | Auth::Aws { .. } | Auth::Url { .. } => {}
         }
     }
+
+    /// Forgets a secret that did not hold, so that it is read anew.
+    pub(crate) fn forget_secret(&self, secret: &Secret, token: &Token) {
+        match secret {
+            Secret::Google(name) => self.secrets.forget(name, token),
+            #[cfg(feature = "aws")]
+            Secret::Aws(arn) => self.secrets_of_aws.forget(arn, token),
+            #[cfg(not(feature = "aws"))]
+            Secret::Aws(_) => {}
+            Secret::Env(_) => {}
+        }
+    }
+}
+
+/// The configuration of a federation of AWS that a file holds; none where it holds anything else, or where this build
+/// could do nothing with it.
+fn federation_in(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let document: Value = serde_json::from_str(&text).ok()?;
+    let environment = document.pointer("/credential_source/environment_id")?.as_str()?;
+    let is_ours = document["type"] == "external_account" && environment.starts_with("aws");
+    (cfg!(feature = "aws") && is_ours).then_some(text)
 }
 
 fn bearer(token: Token) -> Result<Credential, Error> {

@@ -13,6 +13,12 @@ pub fn var(name: &str) -> Option<String> {
     value.ok().filter(|value| !value.is_empty())
 }
 
+/// The region of AWS, by the variables that Amazon's own programs know.
+#[cfg(feature = "aws")]
+pub(crate) fn aws_region() -> Option<String> {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(var)
+}
+
 /// 128 random bits as 32 hexadecimal digits: a name no other process has.
 ///
 /// # Panics

@@ -16,22 +16,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 #[cfg(feature = "gcp")]
 use http::{HeaderName, HeaderValue};
-use refit_core::error::Error;
-#[cfg(feature = "gcp")]
-use refit_core::error::ErrorKind;
+use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::{Clock, Transport};
 #[cfg(feature = "gcp")]
 use refit_wire::http::Auth;
-use refit_wire::http::{Failure, Reply, Request};
+use refit_wire::http::{Failure, Reply, Request, Secret};
 use refit_wire::outgoing::Mail;
 
 pub(crate) use self::allow::{Allowed, place};
 pub(crate) use self::client::Client;
 use self::client::Clients;
 pub use self::outbound::Outbound;
-use crate::auth::{Credential, Credentials, Places};
+use crate::auth::{Credential, Credentials, Places, Token};
 
 /// How long a request may take that does not say so itself, credentials included.
 const TIMEOUT: Span = Span::secs(20);
@@ -178,5 +176,14 @@ impl Transport for HttpTransport {
         let handed_in = within(&*self.clock, left, mail::hand_in(&mail, password.as_ref(), left));
         let silent = || format!("no answer in time: host=`{}`", mail.host);
         handed_in.await.unwrap_or_else(|| Err(Failure::Unclear(silent())))
+    }
+
+    async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {
+        if let Some(refused) = refused {
+            self.credentials.forget_secret(secret, &Token::new(refused));
+        }
+        let read = within(&*self.clock, TIMEOUT, self.credentials.password(secret)).await;
+        let late = || Err(Error::new(ErrorKind::Unavailable, "a secret was not read in time"));
+        read.unwrap_or_else(late).map(|token| token.as_str().to_owned())
     }
 }

@@ -24,6 +24,20 @@ pub enum Kind {
     PubSub,
     /// Mail: aiosmtpd, as `tests/counterparts/smtp/serve.py` sets it up. It is given a folder.
     Smtp,
+    /// A browser: `chromedriver`, with the `chromium` it drives.
+    Browser,
+}
+
+/// The Python that has the SDK of Kubeflow Pipelines, 2.17, which `REFIT_KFP_PYTHON` names. `None` where it does not,
+/// which is said in the name of the test.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "only tests ask")]
+pub fn kfp_python(test: &str) -> Option<PathBuf> {
+    let named = env::var_os("REFIT_KFP_PYTHON").filter(|program| !program.is_empty());
+    if named.is_none() {
+        skipped(test, "REFIT_KFP_PYTHON names no Python with the SDK of Kubeflow Pipelines");
+    }
+    named.map(PathBuf::from)
 }
 
 impl Kind {
@@ -35,6 +49,7 @@ impl Kind {
             Self::S3 => "moto_server",
             Self::PubSub => "refit-pstest",
             Self::Smtp => "refit-smtp",
+            Self::Browser => "chromedriver",
         }
     }
 
@@ -46,6 +61,7 @@ impl Kind {
             Self::S3 => "REFIT_MOTO_SERVER",
             Self::PubSub => "REFIT_PSTEST",
             Self::Smtp => "REFIT_SMTP_SERVER",
+            Self::Browser => "REFIT_CHROMEDRIVER",
         }
     }
 
@@ -102,6 +118,10 @@ impl Kind {
             Self::S3 => {
                 command.args(["-H", host, "-p", port]);
                 "Running on"
+            }
+            Self::Browser => {
+                command.arg(format!("--port={port}"));
+                "started successfully"
             }
             Self::PubSub | Self::Smtp => {
                 command.arg(port);

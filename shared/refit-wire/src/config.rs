@@ -29,6 +29,7 @@ use crate::notify::{NotifierConfig, Teller};
 use crate::pipeline::{PipelineService, ServiceConfig};
 use crate::registry::{ModelRegistry, RegistryConfig};
 
+pub use check::watches_ledger;
 pub use init::{Answers, Pipelines, Shown, example, init};
 pub use render::render;
 pub use schema::schema;

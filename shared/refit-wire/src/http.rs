@@ -72,8 +72,10 @@ pub enum Auth {
 pub enum Secret {
     /// In an environment variable of the function.
     Env(String),
-    /// In Secret Manager, by the name of its version.
+    /// In Secret Manager of Google, by the name of its version.
     Google(String),
+    /// In Secrets Manager of AWS, by its ARN.
+    Aws(String),
 }
 
 /// A response, whole.

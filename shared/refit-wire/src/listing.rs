@@ -53,18 +53,21 @@ impl Buckets {
     /// Asks for a page of the objects of a bucket whose names begin so.
     #[must_use]
     pub fn list(&self, bucket: &str, prefix: &str, page: Option<&str>) -> Request {
+        let query = [("prefix", prefix), ("maxResults", PAGE), ("fields", FIELDS)];
+        let page = page.map(|page| ("pageToken", page));
+        let query: Vec<_> = query.into_iter().chain(page).collect();
+        self.request(&[bucket, "o"], &query)
+    }
+
+    /// A question about something below the list of buckets.
+    pub(crate) fn request(&self, path: &[&str], query: &[(&str, &str)]) -> Request {
         let mut url = self.endpoint.clone();
         url.path_segments_mut()
             .expect("the endpoint has a host")
             .pop_if_empty()
-            .extend(["storage", "v1", "b", bucket, "o"]);
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("prefix", prefix).append_pair("maxResults", PAGE);
-            query.append_pair("fields", FIELDS);
-            page.into_iter().for_each(|page| {
-                query.append_pair("pageToken", page);
-            });
+            .extend(["storage", "v1", "b"].iter().chain(path));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
         Request::new(Method::GET, url).auth(self.auth.clone())
     }

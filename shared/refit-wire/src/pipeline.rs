@@ -121,6 +121,11 @@ trait Settings: DeserializeOwned + JsonSchema {
 
     /// The hosts that are asked.
     fn hosts(&self) -> Vec<String>;
+
+    /// The folders that runs write to, as URIs, where the settings or the target say so.
+    fn outputs(&self, _target: &Self::Target) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Makes the kinds of services from one row each: the variant and the module, which is also the word in a rule file.
@@ -188,6 +193,18 @@ macro_rules! services {
                     $(Self::$kind(config) => match $module::Target::deserialize(target) {
                         Ok(target) => config.check_parameters(&target, names),
                         Err(_) => Ok(()),
+                    })*
+                }
+            }
+
+            /// The folders that runs of a target write to, as URIs, where that is said; a target that cannot be read
+            /// says nothing.
+            #[must_use]
+            pub fn outputs(&self, target: &Value) -> Vec<String> {
+                match self {
+                    $(Self::$kind(config) => match $module::Target::deserialize(target) {
+                        Ok(target) => config.outputs(&target),
+                        Err(_) => Vec::new(),
                     })*
                 }
             }

@@ -44,3 +44,18 @@ resource "aws_s3_bucket_notification" "object" {
   # S3 refuses a queue it may not send to, and what it announces before somebody listens waits in the queue.
   depends_on = [aws_s3_bucket.data, aws_sqs_queue_policy.events]
 }
+
+# This owns all notifications of the bucket, as above.
+resource "aws_s3_bucket_notification" "reports" {
+  count = var.drift_reports == null ? 0 : 1
+
+  bucket = var.drift_reports.bucket
+
+  queue {
+    queue_arn     = aws_sqs_queue.events["drift"].arn
+    events        = ["s3:ObjectCreated:*"]
+    filter_prefix = "${var.drift_reports.folder}/"
+  }
+
+  depends_on = [aws_sqs_queue_policy.events]
+}

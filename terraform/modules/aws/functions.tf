@@ -18,6 +18,11 @@ locals {
   # Names are known before anything is made, so that who wakes and who is woken need not wait for one another.
   function_arns = { for name in keys(local.functions) : name => "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.name}-${name}" }
 
+  # By what Google lets the reconciler act as a service account.
+  federation = var.google_federation == null ? {} : { REFIT_GOOGLE_FEDERATION = var.google_federation }
+  # Where reports lie that come as files, for who receives those of drift.
+  reports = var.drift_reports == null ? {} : { REFIT_REPORTS = "s3://${var.drift_reports.bucket}/${var.drift_reports.folder}" }
+
   environment = {
     REFIT_LEDGER  = local.ledger
     REFIT_CALLERS = "platform"
@@ -64,8 +69,9 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = merge(
       local.environment,
-      each.key == "tick" ? var.credentials : { REFIT_WAKE = local.function_arns["tick"] },
-      each.key == "hook" ? var.hook_secrets : {},
+      each.key == "tick" ? merge(var.credentials, local.federation) : { REFIT_WAKE = local.function_arns["tick"] },
+      each.key == "drift" ? local.reports : {},
+      each.key == "hook" ? merge(var.hook_secrets, var.hook_secret_arns) : {},
     )
   }
 

@@ -2,7 +2,7 @@ locals {
   # What a queue's messages are, by the function that receives them, and who may send them.
   queues = merge(
     { object = [local.send_objects] },
-    var.drift_enabled ? { drift = concat(local.send_drift, local.send_topics) } : {},
+    var.drift_enabled ? { drift = concat(local.send_drift, local.send_topics, local.send_reports) } : {},
   )
 
   send_objects = {
@@ -19,6 +19,15 @@ locals {
     Effect    = "Allow"
     Principal = { AWS = sort(tolist(var.drift_publishers)) }
     Condition = {}
+  }]
+  send_reports = var.drift_reports == null ? [] : [{
+    Sid       = "Files"
+    Effect    = "Allow"
+    Principal = { Service = "s3.amazonaws.com" }
+    Condition = {
+      ArnEquals    = { "aws:SourceArn" = "arn:${local.partition}:s3:::${var.drift_reports.bucket}" }
+      StringEquals = { "aws:SourceAccount" = local.account }
+    }
   }]
   send_topics = length(var.drift_topics) == 0 ? [] : [{
     Sid       = "Topics"

@@ -55,6 +55,39 @@ resource "aws_iam_role_policy" "reconcile" {
   })
 }
 
+resource "aws_iam_role_policy" "secrets" {
+  count = length(var.secrets) == 0 ? 0 : 1
+
+  name = "read-secrets"
+  role = aws_iam_role.function["tick"].name
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = sort(values(var.secrets)) }]
+  })
+}
+
+resource "aws_iam_role_policy" "hook_secrets" {
+  count = length(var.hook_secret_arns) == 0 ? 0 : 1
+
+  name = "read-secrets"
+  role = aws_iam_role.function["hook"].name
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = sort(values(var.hook_secret_arns)) }]
+  })
+}
+
+resource "aws_iam_role_policy" "reports" {
+  count = var.drift_reports == null ? 0 : 1
+
+  name = "read-reports"
+  role = aws_iam_role.function["drift"].name
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:${local.partition}:s3:::${var.drift_reports.bucket}/${var.drift_reports.folder}/*" }]
+  })
+}
+
 # Functions within a network make interfaces in it.
 resource "aws_iam_role_policy_attachment" "vpc" {
   for_each = var.vpc == null ? {} : local.functions

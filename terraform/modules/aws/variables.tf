@@ -96,6 +96,39 @@ variable "drift_publishers" {
   }
 }
 
+variable "drift_reports" {
+  description = <<-EOT
+    The folder that monitoring tools write reports into as files; none if null. `bucket`: an existing bucket, which is none of
+    `data`, and whose notifications are owned from now on. `folder`: in it, without a slash at its end. New files there are sent to
+    the queue of drift reports, and `drift` may read them.
+  EOT
+  type = object({
+    bucket = string
+    folder = string
+  })
+  default = null
+
+  validation {
+    condition     = var.drift_reports == null || var.drift_enabled
+    error_message = "drift_reports needs drift_enabled."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.drift_reports.bucket))
+    error_message = "drift_reports.bucket must be the name of a bucket, without `s3://`."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.drift_reports.folder))
+    error_message = "drift_reports.folder must be such as `reports` or `ml/reports`: letters, digits, `.`, `_` and `-`, without a slash at either end."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || !contains([for data in values(var.data) : data.bucket], try(var.drift_reports.bucket, ""))
+    error_message = "drift_reports.bucket must be none of data: S3 knows but one configuration of notifications for a bucket."
+  }
+}
+
 variable "drift_topics" {
   description = "Topics of SNS whose messages are drift reports, such as those of alarms, as ARNs."
   type        = set(string)
@@ -133,6 +166,28 @@ variable "hook_secrets" {
   validation {
     condition     = length(setsubtract(keys(var.hook_secrets), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
     error_message = "hook_secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+  }
+}
+
+variable "hook_secret_arns" {
+  description = "The same in Secrets Manager, by the same names: the ARN of a secret. They are made elsewhere; `hook` may read them, keeps them for ten minutes at most, and reads them again when a signature does not hold."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.hook_secret_arns), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
+    error_message = "hook_secret_arns must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+  }
+
+  validation {
+    condition     = alltrue([for secret in values(var.hook_secret_arns) : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", secret))])
+    error_message = "hook_secret_arns must be ARNs `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME`, whole, without a `*`."
+  }
+
+  validation {
+    condition     = length(var.hook_secret_arns) == 0 || var.hook != null
+    error_message = "hook_secret_arns needs hook."
   }
 }
 
@@ -297,6 +352,29 @@ variable "delivery" {
   validation {
     condition     = var.delivery.batch >= 1 && var.delivery.batch <= 1000 && (var.delivery.batch <= 10 || var.delivery.window >= 1)
     error_message = "delivery.batch must be 1 to 1000, and above 10 delivery.window must be a second at least."
+  }
+}
+
+variable "secrets" {
+  description = "The secrets of Secrets Manager that rules refer to as `{ secret: ARN }`, by a key that stays. They are made elsewhere; the reconciler may read them. One under a key of its own needs that key to let the reconciler decrypt."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for secret in values(var.secrets) : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", secret))])
+    error_message = "secrets must be ARNs `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME`, whole, without a `*`."
+  }
+}
+
+variable "google_federation" {
+  description = "By what Google lets the reconciler act as a service account, for services of Google: the output `credentials` of the module `google`. It holds no secret. None if null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.google_federation == null || try(jsondecode(var.google_federation).type, "") == "external_account"
+    error_message = "google_federation must be JSON of type `external_account`, as the module `google` gives it: never a key."
   }
 }
 

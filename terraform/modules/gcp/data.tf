@@ -102,3 +102,14 @@ resource "google_eventarc_trigger" "object" {
     module.reconciler,
   ]
 }
+
+# What was not announced is found once a day by listing. A condition on names is none on listings: this is for the bucket.
+resource "google_storage_bucket_iam_member" "sweep" {
+  for_each = var.data
+
+  bucket = each.value.bucket
+  role   = google_project_iam_custom_role.sweep.id
+  member = module.reconciler.member
+
+  depends_on = [google_storage_bucket.data]
+}

@@ -2,7 +2,7 @@ locals {
   # What receives events, appends them and wakes; all have the same rights. One more is one more entry.
   intakes_known = {
     hook   = { image = var.hook == null ? null : var.images.hook, does = "A webhook or an approval came: records it and wakes the reconciler" }
-    object = { image = var.images.object, does = "A new object arrived: records it and wakes the reconciler" }
+    object = { image = var.worker == null ? var.images.object : null, does = "A new object arrived: records it and wakes the reconciler" }
     drift  = { image = var.drift_enabled ? var.images.drift : null, does = "Drift was reported: records it and wakes the reconciler" }
   }
   intakes = var.single_service ? {} : { for name, function in local.intakes_known : name => function if function.image != null }
@@ -34,14 +34,16 @@ locals {
     REFIT_LOG            = var.log
     GOOGLE_CLOUD_PROJECT = var.project
   }
-  wake = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
+  # Where reports lie that come as files, for whoever receives those of drift.
+  reports = var.drift_reports == null ? {} : { REFIT_REPORTS = "gs://${var.drift_reports.bucket}/${var.drift_reports.folder}" }
+  wake    = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
 
   # Who receives the events of a topic: the function of its name, or the one service.
   receivers = {
     for topic in keys(local.topics) : topic => {
       name = var.single_service ? module.reconciler.name : module.intake[topic].name
       uri  = var.single_service ? module.reconciler.uri : module.intake[topic].uri
-    }
+    } if !contains(local.pulled, topic)
   }
 }
 
@@ -54,7 +56,7 @@ module "reconciler" {
   description = local.reconciler.does
   image       = local.reconciler.image
   args        = local.reconciler.args
-  environment = local.environment
+  environment = merge(local.environment, var.single_service ? local.reports : {})
   limits      = local.limits_reconciler
   ingress     = var.ingress
   vpc         = var.vpc
@@ -79,7 +81,7 @@ module "intake" {
   name        = "${var.name}-${each.key}"
   description = each.value.does
   image       = each.value.image
-  environment = merge(local.environment, { REFIT_WAKE = local.wake })
+  environment = merge(local.environment, { REFIT_WAKE = local.wake }, each.key == "drift" ? local.reports : {})
   limits      = { for name, value in try(var.limits[each.key], {}) : name => value if value != null }
   ingress     = each.key == "hook" ? "all" : var.ingress
   public      = each.key == "hook" && try(var.hook.public, false)

@@ -63,6 +63,14 @@ resource "google_project_iam_custom_role" "tidy" {
   permissions = ["storage.objects.delete"]
 }
 
+resource "google_project_iam_custom_role" "sweep" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_sweep"
+  title       = "${var.name}: list what lies in the watched buckets"
+  description = "Finds what was not announced. It reads no object."
+  permissions = ["storage.objects.list"]
+}
+
 resource "google_storage_bucket_iam_member" "intake" {
   for_each = module.intake
 

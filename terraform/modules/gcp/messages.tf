@@ -10,7 +10,8 @@ locals {
     }
   ]...)
 
-  pushes = toset(concat(keys(local.topics), var.wake == "topic" ? ["wake"] : []))
+  pulled = var.worker == null ? [] : ["object"]
+  pushes = toset(concat(tolist(setsubtract(keys(local.topics), local.pulled)), var.wake == "topic" ? ["wake"] : []))
 }
 
 resource "google_pubsub_topic" "events" {
@@ -86,12 +87,16 @@ resource "google_pubsub_subscription" "events" {
     max_delivery_attempts = var.delivery.attempts_max
   }
 
-  push_config {
-    push_endpoint = "${local.receivers[each.key].uri}/"
+  # What the worker pulls is not pushed.
+  dynamic "push_config" {
+    for_each = contains(local.pulled, each.key) ? [] : [local.receivers[each.key].uri]
+    content {
+      push_endpoint = "${push_config.value}/"
 
-    oidc_token {
-      service_account_email = google_service_account.push[each.key].email
-      audience              = local.receivers[each.key].uri
+      oidc_token {
+        service_account_email = google_service_account.push[each.key].email
+        audience              = push_config.value
+      }
     }
   }
 

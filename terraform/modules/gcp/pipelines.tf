@@ -55,3 +55,12 @@ resource "google_secret_manager_secret_iam_member" "reconciler" {
 
   depends_on = [google_project_service.api]
 }
+
+resource "google_pubsub_topic_iam_member" "notify" {
+  for_each = var.notify_topics
+
+  project = split("/", each.value)[1]
+  topic   = split("/", each.value)[3]
+  role    = "roles/pubsub.publisher"
+  member  = module.reconciler.member
+}

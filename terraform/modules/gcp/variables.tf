@@ -58,8 +58,8 @@ variable "images" {
   }
 
   validation {
-    condition     = var.single_service ? var.images.refit != null : var.images.object != null && var.images.tick != null
-    error_message = "images must hold `object` and `tick`, or with single_service `refit`."
+    condition     = var.single_service ? var.images.refit != null : (var.images.object != null || var.worker != null) && var.images.tick != null
+    error_message = "images must hold `object`, unless there is a worker, and `tick`, or with single_service `refit`."
   }
 }
 
@@ -91,6 +91,39 @@ variable "drift_publishers" {
   validation {
     condition     = length(var.drift_publishers) == 0 || var.drift_enabled
     error_message = "drift_publishers needs drift_enabled."
+  }
+}
+
+variable "drift_reports" {
+  description = <<-EOT
+    The folder that monitoring tools write reports into as files; none if null. `bucket`: an existing bucket of Cloud Storage.
+    `folder`: in it, without a slash at its end. New files there are announced to the topic of drift reports, and the function
+    that receives them may read them.
+  EOT
+  type = object({
+    bucket = string
+    folder = string
+  })
+  default = null
+
+  validation {
+    condition     = var.drift_reports == null || var.drift_enabled
+    error_message = "drift_reports needs drift_enabled."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", var.drift_reports.bucket))
+    error_message = "drift_reports.bucket must be the name of a bucket, without `gs://`."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.drift_reports.folder))
+    error_message = "drift_reports.folder must be such as `reports` or `ml/reports`: letters, digits, `.`, `_` and `-`, without a slash at either end."
+  }
+
+  validation {
+    condition     = var.drift_reports == null || try(var.drift_reports.bucket, "") != coalesce(var.ledger.bucket, "${var.project}-${var.name}-ledger")
+    error_message = "drift_reports must not be in the ledger's bucket."
   }
 }
 
@@ -288,6 +321,41 @@ variable "ping" {
   }
 }
 
+variable "worker" {
+  description = <<-EOT
+    A worker pool of Cloud Run that pulls events, in place of the pushes to `object` or `refit`; none if null. It is for
+    networks that let nothing in. `image`: that of the program `refit`, by digest. `instances`: how many there always are. `cpu`, `memory`: of
+    each. It pulls new objects; drift reports are pushed as before.
+  EOT
+  type = object({
+    image     = string
+    instances = optional(number, 1)
+    cpu       = optional(string, "1")
+    memory    = optional(string, "512Mi")
+  })
+  default = null
+
+  validation {
+    condition     = var.worker == null || can(regex("^[a-z0-9][^@ ]*@sha256:[0-9a-f]{64}$", var.worker.image))
+    error_message = "worker.image must be given by digest, as `REGISTRY/NAME@sha256:…` with 64 hex digits."
+  }
+
+  validation {
+    condition     = var.worker == null || try(var.worker.instances >= 1 && var.worker.instances <= 100, false)
+    error_message = "worker.instances must be 1 to 100."
+  }
+
+  validation {
+    condition     = var.worker == null || !local.has_eventarc
+    error_message = "worker pulls what buckets announce: say `events = \"notification\"` for all data."
+  }
+
+  validation {
+    condition     = var.worker == null || var.wake == "topic"
+    error_message = "worker needs wake = \"topic\"."
+  }
+}
+
 variable "limits" {
   description = <<-EOT
     What an instance of a function gets, by its name: `object`, `drift`, `hook`, `tick` or `refit`. Defaults are in README.md.
@@ -381,6 +449,18 @@ variable "secrets" {
   validation {
     condition     = alltrue([for secret in values(var.secrets) : can(regex("^projects/[a-z0-9-]+/secrets/[A-Za-z0-9_-]+$", secret))])
     error_message = "secrets must be `projects/PROJECT/secrets/SECRET`, without a version: the rules say which."
+  }
+}
+
+variable "notify_topics" {
+  description = "The topics of Pub/Sub that rules notify, by a key that stays: `projects/PROJECT/topics/TOPIC`. They are made elsewhere; the reconciler may publish to them. Secrets of other receivers are in `secrets`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for topic in values(var.notify_topics) : can(regex("^projects/[a-z0-9-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", topic))])
+    error_message = "notify_topics must be `projects/PROJECT/topics/TOPIC`."
   }
 }
 

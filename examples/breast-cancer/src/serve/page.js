@@ -79,7 +79,8 @@ form.addEventListener("submit", async (event) => {
     mark(wrong);
     const count = Object.keys(wrong).length;
     if (ok) show(said);
-    else say("trouble", count === 0 ? said.error : `${count} of the measurements cannot be used`);
+    else if (count === 0) say("trouble", said.error);
+    else say("trouble", `${count === 1 ? "One measurement" : `${count} measurements`} cannot be used`);
   } catch {
     say("trouble", "The service does not answer; another version may be starting. Try again in a moment.");
   } finally {

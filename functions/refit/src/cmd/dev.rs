@@ -36,8 +36,9 @@ const LOOK_EVERY: Span = Span::from_millis(250);
 #[command(
     after_help = "Beside refit.yaml lie `buckets/NAME/OBJECT`, watched and announced as a bucket would, and the pipelines of the
 service `local: {}`, each a folder with a pipeline.yaml, here or in `pipelines`. The rule file is applied when it
-changes. The ledger is a directory, `.refit` unless said; no cloud is asked for anything the rules do not name, and
-none gets credentials from here. The times of the protocol are shorter than elsewhere: leases, pings and polls.
+changes; what a pipeline names in `serve` runs with the version of its model in Production. The ledger is a directory,
+`.refit` unless said; no cloud is asked for anything the rules do not name, and none gets credentials from here. The
+times of the protocol are shorter than elsewhere: leases, pings and polls.
 
 Examples:
   refit dev --demo

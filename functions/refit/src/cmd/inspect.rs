@@ -66,7 +66,7 @@ fn request(body: &Path, headers: Option<&Path>) -> Result<Sample, Failure> {
 
 /// What a request means, if it is no webhook whose signature can be told to be wrong.
 fn verified(delivery: &Delivery<'_>) -> Result<Result<Understood, Rejected>, Failure> {
-    let secrets = secrets_from_env()?;
+    let secrets = secrets_from_env()?.plain;
     let known = Sender::of(delivery.headers).filter(|sender| secrets.know(*sender));
     let verified = known.map(|_| secrets.verify(delivery, None)).transpose();
     Ok(verified.and_then(|_| understand(delivery)))

@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "It is sent from here, with the secrets this machine can read: `env` from the environment of this \
-        command, `secret` from Secret Manager by its Google credentials. Nothing is recorded.
+        command, `secret` from Secret Manager or Secrets Manager by its credentials. Nothing is recorded.
 
 Without a file and without ./refit.yaml, the rules in force are read from the ledger.
 

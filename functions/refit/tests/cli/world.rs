@@ -197,6 +197,13 @@ impl World {
         assert_eq!(woken.status, 204);
     }
 
+    /// Posts JSON to a stand-in for Cloud Storage, and answers with the status.
+    pub(crate) fn post(&self, server: &str, path: &str, body: &Value) -> u16 {
+        let (line, body) = (format!("POST /storage/v1/{path}"), body.to_string());
+        let headers = "content-type: application/json\r\n";
+        self.runtime.block_on(call(server, &line, headers, body.as_bytes())).unwrap().status
+    }
+
     /// Has passes made until the state is as wanted.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) -> State {
         let end = SystemClock.elapsed() + WITHIN;

@@ -1,6 +1,6 @@
 //! Keeps what serves a model running, with the version that is in Production.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::Ipv6Addr;
@@ -49,6 +49,15 @@ struct Wanted {
     current: Current,
     command: Vec<String>,
     folder: PathBuf,
+}
+
+/// What is to be served, as it is written down.
+#[derive(Debug, Default)]
+struct Plan {
+    /// By the name of the pipeline.
+    wanted: BTreeMap<String, Wanted>,
+    /// The folders of pipelines that cannot be read just now, or whose registry cannot: they may be being written.
+    unclear: BTreeSet<PathBuf>,
 }
 
 /// What serves a model.
@@ -135,14 +144,16 @@ impl Servers {
         records.map(|path| folder::read(&path)).collect()
     }
 
-    /// Ends what is no longer wanted, and starts what is.
+    /// Ends what is no longer wanted, and starts what is. What is unclear stays as it is.
     async fn look(&mut self) {
         let pipelines = Arc::clone(&self.pipelines);
-        let Ok(wanted) = disk(move || pipelines.wanted()).await else { return };
-        let is_over = |(name, server): (&String, &Server)| {
-            (wanted.get(name) != Some(&server.wanted)).then(|| name.clone())
+        let Ok(Plan { wanted, unclear }) = disk(move || pipelines.plan()).await else { return };
+        let is_over = |(name, server): &(&String, &Server)| {
+            let is_unclear = unclear.contains(&server.wanted.folder);
+            !is_unclear && wanted.get(*name) != Some(&server.wanted)
         };
-        let over: Vec<_> = self.servers.iter().filter_map(is_over).collect();
+        let over: Vec<_> =
+            self.servers.iter().filter(is_over).map(|(name, _)| name.clone()).collect();
         for name in over {
             if let Some(mut running) = self.servers.remove(&name).and_then(|it| it.running) {
                 self.end(&mut running).await;
@@ -237,18 +248,26 @@ impl Servers {
 }
 
 impl Pipelines {
-    /// What is to be served, by the name of the pipeline. A pipeline or a registry that cannot be read serves nothing.
-    fn wanted(&self) -> BTreeMap<String, Wanted> {
-        let folders = self.config.pipelines.iter().flat_map(|folder| pipelines_of(folder));
-        folders.filter_map(|folder| self.wanted_of(&folder)).collect()
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::default();
+        for folder in self.config.pipelines.iter().flat_map(|folder| pipelines_of(folder)) {
+            let folder = folder.canonicalize().unwrap_or(folder);
+            match self.wanted(&folder) {
+                Ok(wanted) => plan.wanted.extend(wanted),
+                Err(_) => drop(plan.unclear.insert(folder)),
+            }
+        }
+        plan
     }
 
-    fn wanted_of(&self, folder: &Path) -> Option<(String, Wanted)> {
-        let Pipeline { definition, folder } = Pipeline::read(&folder.canonicalize().ok()?).ok()?;
-        let serve = definition.serve?;
-        let current = self.current(&serve.model).ok()??;
+    /// What a pipeline wants to be served, by its name.
+    fn wanted(&self, folder: &Path) -> Result<Option<(String, Wanted)>, String> {
+        let Pipeline { definition, folder } = Pipeline::read(folder)?;
+        let Some(serve) = definition.serve else { return Ok(None) };
+        let current = self.current(&serve.model).map_err(|error| error.to_string())?;
         let command = self.command(&serve.command);
-        Some((definition.name, Wanted { model: serve.model, current, command, folder }))
+        let wanted = |current| Wanted { model: serve.model, current, command, folder };
+        Ok(current.map(|current| (definition.name, wanted(current))))
     }
 }
 

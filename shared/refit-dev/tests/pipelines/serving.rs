@@ -122,6 +122,26 @@ async fn nothing_is_served_once_nothing_is_in_production_or_wanted() {
 }
 
 #[tokio::test]
+async fn what_is_being_written_changes_nothing() {
+    let world = World::new();
+    let receiver = hold(&world.fifo("held"));
+    let open = trained(&world, SERVE, 2).await;
+    place(&open, "production", 1).await;
+    let mut serving = Serving::begin(&world, &open).await;
+    assert_eq!(serving.next().await, "churn 1 http://127.0.0.1:1/1/1");
+    world.definition("churn", "serve: {");
+    let looked_at = world.clock.elapsed() + LOOK.times(3);
+    while world.clock.elapsed() < looked_at {
+        tokio::task::yield_now().await;
+    }
+    world.definition("churn", &definition(SERVE));
+    place(&open, "production", 2).await;
+    assert_eq!(serving.next().await, "churn 2 http://127.0.0.1:1/2/2", "and 1 did not start anew");
+    serving.end().await;
+    let_go(receiver).await;
+}
+
+#[tokio::test]
 async fn what_ends_by_itself_is_told_of_and_started_again_after_longer_and_longer_rests() {
     let world = World::new();
     let script =

@@ -50,7 +50,8 @@ impl Signer {
         Ok(())
     }
 
-    async fn credential(&self) -> Result<AwsCredential, Error> {
+    /// The key that is signed with.
+    pub(super) async fn credential(&self) -> Result<AwsCredential, Error> {
         if let Some(AwsKey { id, secret }) = &self.key {
             let (key_id, secret_key) = (id.clone(), secret.clone());
             return Ok(AwsCredential { key_id, secret_key, token: None });

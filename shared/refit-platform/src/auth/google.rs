@@ -8,12 +8,14 @@ use refit_core::time::{Span, Timestamp};
 use refit_engine::port::Clock;
 
 use super::cache::Source;
+#[cfg(feature = "aws")]
+use super::external::External;
 use super::metadata::Metadata;
 use super::token::Token;
 use crate::transport::Client;
 
 /// What an access token is asked for; roles say what it may.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// What a token is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +32,8 @@ pub(super) struct GoogleTokens {
     metadata: Metadata,
     /// Whether a stand-in was named, which then serves everything.
     stand_in: bool,
+    #[cfg(feature = "aws")]
+    external: Option<External>,
 }
 
 impl GoogleTokens {
@@ -41,7 +45,35 @@ impl GoogleTokens {
         stand_in: Option<&str>,
     ) -> Result<Self, Error> {
         let metadata = Metadata::new(client, Arc::clone(&clock), stand_in)?;
-        Ok(Self { clock, metadata, stand_in: stand_in.is_some() })
+        Ok(Self {
+            clock,
+            metadata,
+            stand_in: stand_in.is_some(),
+            #[cfg(feature = "aws")]
+            external: None,
+        })
+    }
+
+    /// The same, with what AWS vouches for in the place of everything but a stand-in.
+    #[cfg(feature = "aws")]
+    pub(super) fn with(self, external: Option<External>) -> Self {
+        Self { external, ..self }
+    }
+
+    /// A token by what AWS vouches for, where the process is to have such.
+    #[cfg(feature = "aws")]
+    async fn federated(&self, kind: &Kind) -> Option<Result<(Token, Span), Error>> {
+        match self.external.as_ref().filter(|_| !self.stand_in) {
+            Some(external) => Some(external.fetch(kind).await),
+            None => None,
+        }
+    }
+
+    /// There is none without AWS.
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "a build with AWS asks for tokens")]
+    async fn federated(&self, _: &Kind) -> Option<Result<(Token, Span), Error>> {
+        None
     }
 
     /// Looks for credentials where Google's own tools do: a key file, a person's login, the metadata server.
@@ -60,6 +92,9 @@ impl Source for GoogleTokens {
     type Key = Kind;
 
     async fn fetch(&self, kind: &Kind) -> Result<(Token, Span), Error> {
+        if let Some(fetched) = self.federated(kind).await {
+            return fetched;
+        }
         match kind {
             Kind::Access if self.stand_in => self.metadata.access_token().await,
             Kind::Access => self.discover().await,

@@ -116,7 +116,7 @@ fn unreadable() -> Error {
 
 /// How much longer an ID token holds. The machine's clock may be wrong: no longer than it was made for, and, as it was
 /// handed out just now, at least a little.
-fn life(token: &str, now: Timestamp) -> Option<Span> {
+pub(super) fn life(token: &str, now: Timestamp) -> Option<Span> {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(token.trim().split('.').nth(1)?).ok()?;
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
     let left = Timestamp::from_millis(claims.exp.saturating_mul(1000)).since(now);

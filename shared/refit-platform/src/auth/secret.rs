@@ -18,7 +18,7 @@ use super::token::Token;
 use crate::transport::{Allowed, Client, place};
 
 /// How long a secret is kept at most. It is read again at half of that: rotated ones take effect in five minutes.
-const LIFE: Span = Span::mins(10);
+pub(super) const LIFE: Span = Span::mins(10);
 /// How long reading one may take.
 const TIMEOUT: Span = Span::secs(5);
 

@@ -25,9 +25,6 @@ const GCS_STAND_IN: &str = "STORAGE_EMULATOR_HOST";
 /// The variables that say where S3 is, as AWS's own clients know them, the more special first.
 #[cfg(feature = "aws")]
 const S3_ENDPOINT: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-/// The variables that name the region; Lambda sets the first.
-#[cfg(feature = "aws")]
-const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Where a ledger lies.
 enum Location {
@@ -121,7 +118,7 @@ fn locate(location: &str) -> Result<Location, Error> {
 
 #[cfg(feature = "aws")]
 fn s3_place() -> Result<S3Place, Error> {
-    let region = AWS_REGION.into_iter().find_map(env::var).ok_or_else(|| {
+    let region = env::aws_region().ok_or_else(|| {
         Error::new(ErrorKind::Invalid, "AWS_REGION is not set: it says where the bucket is")
     })?;
     Ok(S3Place { region, endpoint: S3_ENDPOINT.into_iter().find_map(env::var) })

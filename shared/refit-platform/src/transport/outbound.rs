@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use refit_core::error::{Error, ErrorKind};
 use refit_engine::port::{Clock, Transport};
-use refit_wire::http::{Failure, Reply, Request, Response};
+use refit_wire::http::{Failure, Reply, Request, Response, Secret};
 use refit_wire::outgoing::{Mail, Publish};
 
 use super::HttpTransport;
@@ -52,6 +52,10 @@ impl Transport for Outbound {
 
     async fn mail(&self, mail: Mail) -> Reply {
         self.http.mail(mail).await
+    }
+
+    async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {
+        self.http.secret(secret, refused).await
     }
 
     async fn publish(&self, message: Publish) -> Reply {

@@ -4,6 +4,8 @@
 mod addresses;
 mod alone;
 mod credentials;
+#[cfg(feature = "aws")]
+mod federation;
 #[cfg(feature = "gcp")]
 mod gcs;
 mod local;
@@ -15,5 +17,7 @@ mod pubsub;
 mod requests;
 #[cfg(feature = "aws")]
 mod s3;
+#[cfg(feature = "aws")]
+mod secrets_manager;
 mod tls;
 mod web;

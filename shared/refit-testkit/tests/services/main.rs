@@ -7,6 +7,7 @@
 mod models;
 mod notices;
 mod post;
+mod reading;
 mod shelf;
 mod world;
 

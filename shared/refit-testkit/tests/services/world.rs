@@ -71,7 +71,20 @@ impl World {
         double: Box<dyn Double + Sync>,
         service: &str,
         run: &str,
-        extra: Extra<'_>,
+        Extra { top, of_trigger }: Extra<'_>,
+    ) -> Self {
+        let rules = format!(
+            "{top}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n{of_trigger}"
+        );
+        Self::under(double, &rules, |store| store).await
+    }
+
+    /// A world under these rules, with something between the reconcilers and their store.
+    pub(crate) async fn under(
+        double: Box<dyn Double + Sync>,
+        rules: &str,
+        between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
         let start: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(start));
@@ -81,8 +94,9 @@ impl World {
         let shelf = Arc::new(Shelf::new(Arc::clone(&post)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
+        let read = between(Arc::clone(&store));
         let parts = |process: &str| Parts {
-            store: Arc::clone(&store),
+            store: Arc::clone(&read),
             transport: Arc::<Shelf>::clone(&shelf),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
@@ -101,12 +115,7 @@ impl World {
             Span::secs(30),
         );
         let world = Self { stage, post, shelf, clock, ledger, intake, reconcilers };
-        let Extra { top, of_trigger } = extra;
-        let rules = format!(
-            "{top}services:\n  x: {{ {service} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
-             batch: {{ quiet: 1s, max_wait: 1m }}\n    run: {{ service: x, {run} }}\n{of_trigger}"
-        );
-        world.apply(&store, &rules).await;
+        world.apply(&store, rules).await;
         world
     }
 
@@ -127,7 +136,11 @@ impl World {
     }
 
     /// Has passes made, and runs end well, until the state is as wanted.
-    pub(crate) async fn until_over(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+    pub(crate) async fn until_over(
+        &self,
+        what: &str,
+        is_so: impl Fn(&State) -> bool + Send + Sync,
+    ) {
         for _ in 0..PASSES_MAX {
             if is_so(&self.state().await) {
                 return;

@@ -37,18 +37,14 @@ pub(super) fn ledger(
     if text.is_empty() {
         notes.refuse(at, "a place is missing").cured_by("write such as `gs://acme-refit/prod`");
     }
-    let Some((scheme, rest)) = text.split_once("://") else {
+    if !text.contains("://") {
         return;
-    };
-    let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
-    if !SCHEMES.contains(&scheme) || bucket.is_empty() {
+    }
+    let Some(place) = place(text) else {
         let cure = "write `gs://BUCKET/FOLDER`, `s3://BUCKET/FOLDER`, or a directory";
         notes.refuse(at, format!("a ledger cannot be there: ledger=`{text}`")).cured_by(cure);
         return;
-    }
-    let folder = folder.trim_matches('/');
-    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    let place = Place { scheme, bucket, folder };
+    };
     for (name, trigger, rule) in triggers {
         if rule.on.iter().any(|on| is_loop(on, &place)) {
             let message =
@@ -58,6 +54,22 @@ pub(super) fn ledger(
             notes.refuse(on_of(notes, *trigger, name), message).cured_by(cure);
         }
     }
+}
+
+/// Whether what is written into the ledger at a location may be what a trigger watches.
+#[must_use]
+pub fn watches_ledger(on: &On, location: &str) -> bool {
+    place(location).is_some_and(|place| is_loop(on, &place))
+}
+
+/// The place of a ledger in a bucket; none where it cannot be, or is none.
+fn place(location: &str) -> Option<Place<'_>> {
+    let (scheme, rest) = location.split_once("://")?;
+    let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
+    let folder = folder.trim_matches('/');
+    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let lawful = SCHEMES.contains(&scheme) && !bucket.is_empty();
+    lawful.then_some(Place { scheme, bucket, folder })
 }
 
 /// The `on` of a trigger, whose name stands at `name_at`.

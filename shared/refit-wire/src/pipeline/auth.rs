@@ -33,8 +33,8 @@ pub enum Auth {
 pub enum SecretRef {
     /// In an environment variable of the function, by name.
     Env(String),
-    /// In Secret Manager: `projects/P/secrets/S`, or `projects/P/secrets/S/versions/V`. Without a version, the
-    /// latest.
+    /// In Secret Manager of Google: `projects/P/secrets/S`, or `projects/P/secrets/S/versions/V`; without a version,
+    /// the latest. In Secrets Manager of AWS: its ARN, `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME`.
     Secret(String),
 }
 
@@ -85,6 +85,9 @@ impl SecretRef {
         match self {
             Self::Env(name) if is_env_name(name) => Ok(http::Secret::Env(name.clone())),
             Self::Env(_) => Err("`env` takes the name of a variable, never its value".to_owned()),
+            Self::Secret(name) if name.starts_with("arn:") => {
+                secret_of_aws(name).map(http::Secret::Aws)
+            }
             Self::Secret(name) => secret_version(name).map(http::Secret::Google),
         }
     }
@@ -110,6 +113,23 @@ fn is_of_google(endpoint: &Endpoint) -> bool {
 fn is_env_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(legal)
+}
+
+/// The ARN of a secret, whole: a pattern or the name alone could be another's.
+fn secret_of_aws(arn: &str) -> Result<String, String> {
+    let parts: Vec<&str> = arn.splitn(7, ':').collect();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    match parts[..] {
+        ["arn", _, "secretsmanager", region, account, "secret", name]
+            if !region.is_empty()
+                && account.bytes().all(|byte| byte.is_ascii_digit())
+                && !name.is_empty()
+                && name.chars().all(legal) =>
+        {
+            Ok(arn.to_owned())
+        }
+        _ => Err("`secret` takes an ARN such as arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, never the secret".to_owned()),
+    }
 }
 
 /// The name of a secret's version; of its latest where none is named.
@@ -175,5 +195,16 @@ mod tests {
         assert_eq!(version("projects/p/secrets/s"), Ok(latest));
         assert!(version("projects/p/secrets/s/versions/3").is_ok());
         assert!(version("projects//secrets/s").is_err());
+        let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/kfp-AbCdEf";
+        assert_eq!(version(arn), Ok(http::Secret::Aws(arn.to_owned())));
+        for wrong in [
+            "arn:aws:ssm:x:1:secret:s",
+            "arn:aws:secretsmanager:x:1:secret:",
+            "arn:x",
+            "arn:aws:secretsmanager:x:a:secret:s",
+            "arn:aws:secretsmanager:x:1:secret:s*",
+        ] {
+            assert!(version(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -153,6 +153,10 @@ impl Settings for Config {
     fn hosts(&self) -> Vec<String> {
         vec![self.endpoint.host().to_owned()]
     }
+
+    fn outputs(&self, target: &Target) -> Vec<String> {
+        target.pipeline_root.iter().cloned().collect()
+    }
 }
 
 type Declared = Option<BTreeMap<String, Parameter>>;

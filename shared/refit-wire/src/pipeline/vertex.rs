@@ -132,6 +132,10 @@ impl Settings for Config {
         let templates = format!("{}-kfp.pkg.dev", self.location);
         vec![own, templates, template::TAGS.to_owned(), template::FILES.to_owned()]
     }
+
+    fn outputs(&self, target: &Target) -> Vec<String> {
+        target.pipeline_root.iter().chain(&self.pipeline_root).take(1).cloned().collect()
+    }
 }
 
 /// Labels are short and plain, and ours are not to be set.

@@ -115,18 +115,22 @@ run "everything" {
       fraud = { bucket = "acme-fraud", create = true }
       logs  = { bucket = "acme-logs", events = "given" }
     }
-    drift_enabled    = true
-    drift_publishers = ["arn:aws:iam::123456789012:role/monitor"]
-    drift_topics     = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
-    hook             = { public = true }
-    hook_secrets     = { REFIT_HOOK_GITHUB = "not a secret" }
-    credentials      = { KFP_TOKEN = "not a secret" }
-    operators        = ["ml"]
-    viewers          = ["everybody"]
-    limits           = { object = { memory = 512, timeout = 30 } }
-    vpc              = { subnets = ["subnet-1"], security_groups = ["sg-1"] }
-    kms              = { key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000001" }
-    alarms           = { emails = ["ml@acme.example"] }
+    drift_enabled     = true
+    drift_publishers  = ["arn:aws:iam::123456789012:role/monitor"]
+    drift_topics      = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+    drift_reports     = { bucket = "acme-monitoring", folder = "reports" }
+    google_federation = "{\"type\":\"external_account\"}"
+    hook              = { public = true }
+    hook_secrets      = { REFIT_HOOK_GITHUB = "not a secret" }
+    hook_secret_arns  = { REFIT_HOOK_MLFLOW = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/mlflow-AbCdEf" }
+    secrets           = { kfp = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/kfp-AbCdEf" }
+    credentials       = { KFP_TOKEN = "not a secret" }
+    operators         = ["ml"]
+    viewers           = ["everybody"]
+    limits            = { object = { memory = 512, timeout = 30 } }
+    vpc               = { subnets = ["subnet-1"], security_groups = ["sg-1"] }
+    kms               = { key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000001" }
+    alarms            = { emails = ["ml@acme.example"] }
   }
 
   assert {
@@ -151,14 +155,24 @@ run "everything" {
 
   assert {
     condition = alltrue([
-      for name, function in aws_lambda_function.this : contains(keys(nonsensitive(function.environment[0].variables)), "REFIT_HOOK_GITHUB") == (name == "hook") && contains(keys(nonsensitive(function.environment[0].variables)), "KFP_TOKEN") == (name == "tick")
+      for name, function in aws_lambda_function.this : contains(keys(nonsensitive(function.environment[0].variables)), "REFIT_HOOK_GITHUB") == (name == "hook") && contains(keys(nonsensitive(function.environment[0].variables)), "REFIT_HOOK_MLFLOW") == (name == "hook") && contains(keys(nonsensitive(function.environment[0].variables)), "KFP_TOKEN") == (name == "tick") && contains(keys(nonsensitive(function.environment[0].variables)), "REFIT_GOOGLE_FEDERATION") == (name == "tick")
     ])
     error_message = "a secret must be given to the one function that uses it"
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_sqs_queue_policy.events["drift"].policy).Statement : statement.Sid] == ["Reports", "Topics"]
+    condition     = [for statement in jsondecode(aws_sqs_queue_policy.events["drift"].policy).Statement : statement.Sid] == ["Reports", "Topics", "Files"]
     error_message = "those who are named must be able to report drift"
+  }
+
+  assert {
+    condition     = nonsensitive(aws_lambda_function.this["drift"].environment[0].variables)["REFIT_REPORTS"] == "s3://acme-monitoring/reports" && one(aws_s3_bucket_notification.reports[0].queue).filter_prefix == "reports/" && jsondecode(aws_iam_role_policy.reports[0].policy).Statement == [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:aws:s3:::acme-monitoring/reports/*" }]
+    error_message = "reports that come as files must be announced, and drift must read them and nothing else"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.secrets[0].policy).Statement == [{ Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = [var.secrets.kfp] }]
+    error_message = "tick must read the secrets that rules refer to, and no other"
   }
 
   assert {

@@ -79,6 +79,24 @@ override_resource {
 }
 
 override_resource {
+  target          = google_project_iam_custom_role.sweep
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_sweep" }
+}
+
+override_resource {
+  target          = google_project_iam_custom_role.reports[0]
+  override_during = plan
+  values          = { id = "projects/acme-ml/roles/refit_reports" }
+}
+
+override_resource {
+  target          = google_service_account.worker[0]
+  override_during = plan
+  values          = { email = "worker@x", member = "serviceAccount:worker@x", name = "worker" }
+}
+
+override_resource {
   target          = google_project_iam_custom_role.vertex[0]
   override_during = plan
   values          = { id = "projects/acme-ml/roles/refit_vertex" }
@@ -183,6 +201,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = google_project_iam_custom_role.sweep.permissions == toset(["storage.objects.list"]) && { for key, it in google_storage_bucket_iam_member.sweep : key => "${it.member} ${it.bucket} ${it.role}" } == { churn = "serviceAccount:tick@x acme-data projects/acme-ml/roles/refit_sweep" }
+    error_message = "tick must list the watched buckets, and read nothing in them"
+  }
+
+  assert {
     condition     = google_project_iam_custom_role.tidy.permissions == toset(["storage.objects.delete"]) && length(regexall("inbox/|manifests/|parts/|seen/|snapshot/", google_storage_bucket_iam_member.tidy.condition[0].expression)) == 5 && length(regexall("log/|rules/", google_storage_bucket_iam_member.tidy.condition[0].expression)) == 0
     error_message = "nobody must delete in the log or the rules"
   }
@@ -228,6 +251,8 @@ run "everything" {
     }
     drift_enabled = true
     drift_vertex  = true
+    drift_reports = { bucket = "acme-monitoring", folder = "reports" }
+    notify_topics = { runs = "projects/acme-ops/topics/runs" }
     hook = {
       public  = true
       callers = { approvers = "group:ml@acme.example" }
@@ -299,6 +324,21 @@ run "everything" {
   }
 
   assert {
+    condition     = one([for env in module.intake["drift"].service.template[0].containers[0].env : env.value if env.name == "REFIT_REPORTS"]) == "gs://acme-monitoring/reports" && length([for env in module.intake["object"].service.template[0].containers[0].env : env if env.name == "REFIT_REPORTS"]) == 0
+    error_message = "drift alone must know where reports come as files"
+  }
+
+  assert {
+    condition     = google_storage_notification.reports[0].object_name_prefix == "reports/" && google_project_iam_custom_role.reports[0].permissions == toset(["storage.objects.get"]) && google_storage_bucket_iam_member.reports[0].member == "serviceAccount:drift@x" && google_storage_bucket_iam_member.reports[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-monitoring/objects/reports/\")"
+    error_message = "reports must be announced, and drift must read them and nothing else"
+  }
+
+  assert {
+    condition     = google_pubsub_topic_iam_member.notify["runs"].project == "acme-ops" && google_pubsub_topic_iam_member.notify["runs"].topic == "runs" && google_pubsub_topic_iam_member.notify["runs"].member == "serviceAccount:tick@x"
+    error_message = "tick must be able to publish to the topics that rules notify"
+  }
+
+  assert {
     condition     = { for key, it in google_monitoring_alert_policy.line : key => it.severity } == { error = "WARNING", pending = "ERROR", quarantine = "WARNING", unknown = "ERROR" } && strcontains(google_monitoring_alert_policy.line["pending"].conditions[0].condition_matched_log[0].filter, "jsonPayload.behind_s > 300")
     error_message = "what waits and what nobody knows must raise an alert"
   }
@@ -306,6 +346,29 @@ run "everything" {
   assert {
     condition     = !strcontains(google_storage_bucket_iam_member.operator["group:ml@acme.example"].condition[0].expression, "log/")
     error_message = "people must not write the log"
+  }
+}
+
+run "worker" {
+  command = plan
+  variables {
+    images = { tick = "europe-west4-docker.pkg.dev/acme-ml/refit/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002" }
+    worker = { image = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003", instances = 2 }
+  }
+
+  assert {
+    condition     = length(module.intake) == 0 && length(google_pubsub_subscription.events["object"].push_config) == 0 && length(google_pubsub_subscription.events["object"].dead_letter_policy) == 1
+    error_message = "what the worker pulls must not be pushed, and keep its dead letters"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_worker_pool.this[0].scaling[0].manual_instance_count == 2 && slice(google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].args, 0, 2) == tolist(["worker", "--subscription"])
+    error_message = "the worker must pull with so many instances"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription_iam_member.worker[0].member == "serviceAccount:worker@x" && google_pubsub_topic_iam_member.worker[0].topic == "refit-wake" && google_storage_bucket_iam_member.worker[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-refit-ledger/objects/prod/inbox/\")"
+    error_message = "the worker must pull, append to the inbox and publish the wake, and nothing else"
   }
 }
 

@@ -26,6 +26,7 @@ const PARAMETER_BYTES_MAX: usize = 10_000;
 pub(super) fn answer(state: &mut State, request: &Request, path: &[&str]) -> Result<Value, Wrong> {
     let State { catalog, runs, .. } = state;
     match (request.method.as_str(), path) {
+        ("GET", ["healthz"]) => Ok(json!({ "multi_user": false })),
         ("GET", ["pipelines", "names", name]) => {
             let found = catalog.pipelines.iter().find(|pipeline| pipeline.name == *name);
             let missing = || Wrong::missing(format!("Pipeline {name} not found"));

@@ -1,0 +1,90 @@
+//! Whether somebody listens to the topics that buckets announce to, and is one of ours.
+
+use std::collections::BTreeSet;
+
+use refit_wire::cloud::messages::Subscription;
+use refit_wire::cloud::{Read, Unread};
+
+use crate::doctor::facts::{Facts, project_of, short};
+use crate::doctor::report::Notes;
+
+pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
+    let topics: BTreeSet<&str> = facts.topics().into_iter().map(|(_, topic)| topic).collect();
+    for topic in topics {
+        let (name, project) = (short(topic), project_of(topic));
+        let create = format!(
+            "gcloud pubsub subscriptions create {name} --project={project} --topic={name} --expiration-period=never --push-endpoint=URL --push-auth-service-account=ACCOUNT"
+        );
+        match facts.listeners.get(topic) {
+            Some(Err(Unread::Missing)) => notes.error(
+                topic,
+                "there is no such topic, although a bucket announces to it",
+                format!("gcloud pubsub topics create {name} --project={project}"),
+            ),
+            Some(Err(why)) => notes.unchecked(topic, why),
+            Some(Ok(names)) if names.is_empty() => {
+                notes.error(
+                    topic,
+                    "nobody has subscribed to it: what is announced is lost",
+                    create,
+                );
+            }
+            Some(Ok(_)) => judge(facts, topic, (notes, create)),
+            None => {}
+        }
+    }
+    for (name, read) in facts.all_subscriptions() {
+        look_at(name, read, notes);
+    }
+}
+
+/// Looks at one subscription, wherever it leads.
+pub(super) fn look_at(name: &str, read: &Read<Subscription>, notes: &mut Notes<'_>) {
+    match read {
+        Ok(subscription) => judge_one(name, subscription, notes),
+        Err(why) => notes.unchecked(name, why),
+    }
+}
+
+/// Whether any subscription of a topic leads to a function of this ledger.
+fn judge(facts: &Facts, topic: &str, (notes, create): (&mut Notes<'_>, String)) {
+    let ours = facts.functions();
+    let is_ours = |subscription: &Subscription| match &subscription.push {
+        // Who pulls is not known.
+        None => true,
+        Some(push) => facts.at(&push.endpoint).is_some_and(|found| ours.contains(&found)),
+    };
+    let heard = facts.heard_by(topic);
+    if ours.is_empty() {
+        notes.unchecked(topic, "no function is known that writes to this ledger");
+    } else if heard.iter().any(|(_, read)| read.as_ref().is_ok_and(is_ours)) {
+        notes.fine(topic);
+    } else if heard.iter().any(|(_, read)| read.is_err()) {
+        notes.unchecked(topic, "not all of its subscriptions can be read");
+    } else {
+        notes.error(topic, "none of its subscriptions leads to a function of this ledger", create);
+    }
+}
+
+fn judge_one(name: &str, subscription: &Subscription, notes: &mut Notes<'_>) {
+    let (id, project) = (short(name), project_of(name));
+    if let Some(push) = subscription.push.as_ref().filter(|push| push.account.is_none()) {
+        notes.error(
+            name,
+            "it pushes without a token: a function that is closed refuses it, and one that is open is open to all",
+            format!(
+                "gcloud pubsub subscriptions modify-push-config {id} --project={project} --push-endpoint={} --push-auth-service-account=ACCOUNT",
+                push.endpoint
+            ),
+        );
+    }
+    if let Some(after) = &subscription.expires {
+        notes.warn(
+            name,
+            format!("it is deleted when nothing happens for {after}"),
+            format!(
+                "gcloud pubsub subscriptions update {id} --project={project} --expiration-period=never"
+            ),
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! Whether Cloud Storage may publish to the topics that buckets announce to.
+
+use refit_wire::cloud::storage::Bucket;
+
+use crate::doctor::facts::{Facts, Thing, project_of, short};
+use crate::doctor::report::Notes;
+use crate::doctor::rights::May;
+
+pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
+    for (bucket, topic) in facts.topics() {
+        let number = match facts.buckets.get(bucket) {
+            Some(Ok(Bucket { project: Some(number), .. })) => number,
+            Some(Err(why)) => {
+                notes.unchecked(topic, format!("the project of gs://{bucket} is not known, {why}"));
+                continue;
+            }
+            Some(Ok(Bucket { project: None, .. })) | None => {
+                notes.unchecked(topic, format!("the project of gs://{bucket} is not known"));
+                continue;
+            }
+        };
+        let agent =
+            format!("serviceAccount:service-{number}@gs-project-accounts.iam.gserviceaccount.com");
+        let project = project_of(topic);
+        let on = [Thing::Topic(topic.to_owned()), Thing::Project(project.to_owned())];
+        match facts.may(&agent, "pubsub.topics.publish", &on) {
+            May::Yes => notes.fine(topic),
+            May::Unknown(why) => notes.unchecked(topic, why),
+            May::No => notes.error(
+                topic,
+                format!("the agent of Cloud Storage may not publish to it: what gs://{bucket} announces is lost"),
+                format!(
+                    "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={agent} --role=roles/pubsub.publisher",
+                    short(topic)
+                ),
+            ),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Whether Pub/Sub can prove who pushes, and whether that account may call the function.
+
+use super::dead_letters::pubsub;
+use crate::doctor::facts::{Facts, Thing, project_of};
+use crate::doctor::report::Notes;
+use crate::doctor::rights::May;
+
+pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
+    for (name, read) in facts.all_subscriptions() {
+        let push = read.as_ref().ok().and_then(|subscription| subscription.push.as_ref());
+        let Some(push) = push else { continue };
+        let Some(account) = &push.account else { continue };
+        proves(facts, (name, account), notes);
+        calls(facts, (&push.endpoint, account), notes);
+    }
+}
+
+/// Without this right Pub/Sub delivers nothing, and says nothing.
+fn proves(facts: &Facts, (name, account): (&str, &str), notes: &mut Notes<'_>) {
+    let agent = match facts.number(project_of(name)) {
+        Ok(number) => pubsub(number),
+        Err(why) => return notes.unchecked(account, why),
+    };
+    let on = [Thing::Account(account.to_owned()), Thing::Project(project_of(name).to_owned())];
+    match facts.may(&agent, "iam.serviceAccounts.getOpenIdToken", &on) {
+        May::Yes => notes.fine(account),
+        May::Unknown(why) => notes.unchecked(account, why),
+        May::No => notes.error(
+            account,
+            format!("the agent of Pub/Sub may not make tokens of it: {name} delivers nothing"),
+            format!(
+                "gcloud iam service-accounts add-iam-policy-binding {account} --member={agent} --role=roles/iam.serviceAccountTokenCreator"
+            ),
+        ),
+    }
+}
+
+fn calls(facts: &Facts, (endpoint, account): (&str, &str), notes: &mut Notes<'_>) {
+    let Some((project, function)) = facts.at(endpoint) else {
+        return notes.unchecked(endpoint, "what answers there is not known");
+    };
+    let name = &function.name;
+    let of = Thing::Function(project.to_owned(), name.clone());
+    let member = format!("serviceAccount:{account}");
+    match facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]) {
+        May::Yes => notes.fine(name),
+        May::Unknown(why) => notes.unchecked(name, why),
+        May::No => notes.error(
+            name,
+            format!("{account}, as which messages are pushed, may not call it"),
+            format!(
+                "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
+                function.location
+            ),
+        ),
+    }
+}

@@ -1,0 +1,220 @@
+//! What is known before anything is judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_core::rules::{ObjectMatch, On};
+use refit_core::time::Timestamp;
+use refit_wire::cloud::Read;
+use refit_wire::cloud::access::{Policy, Project};
+use refit_wire::cloud::functions::Function;
+use refit_wire::cloud::messages::Subscription;
+use refit_wire::cloud::storage::{Bucket, Notification};
+use refit_wire::config::Config;
+
+/// The variable of a function that says where its ledger lies.
+const LEDGER: &str = "REFIT_LEDGER";
+
+/// Everything that was gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The ledger.
+    pub(crate) ledger: LedgerFacts,
+    /// The rules that are looked at, or why there are none.
+    pub(crate) config: Option<Result<Config, String>>,
+    /// Buckets, by their names.
+    pub(crate) buckets: BTreeMap<String, Read<Bucket>>,
+    /// What buckets announce, by their names.
+    pub(crate) announced: BTreeMap<String, Read<Vec<Notification>>>,
+    /// The names of subscriptions, by their topics.
+    pub(crate) listeners: BTreeMap<String, Read<Vec<String>>>,
+    /// Subscriptions, by their names.
+    pub(crate) subscriptions: BTreeMap<String, Read<Subscription>>,
+    /// Projects, by ids and by numbers.
+    pub(crate) projects: BTreeMap<String, Read<Project>>,
+    /// Services of Cloud Run, by the ids of their projects.
+    pub(crate) functions: BTreeMap<String, Read<Vec<Function>>>,
+    /// Who may do what, by what with.
+    pub(crate) policies: BTreeMap<Thing, Read<Policy>>,
+    /// What roles hold, by their names.
+    pub(crate) roles: BTreeMap<String, Read<BTreeSet<String>>>,
+    /// What addresses answered to somebody without a token: the status.
+    pub(crate) endpoints: BTreeMap<String, Result<u16, String>>,
+    /// How services answered to a harmless question, by their names.
+    pub(crate) services: BTreeMap<String, Reach>,
+}
+
+/// What is known of the ledger itself.
+#[derive(Debug, Default)]
+pub(crate) struct LedgerFacts {
+    /// Where it lies.
+    pub(crate) location: String,
+    /// Whether a reconciler has founded it, or why it cannot be opened.
+    pub(crate) founded: Option<Result<bool, String>>,
+    /// The clocks.
+    pub(crate) clocks: Option<Clocks>,
+}
+
+/// Two clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// This machine's.
+    pub(crate) machine: Timestamp,
+    /// The store's.
+    pub(crate) store: Timestamp,
+    /// Whether the store has no clock but the machine's.
+    pub(crate) is_one: bool,
+}
+
+/// Something somebody may do something with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Thing {
+    /// A bucket.
+    Bucket(String),
+    /// A topic, as `projects/P/topics/T`.
+    Topic(String),
+    /// A subscription, as `projects/P/subscriptions/S`.
+    Subscription(String),
+    /// A service account, by its address.
+    Account(String),
+    /// A project, by its id or its number.
+    Project(String),
+    /// A service of Cloud Run, by the id of its project and its name.
+    Function(String, String),
+}
+
+/// How a service answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The host that was asked.
+    pub(crate) host: String,
+    /// What it was asked with, in words; never a token.
+    pub(crate) credential: String,
+    /// Whether the answer was understood, its status, or why there was none.
+    pub(crate) answer: Result<Answered, String>,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// The status of the last answer.
+    pub(crate) status: u16,
+    /// Whether the service's adapter could make something of it.
+    pub(crate) is_understood: bool,
+}
+
+/// Something a trigger watches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched<'a> {
+    /// The trigger.
+    pub(crate) trigger: &'a str,
+    /// The store, `gs` or `s3`.
+    pub(crate) scheme: &'a str,
+    /// The bucket.
+    pub(crate) bucket: &'a str,
+    /// What it takes of it.
+    pub(crate) of: &'a ObjectMatch,
+}
+
+impl LedgerFacts {
+    /// Its bucket and its folder, the latter empty or with a slash at its end, if it lies in Cloud Storage.
+    pub(crate) fn in_storage(&self) -> Option<(&str, String)> {
+        let rest = self.location.strip_prefix("gs://")?;
+        let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        let folder = folder.trim_matches('/');
+        Some((bucket, if folder.is_empty() { String::new() } else { format!("{folder}/") }))
+    }
+}
+
+impl Facts {
+    /// The rules that are looked at.
+    pub(crate) fn rules(&self) -> Option<&Config> {
+        self.config.as_ref()?.as_ref().ok()
+    }
+
+    /// What triggers watch. A bucket without a scheme is where the ledger is.
+    pub(crate) fn watched(&self) -> Vec<Watched<'_>> {
+        let usual = if self.ledger.location.starts_with("s3://") { "s3" } else { "gs" };
+        let triggers = self.rules().into_iter().flat_map(|config| &config.rules.triggers);
+        let pairs = triggers.flat_map(|(name, rule)| rule.on.iter().map(move |on| (name, on)));
+        let watched = pairs.filter_map(|(trigger, on)| match on {
+            On::Objects(of) => {
+                let (scheme, bucket) = of.bucket.split_once("://").unwrap_or((usual, &of.bucket));
+                Some(Watched { trigger, scheme, bucket, of })
+            }
+            On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
+        });
+        watched.collect()
+    }
+
+    /// The buckets of Cloud Storage that are watched.
+    pub(crate) fn watched_buckets(&self) -> BTreeSet<&str> {
+        let watched = self.watched().into_iter().filter(|watched| watched.scheme == "gs");
+        watched.map(|watched| watched.bucket).collect()
+    }
+
+    /// Which watched bucket announces to which topic.
+    pub(crate) fn topics(&self) -> BTreeSet<(&str, &str)> {
+        let read =
+            self.announced.iter().filter_map(|(bucket, read)| Some((bucket, read.as_ref().ok()?)));
+        let pairs = read
+            .flat_map(|(bucket, all)| all.iter().map(|it| (bucket.as_str(), it.topic.as_str())));
+        pairs.collect()
+    }
+
+    /// The subscriptions of a topic that were read, with their names.
+    pub(crate) fn heard_by(&self, topic: &str) -> Vec<(&str, &Read<Subscription>)> {
+        let names = self.listeners.get(topic).and_then(|read| read.as_ref().ok());
+        let named = |name: &String| self.subscriptions.get_key_value(name);
+        let found = names.into_iter().flatten().filter_map(named);
+        found.map(|(name, read)| (name.as_str(), read)).collect()
+    }
+
+    /// The subscriptions of all topics that watched buckets announce to, each once.
+    pub(crate) fn all_subscriptions(&self) -> BTreeMap<&str, &Read<Subscription>> {
+        self.topics().into_iter().flat_map(|(_, topic)| self.heard_by(topic)).collect()
+    }
+
+    /// The functions of this ledger, with the ids of their projects.
+    pub(crate) fn functions(&self) -> Vec<(&str, &Function)> {
+        let read = self.functions.iter().filter_map(|(id, read)| Some((id, read.as_ref().ok()?)));
+        let all = read.flat_map(|(id, all)| all.iter().map(move |it| (id.as_str(), it)));
+        all.filter(|(_, function)| self.is_ours(function)).collect()
+    }
+
+    fn is_ours(&self, function: &Function) -> bool {
+        let location = function.variables.get(LEDGER).map(|text| text.trim_end_matches('/'));
+        location == Some(self.ledger.location.trim_end_matches('/'))
+    }
+
+    /// The function that answers at an address.
+    pub(crate) fn at(&self, endpoint: &str) -> Option<(&str, &Function)> {
+        let answers = |function: &Function| {
+            function.urls.iter().any(|url| {
+                let rest = endpoint.strip_prefix(url.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let read = self.functions.iter().filter_map(|(id, read)| Some((id, read.as_ref().ok()?)));
+        let mut all = read.flat_map(|(id, all)| all.iter().map(move |it| (id.as_str(), it)));
+        all.find(|(_, function)| answers(function))
+    }
+
+    /// The number of a project, by its id or its number.
+    pub(crate) fn number(&self, project: &str) -> Result<&str, String> {
+        match self.projects.get(project) {
+            Some(Ok(project)) => Ok(&project.number),
+            Some(Err(why)) => Err(format!("the project's number is not known, {why}")),
+            None => Err("the project's number is not known".to_owned()),
+        }
+    }
+}
+
+/// The project of something named `projects/P/…`.
+pub(crate) fn project_of(name: &str) -> &str {
+    name.split('/').nth(1).unwrap_or_default()
+}
+
+/// The last part of a name.
+pub(crate) fn short(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or_default()
+}

@@ -1,0 +1,229 @@
+//! The secrets of webhooks: those in the environment, and those that it names in a secret store.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use refit_core::time::Span;
+use refit_engine::port::{Clock, Transport};
+use refit_wire::http::Secret;
+use refit_wire::pipeline::auth::SecretRef;
+use refit_wire::source::{Delivery, Rejected, Secrets, Sender};
+
+/// How often kept secrets are read again at most because a signature did not hold: anybody can send such.
+const AGAIN: Span = Span::mins(1);
+
+/// The secrets of webhooks as the environment gives them.
+#[derive(Clone, Default)]
+pub struct HookSecrets {
+    /// Those in the environment.
+    pub plain: Secrets,
+    /// Those it names, and whose they are.
+    pub kept: Vec<(Sender, Secret)>,
+}
+
+/// Who verifies webhooks.
+pub(crate) struct Verifier {
+    secrets: HookSecrets,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    /// When kept secrets were last read again.
+    again: Mutex<Option<Span>>,
+}
+
+impl fmt::Debug for HookSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookSecrets").field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
+impl HookSecrets {
+    /// Adds the secrets of a sender: one or several, apart by white space, each as it is or as the name of a secret in a
+    /// store, such as `projects/P/secrets/S` or the ARN of one of AWS.
+    ///
+    /// # Errors
+    /// None is there, or one cannot be decoded; the message does not show it.
+    pub fn add(&mut self, sender: Sender, text: &str) -> Result<(), String> {
+        let named = |word: &&str| word.starts_with("projects/") || word.starts_with("arn:aws");
+        let (kept, plain): (Vec<&str>, Vec<&str>) = text.split_whitespace().partition(named);
+        for name in &kept {
+            let secret = SecretRef::Secret((*name).to_owned()).resolve()?;
+            self.kept.push((sender, secret));
+        }
+        match (plain.is_empty(), kept.is_empty()) {
+            (true, false) => Ok(()),
+            (_, _) => self.plain.add(sender, &plain.join(" ")),
+        }
+    }
+}
+
+impl Verifier {
+    pub(crate) fn new(
+        secrets: HookSecrets,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { secrets, transport, clock, again: Mutex::default() }
+    }
+
+    /// Verifies the signature of a webhook. Where it holds by no secret as they were last read, those in a store are
+    /// read once more: one may have been replaced.
+    pub(crate) async fn verify(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
+        let sender = Sender::of(delivery.headers);
+        let kept = self.secrets.kept.iter().filter(|(of, _)| Some(*of) == sender);
+        let kept: Vec<&(Sender, Secret)> = kept.collect();
+        let now = Some(self.clock.now());
+        if kept.is_empty() {
+            return self.secrets.plain.verify(delivery, now).map(drop);
+        }
+        let texts = self.read(&kept, &[]).await?;
+        match self.with(&kept, &texts)?.verify(delivery, now) {
+            Err(_) if self.may_read_again() => {
+                let texts = self.read(&kept, &texts).await?;
+                self.with(&kept, &texts)?.verify(delivery, now).map(drop)
+            }
+            verified => verified.map(drop),
+        }
+    }
+
+    /// The texts of kept secrets; those that did not hold are read anew.
+    async fn read(
+        &self,
+        kept: &[&(Sender, Secret)],
+        refused: &[String],
+    ) -> Result<Vec<String>, Rejected> {
+        let reads = kept.iter().enumerate().map(|(index, (_, secret))| {
+            self.transport.secret(secret, refused.get(index).map(String::as_str))
+        });
+        futures::future::try_join_all(reads).await.map_err(|error| unavailable(&error.to_string()))
+    }
+
+    fn with(&self, kept: &[&(Sender, Secret)], texts: &[String]) -> Result<Secrets, Rejected> {
+        let mut secrets = self.secrets.plain.clone();
+        for ((sender, _), text) in kept.iter().zip(texts) {
+            secrets.add(*sender, text).map_err(|why| unavailable(&why))?;
+        }
+        Ok(secrets)
+    }
+
+    fn may_read_again(&self) -> bool {
+        let now = self.clock.elapsed();
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = again.is_none_or(|last| now >= last + AGAIN);
+        if may {
+            *again = Some(now);
+        }
+        may
+    }
+}
+
+/// The sender is to come again: what it sent may be good.
+fn unavailable(why: &str) -> Rejected {
+    Rejected { status: 503, reason: format!("the secrets of webhooks cannot be read: {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use http::HeaderMap;
+    use refit_core::error::{Error, ErrorKind};
+    use refit_testkit::clock::ManualClock;
+    use refit_wire::http::{Reply, Request};
+    use sha2::Sha256;
+
+    use super::*;
+
+    const NAME: &str = "projects/acme/secrets/hook";
+
+    /// A store with one secret, which can be replaced; what was read stays until it is said not to hold.
+    #[derive(Default)]
+    struct Store {
+        text: Mutex<String>,
+        kept: Mutex<Option<String>>,
+        reads: Mutex<usize>,
+    }
+
+    #[async_trait]
+    impl Transport for Store {
+        async fn send(&self, _: Request) -> Reply {
+            panic!("nothing is sent")
+        }
+
+        async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {
+            assert_eq!(*secret, Secret::Google(format!("{NAME}/versions/latest")));
+            let mut kept = self.kept.lock().unwrap();
+            kept.take_if(|text| refused == Some(text));
+            if kept.is_none() {
+                *self.reads.lock().unwrap() += 1;
+                *kept = Some(self.text.lock().unwrap().clone()).filter(|text| !text.is_empty());
+            }
+            kept.clone().ok_or_else(|| Error::new(ErrorKind::Unavailable, "not now"))
+        }
+    }
+
+    fn headers(secret: &str) -> HeaderMap {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(b"{}");
+        let signature: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = format!("sha256={signature}");
+        let pairs = [
+            ("x-github-event", "push".to_owned()),
+            ("x-github-delivery", "1".to_owned()),
+            ("x-hub-signature-256", signature),
+        ];
+        let pair = |(name, value): (&'static str, String)| {
+            (http::HeaderName::from_static(name), value.parse().unwrap())
+        };
+        pairs.into_iter().map(pair).collect()
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_a_store_is_read_again_when_a_signature_does_not_hold_but_not_for_everybody()
+     {
+        let (store, clock) = (
+            Arc::new(Store::default()),
+            Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap())),
+        );
+        let mut secrets = HookSecrets::default();
+        secrets.add(Sender::Github, &format!("{NAME} old")).unwrap();
+        assert!(!format!("{secrets:?}").contains("old"));
+        let (transport, given): (Arc<dyn Transport>, Arc<dyn Clock>) =
+            (Arc::<Store>::clone(&store), Arc::<ManualClock>::clone(&clock));
+        let verifier = Verifier::new(secrets, transport, given);
+        let verify = async |secret: &str| {
+            let headers = headers(secret);
+            let delivery = Delivery { headers: &headers, body: b"{}" };
+            verifier.verify(&delivery).await.map_err(|rejected| rejected.status)
+        };
+        let reads = || *store.reads.lock().unwrap();
+        assert_eq!((verify("first").await, reads()), (Err(503), 1), "the store cannot be read");
+        *store.text.lock().unwrap() = "first".to_owned();
+        assert_eq!((verify("first").await, reads()), (Ok(()), 2));
+        assert_eq!((verify("old").await, reads()), (Ok(()), 2), "the one in the environment");
+        *store.text.lock().unwrap() = "second".to_owned();
+        assert_eq!((verify("first").await, reads()), (Ok(()), 2), "kept");
+        assert_eq!((verify("second").await, reads()), (Ok(()), 3), "read again");
+        for _ in 0..5 {
+            assert_eq!(
+                (verify("forged").await, reads()),
+                (Err(401), 3),
+                "not again within a minute"
+            );
+        }
+        clock.advance(Span::mins(1));
+        assert_eq!((verify("forged").await, reads()), (Err(401), 4));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        for text in ["", " ", "projects/acme", "arn:aws:ssm:eu-central-1:1:parameter/x"] {
+            assert!(HookSecrets::default().add(Sender::Github, text).is_err(), "{text}");
+        }
+        let mut secrets = HookSecrets::default();
+        let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook-AbCdEf";
+        secrets.add(Sender::Standard, arn).unwrap();
+        assert_eq!(secrets.kept, [(Sender::Standard, Secret::Aws(arn.to_owned()))]);
+        assert!(!secrets.plain.know(Sender::Standard));
+    }
+}
