@@ -144,17 +144,13 @@ fn stages_are_asked_for_by_a_person_where_the_rule_does_not() {
 }
 
 #[test]
-fn a_test_that_fails_or_is_dropped_rejects() {
+fn a_test_that_fails_rejects() {
     check(
         "rule t bucket=b quiet=0s overlap=allow promote='churn acceptance=test'
          rule test model=churn:staging
          10:00 put a#1
          10:01 started b2; succeeded b2; registered b2 3; entered b2
-         10:02 started b5; failed b5
-         10:10 pause test
-         10:11 put b#1
-         10:12 started b8; succeeded b8; registered b8 4; entered b8
-         10:13 resume test discard",
+         10:02 started b5; failed b5",
         &expect![[r#"
             00:00 ok: applied: triggers=`2`, added=`t, test`
             10:00 a#1 -> t b2
@@ -177,25 +173,57 @@ fn a_test_that_fails_or_is_dropped_rejects() {
             10:02 b5/1 ended: failed
             10:02 b5 finished: failed
             10:02 churn b2 rejected: its acceptance test ended: run=`b5`, phase=`failed`
+        "#]],
+    );
+}
+
+#[test]
+fn a_test_that_is_dropped_or_not_taken_rejects() {
+    check(
+        "rule t bucket=b quiet=0s overlap=allow promote='churn acceptance=test'
+         rule test model=churn:staging
+         10:10 pause test
+         10:11 put b#1
+         10:12 started b3; succeeded b3; registered b3 4; entered b3
+         10:13 resume test discard
+         10:20 pause test ignore
+         10:21 put c#1
+         10:22 started b9; succeeded b9; registered b9 5; entered b9",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`2`, added=`t, test`
             10:10 ok: paused: trigger=`test`
-            10:11 b#1 -> t b8
-            10:11 b8 closed: b#1
-            10:11 b8/1 intended
-            10:12 b8/1 started
-            10:12 b8/1 ended: succeeded
-            10:12 b8 finished: succeeded
-            10:12 churn b8 to be registered
-            10:12 churn b8 registered as 4
-            10:12 churn b8 staging requested
-            10:12 churn b8 to enter
-            10:12 churn b8 entered
-            10:12 b11 sealed: each
-            10:12 test churn/4 staging x1 -> b11
-            10:12 churn b8 tested by b11
-            10:12 b11 held: paused
+            10:11 b#1 -> t b3
+            10:11 b3 closed: b#1
+            10:11 b3/1 intended
+            10:12 b3/1 started
+            10:12 b3/1 ended: succeeded
+            10:12 b3 finished: succeeded
+            10:12 churn b3 to be registered
+            10:12 churn b3 registered as 4
+            10:12 churn b3 staging requested
+            10:12 churn b3 to enter
+            10:12 churn b3 entered
+            10:12 b6 sealed: each
+            10:12 test churn/4 staging x1 -> b6
+            10:12 churn b3 tested by b6
+            10:12 b6 held: paused
             10:13 ok: discarded: trigger=`test`, batches=`1`
-            10:13 b11 dropped: discarded
-            10:13 churn b8 rejected: its acceptance test was dropped: batch=`b11`
+            10:13 b6 dropped: discarded
+            10:13 churn b3 rejected: its acceptance test was dropped: batch=`b6`
+            10:20 ok: paused: trigger=`test`
+            10:21 c#1 -> t b9
+            10:21 b9 closed: c#1
+            10:21 b9/1 intended
+            10:22 b9/1 started
+            10:22 b9/1 ended: succeeded
+            10:22 b9 finished: succeeded
+            10:22 churn b9 to be registered
+            10:22 churn b9 registered as 5
+            10:22 churn b9 staging requested
+            10:22 churn b9 to enter
+            10:22 churn b9 entered
+            10:22 test churn/5 staging x1 passed: paused
+            10:22 churn b9 rejected: `test` did not take it for a test
         "#]],
     );
 }
