@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Hash128, RunKey, hash128};
+use crate::promotion::Stage;
 use crate::state::BatchId;
 use crate::time::{Span, Timestamp};
 use crate::timing::{LETTER_TRIES_MAX, STORM, STORM_LETTERS};
@@ -56,15 +57,33 @@ kinds! {
     Uncertain => "uncertain", "what became of a start needs a person's look";
     Budget => "budget", "the budget of runs is used up";
     Quarantine => "quarantine", "an event could not be understood";
+    Requested => "requested", "a version waits for approval";
+    Promoted => "promoted", "a version was given a stage";
+    Refused => "refused", "a version goes no further";
 }
 
 impl NoticeKind {
     /// The kinds a person is told of where a rule does not say.
-    pub const ALARMS: &'static [Self] =
-        &[Self::Failure, Self::Stuck, Self::Uncertain, Self::Budget, Self::Quarantine];
+    pub const ALARMS: &'static [Self] = &[
+        Self::Failure,
+        Self::Stuck,
+        Self::Uncertain,
+        Self::Budget,
+        Self::Quarantine,
+        Self::Requested,
+        Self::Promoted,
+        Self::Refused,
+    ];
     /// The kinds another program is told of where a rule does not say.
-    pub const EVENTS: &'static [Self] =
-        &[Self::BatchClosed, Self::Launch, Self::Success, Self::Failure, Self::Cancelled];
+    pub const EVENTS: &'static [Self] = &[
+        Self::BatchClosed,
+        Self::Launch,
+        Self::Success,
+        Self::Failure,
+        Self::Cancelled,
+        Self::Promoted,
+        Self::Refused,
+    ];
 }
 
 /// One transition, as it is told.
@@ -110,6 +129,15 @@ pub struct Notice {
     /// More on it, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The registry's name of the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The stage it is asked for, or was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
 }
 
 impl Notice {
@@ -131,6 +159,9 @@ impl Notice {
             manifest: None,
             until: None,
             message: None,
+            model: None,
+            version: None,
+            stage: None,
         }
     }
 }

@@ -337,15 +337,18 @@ impl Model {
     }
 
     /// The stages of which a registry says other than what is known, with who has them there. A version that went on
-    /// to production may still be said to be in staging.
+    /// to production may still be said to be in staging, also when it has left production.
     #[must_use]
     pub fn moved(&self, stages: &Stages) -> Vec<(Stage, Option<String>)> {
         let said = |stage| stages.get(&stage).map(|version| &version.name);
         let known = |stage| self.holders.get(&stage).map(|holder| &holder.version);
+        let went_on = |name: &String| {
+            let followed = self.version(name);
+            let was_there = followed.is_some_and(|it| it.entries.contains_key(&Stage::Production));
+            was_there || Some(name) == known(Stage::Production)
+        };
         let differs = |stage: &Stage| match (said(*stage), known(*stage)) {
-            (Some(name), None) => {
-                *stage != Stage::Staging || Some(name) != known(Stage::Production)
-            }
+            (Some(name), None) if *stage == Stage::Staging => !went_on(name),
             (said, known) => said != known,
         };
         let moved = Stage::ALL.iter().copied().filter(differs);

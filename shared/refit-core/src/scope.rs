@@ -68,7 +68,8 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
         "trigger" => &["name"],
         "notice" => &[
             "at", "attempt", "batch", "count", "id", "key", "kind", "ledger", "manifest",
-            "message", "run", "service", "trigger", "until", "url", "what",
+            "message", "model", "run", "service", "stage", "trigger", "until", "url", "version",
+            "what",
         ],
         "member" => &[
             "checksum",

@@ -7,6 +7,7 @@ use crate::commit::{
 };
 use crate::key::{Hash128, hash128};
 use crate::notice::{Notice, NoticeKind};
+use crate::promotion::{PromotionChange, PromotionPhase};
 use crate::reason::{Hold, Refusal};
 use crate::run::{Attempt, Cancel, Phase, Run};
 use crate::state::{BatchId, Held, State};
@@ -51,6 +52,9 @@ impl Passage<'_> {
         }
         if let Change::Run { run, change } = change {
             return self.of_run(*run, change);
+        }
+        if let Change::Promotion { model, run, change } = change {
+            return self.of_version(model, *run, change);
         }
         if let Change::Batch { batch, change: BatchChange::Holding(held) } = change {
             return self.over_budget(*batch, *held);
@@ -115,6 +119,36 @@ impl Passage<'_> {
             }
             RunChange::CancelAsked(_) | RunChange::Archived => None,
         }
+    }
+
+    fn of_version(&self, model: &str, run: BatchId, change: &PromotionChange) -> Option<Notice> {
+        let known = |state: &State| state.models.get(model)?.promotions.get(&run).cloned();
+        let promotion = known(self.after).or_else(|| known(self.before))?;
+        let (kind, stage, said) = match change {
+            // What is granted by the same commit waits for nobody.
+            PromotionChange::Requested { stage, .. }
+                if promotion.phase == PromotionPhase::Requested =>
+            {
+                (NoticeKind::Requested, Some(*stage), format!("is to be in {stage}"))
+            }
+            PromotionChange::Entered => {
+                let stage = promotion.stage?;
+                (NoticeKind::Promoted, Some(stage), format!("is in {stage}"))
+            }
+            _ => (NoticeKind::Refused, None, against(change)?),
+        };
+        let name = promotion.name().unwrap_or("(not registered)");
+        let times = promotion.entries.values().sum::<u32>();
+        let occasion = format!("{} {} {times}", kind.name(), promotion.requests.len());
+        let id = self.id(&promotion.trigger, Some(run), None, &occasion);
+        Some(Notice {
+            batch: Some(run),
+            message: Some(shortened(&format!("{model} {name} {said}"))),
+            model: Some(model.to_owned()),
+            version: promotion.name().map(str::to_owned),
+            stage,
+            ..self.of_trigger(kind, id, &promotion.trigger)
+        })
     }
 
     /// A run that ends may be let go of by the same commit.
@@ -192,6 +226,23 @@ impl Passage<'_> {
         let batch = batch.map(|batch| batch.to_string()).unwrap_or_default();
         let attempt = attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
         hash128([&self.before.ledger, trigger, &batch, &attempt, transition])
+    }
+}
+
+/// Why a version goes no further, where it does not.
+fn against(change: &PromotionChange) -> Option<String> {
+    match change {
+        PromotionChange::Refused(faults) => {
+            Some(format!("is not good enough: {}", faults.join("; ")))
+        }
+        PromotionChange::Rejected { person: Some(person), reason } => {
+            Some(format!("was rejected by {person}: {reason}"))
+        }
+        PromotionChange::Rejected { person: None, reason } => {
+            Some(format!("was rejected: {reason}"))
+        }
+        PromotionChange::Failed(reason) => Some(format!("was refused by its registry: {reason}")),
+        _ => None,
     }
 }
 

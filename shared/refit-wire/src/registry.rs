@@ -82,13 +82,10 @@ trait Settings: DeserializeOwned + JsonSchema {
     /// The registry, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String>;
 
-    /// Whether it can have what runs of this kind of service make.
-    fn takes(&self, _service: &str) -> Result<(), String> {
+    /// Whether it can have what runs of this kind of service make, as versions of this model.
+    fn takes(&self, _service: &str, _model: &str) -> Result<(), String> {
         Ok(())
     }
-
-    /// The hosts that are asked.
-    fn hosts(&self) -> Vec<String>;
 }
 
 /// Makes the kinds of registries from one row each: the variant and the module, which is also the word in a rule file.
@@ -120,21 +117,13 @@ macro_rules! registries {
                 }
             }
 
-            /// Whether it can have what runs of this kind of service make.
+            /// Whether it can have what runs of this kind of service make, as versions of this model.
             ///
             /// # Errors
             /// Says why not.
-            pub fn takes(&self, service: &str) -> Result<(), String> {
+            pub fn takes(&self, service: &str, model: &str) -> Result<(), String> {
                 match self {
-                    $(Self::$kind(config) => config.takes(service),)*
-                }
-            }
-
-            /// The hosts that are asked, without ports.
-            #[must_use]
-            pub fn hosts(&self) -> Vec<String> {
-                match self {
-                    $(Self::$kind(config) => config.hosts(),)*
+                    $(Self::$kind(config) => config.takes(service, model),)*
                 }
             }
 

@@ -7,6 +7,7 @@ mod endings;
 mod kill;
 mod points;
 mod process;
+mod promotion;
 mod proof;
 mod serve;
 mod serving;

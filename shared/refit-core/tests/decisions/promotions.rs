@@ -154,10 +154,7 @@ fn a_test_that_fails_or_is_dropped_rejects() {
          10:10 pause test
          10:11 put b#1
          10:12 started b8; succeeded b8; registered b8 4; entered b8
-         10:13 resume test discard
-         10:20 pause test ignore
-         10:21 put c#1
-         10:22 started b14; succeeded b14; registered b14 5; entered b14",
+         10:13 resume test discard",
         &expect![[r#"
             00:00 ok: applied: triggers=`2`, added=`t, test`
             10:00 a#1 -> t b2
@@ -199,20 +196,32 @@ fn a_test_that_fails_or_is_dropped_rejects() {
             10:13 ok: discarded: trigger=`test`, batches=`1`
             10:13 b11 dropped: discarded
             10:13 churn b8 rejected: its acceptance test was dropped: batch=`b11`
-            10:20 ok: paused: trigger=`test`
-            10:21 c#1 -> t b14
-            10:21 b14 closed: c#1
-            10:21 b14/1 intended
-            10:22 b14/1 started
-            10:22 b14/1 ended: succeeded
-            10:22 b14 finished: succeeded
-            10:22 churn b14 to be registered
-            10:22 churn b14 registered as 5
-            10:22 churn b14 staging requested
-            10:22 churn b14 to enter
-            10:22 churn b14 entered
-            10:22 test churn/5 staging x1 passed: paused
-            10:22 churn b14 rejected: `test` did not take it for a test
+        "#]],
+    );
+}
+
+#[test]
+fn a_test_that_takes_nothing_rejects() {
+    check(
+        "rule t bucket=b quiet=0s promote='churn acceptance=test'
+         rule test model=churn:staging pause=ignore
+         10:00 put a#1
+         10:01 started b2; succeeded b2; registered b2 3; entered b2",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`2`, added=`t, test`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            10:01 churn b2 to be registered
+            10:01 churn b2 registered as 3
+            10:01 churn b2 staging requested
+            10:01 churn b2 to enter
+            10:01 churn b2 entered
+            10:01 test churn/3 staging x1 passed: paused
+            10:01 churn b2 rejected: `test` did not take it for a test
         "#]],
     );
 }
@@ -228,7 +237,7 @@ fn a_newer_version_takes_the_stage_and_a_rollback_gives_it_back_once() {
          10:11 started b7; succeeded b7; registered b7 2; entered b7; entered b7
          10:20 rollback churn 1 ann
          10:21 rollback churn 2 ann why=worse; rollback churn 2 bob
-         10:22 entered b2
+         10:22 entered b2; stages churn staging=2 production=1
          10:23 rollback churn 1 ann",
         &expect![[r#"
             00:00 ok: applied: triggers=`2`, added=`deploy, t`
@@ -415,6 +424,40 @@ fn what_a_person_moves_at_the_registry_is_noted_and_not_fought() {
             10:05 churn b2 to enter
             10:06 churn b2 entered
             10:07 churn moved: production is nobody's
+        "#]],
+    );
+}
+
+#[test]
+fn people_are_told_what_waits_for_them_and_what_came_of_it() {
+    check(
+        "receiver ml on=requested,promoted,refused
+         rule t bucket=b quiet=0s overlap=allow notify=ml promote='churn production=1'
+         10:00 put a#1
+         10:01 started b2; succeeded b2; registered b2 3; entered b2
+         10:02 delivered ml
+         10:03 reject churn 3 ann why=no",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            10:01 churn b2 to be registered
+            10:01 churn b2 registered as 3
+            10:01 churn b2 staging requested
+            10:01 churn b2 to enter
+            10:01 churn b2 entered
+            10:01 churn b2 accepted without a test
+            10:01 churn b2 production requested
+            10:01 ml letter 1 at 10:01: promoted b2 (churn 3 is in staging)
+            10:01 ml letter 2 at 10:01: requested b2 (churn 3 is to be in production)
+            10:02 ml letter 1 delivered
+            10:03 ok: rejected: model=`churn`, version=`3`, stage=`production`, person=`ann`
+            10:03 churn b2 rejected by ann: no
+            10:03 ml letter 3 at 10:03: refused b2 (churn 3 was rejected by ann: no)
         "#]],
     );
 }

@@ -96,6 +96,9 @@ pub fn event_type(kind: NoticeKind) -> &'static str {
         NoticeKind::Uncertain => "dev.refit.run.uncertain.v1",
         NoticeKind::Budget => "dev.refit.budget.reached.v1",
         NoticeKind::Quarantine => "dev.refit.event.quarantined.v1",
+        NoticeKind::Requested => "dev.refit.model.requested.v1",
+        NoticeKind::Promoted => "dev.refit.model.promoted.v1",
+        NoticeKind::Refused => "dev.refit.model.refused.v1",
     }
 }
 

@@ -13,6 +13,9 @@ use crate::http::{Auth, Request};
 use crate::pipeline::answer;
 use crate::pipeline::endpoint::Endpoint;
 
+/// Characters of the name of a model, which is that of a folder.
+const MODEL_CHARS_MAX: usize = 63;
+
 /// The registry `refit dev` has on this machine, beside its pipelines.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,15 +48,16 @@ impl Settings for Config {
         Ok(Box::new(Local { endpoint: self.endpoint.clone(), auth }))
     }
 
-    fn takes(&self, service: &str) -> Result<(), String> {
-        match service {
-            "local" => Ok(()),
-            _ => Err(format!("`local` keeps what `local` services make: service=`{service}`")),
+    fn takes(&self, service: &str, model: &str) -> Result<(), String> {
+        if service != "local" {
+            return Err(format!("`local` keeps what `local` services make: service=`{service}`"));
         }
-    }
-
-    fn hosts(&self) -> Vec<String> {
-        vec![self.endpoint.host().to_owned()]
+        match model.len() <= MODEL_CHARS_MAX && !model.contains(|c: char| c.is_ascii_uppercase()) {
+            true => Ok(()),
+            false => Err(format!(
+                "`local` takes names of models without capitals and of at most {MODEL_CHARS_MAX} characters"
+            )),
+        }
     }
 }
 

@@ -59,10 +59,6 @@ impl Settings for Config {
         }
         Ok(Box::new(Mlflow { config: self.clone(), auth }))
     }
-
-    fn hosts(&self) -> Vec<String> {
-        vec![self.endpoint.host().to_owned()]
-    }
 }
 
 #[derive(Clone, Debug)]

@@ -75,8 +75,9 @@ pub(super) fn promote(
     if promote.model.is_none() {
         notes.refuse_missing(at, "model", "name it, such as `model: churn`");
     }
-    let registry = registry_named(notes, registries, &promote.registry, (at, service));
     let model = model_name(notes, &promote.model);
+    let asked = service.zip(model.as_deref());
+    let registry = registry_named(notes, registries, &promote.registry, (at, asked));
     let staging = stage(notes, &promote.staging, StageRule::default());
     if let Some((rule, at)) = given(&promote.staging)
         && staging.four_eyes
@@ -106,7 +107,7 @@ fn registry_named(
     notes: &mut Notes<'_>,
     registries: &Registries,
     setting: &Option<Located<String>>,
-    (promote, service): (NodeId, Option<&Service>),
+    (promote, asked): (NodeId, Option<(&Service, &str)>),
 ) -> Option<String> {
     let Some(setting) = setting else {
         let cure = match registries.keys().next() {
@@ -126,8 +127,8 @@ fn registry_named(
         notes.refuse(setting.at, format!("there is no registry `{name}`")).cured_by(cure);
         return None;
     };
-    if let (Some(registry), Some(service)) = (registry, service)
-        && let Err(message) = registry.config.takes(service.config.kind())
+    if let (Some(registry), Some((service, model))) = (registry, asked)
+        && let Err(message) = registry.config.takes(service.config.kind(), model)
     {
         notes.refuse(setting.at, message);
     }

@@ -117,7 +117,7 @@ triggers:
   plain:
     on: { objects: { bucket: plain } }
     run: { service: local, pipeline: plain }
-    promote: { registry: here, model: Plain_1.x }
+    promote: { registry: here, model: plain_1.x }
 "#;
 
 /// Bodies of triggers, each without a mistake.

@@ -12,8 +12,9 @@ pub(in super::super) const RECEIVER_SETTINGS: &[&str] = &["on", "text"];
 /// Somebody to be told: how, of what, and in which words.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in super::super) struct Receiver {
-    /// Of what. Default: `failure`, `stuck`, `uncertain`, `budget` and `quarantine`; with
-    /// `events` it is `batch_closed`, `launch`, `success`, `failure` and `cancelled`.
+    /// Of what. Default: `failure`, `stuck`, `uncertain`, `budget`, `quarantine`, `requested`, `promoted` and
+    /// `refused`; with `events` it is `batch_closed`, `launch`, `success`, `failure`, `cancelled`, `promoted` and
+    /// `refused`.
     pub(in super::super) on: Option<Located<Vec<Located<Kind>>>>,
     /// The words for one notice, with CEL in `${ }`: `${ notice.what }: ${ notice.trigger }`. It may look at
     /// `notice`. Default: what happened, with what is known of it.
@@ -43,6 +44,12 @@ pub(in super::super) enum Kind {
     Budget,
     /// An event could not be understood, by anyone or by a condition of the trigger.
     Quarantine,
+    /// A version of a model waits for approval.
+    Requested,
+    /// A version of a model was given a stage.
+    Promoted,
+    /// A version of a model goes no further: the gate, a person, its test or the registry was against it.
+    Refused,
 }
 
 impl Kind {
@@ -57,6 +64,9 @@ impl Kind {
             Self::Uncertain => NoticeKind::Uncertain,
             Self::Budget => NoticeKind::Budget,
             Self::Quarantine => NoticeKind::Quarantine,
+            Self::Requested => NoticeKind::Requested,
+            Self::Promoted => NoticeKind::Promoted,
+            Self::Refused => NoticeKind::Refused,
         }
     }
 }
