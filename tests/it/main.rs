@@ -24,6 +24,7 @@ mod image;
 mod kfp;
 mod lambda;
 mod logs;
+mod mage;
 mod page;
 mod patience;
 mod process;

@@ -43,7 +43,7 @@ macro_rules! exits {
 
 exits! {
     Ok = 0, "ok", "done";
-    Internal = 1, "internal", "something else went wrong: a permission, an unreadable record, a bug; or doctor found an error";
+    Internal = 1, "internal", "something else went wrong: a permission, an unreadable record, a bug; or an error of doctor";
     Usage = 2, "usage", "the command line is wrong";
     Invalid = 3, "invalid", "the rule file or the input is wrong";
     Refused = 4, "refused", "the answer is no: a conflict, or a command the reconciler refused";

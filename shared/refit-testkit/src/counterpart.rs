@@ -24,6 +24,8 @@ pub enum Kind {
     PubSub,
     /// Mail: aiosmtpd, as `tests/counterparts/smtp/serve.py` sets it up. It is given a folder.
     Smtp,
+    /// Mage, as `tests/counterparts/mage/serve` sets it up.
+    Mage,
     /// A browser: `chromedriver`, with the `chromium` it drives.
     Browser,
 }
@@ -49,6 +51,7 @@ impl Kind {
             Self::S3 => "moto_server",
             Self::PubSub => "refit-pstest",
             Self::Smtp => "refit-smtp",
+            Self::Mage => "refit-mage",
             Self::Browser => "chromedriver",
         }
     }
@@ -61,6 +64,7 @@ impl Kind {
             Self::S3 => "REFIT_MOTO_SERVER",
             Self::PubSub => "REFIT_PSTEST",
             Self::Smtp => "REFIT_SMTP_SERVER",
+            Self::Mage => "REFIT_MAGE",
             Self::Browser => "REFIT_CHROMEDRIVER",
         }
     }
@@ -123,7 +127,7 @@ impl Kind {
                 command.arg(format!("--port={port}"));
                 "started successfully"
             }
-            Self::PubSub | Self::Smtp => {
+            Self::PubSub | Self::Smtp | Self::Mage => {
                 command.arg(port);
                 "listening"
             }

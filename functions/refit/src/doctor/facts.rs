@@ -191,7 +191,8 @@ impl Facts {
         let answers = |function: &Function| {
             function.urls.iter().any(|url| {
                 let rest = endpoint.strip_prefix(url.trim_end_matches('/'));
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                // Eventarc pushes to an address with a query.
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
             })
         };
         let read = self.functions.iter().filter_map(|(id, read)| Some((id, read.as_ref().ok()?)));

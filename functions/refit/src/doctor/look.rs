@@ -91,7 +91,8 @@ impl Look<'_> {
 
     async fn look_at_functions(&self, facts: &mut Facts) {
         let ids = facts.projects.values().filter_map(|read| Some(read.as_ref().ok()?.id.clone()));
-        let ids: BTreeSet<String> = ids.collect();
+        let of_topics = facts.listeners.keys().map(|name| project_of(name).to_owned());
+        let ids: BTreeSet<String> = ids.chain(of_topics).collect();
         facts.functions = self.each(&ids, functions).await;
         let pushes = facts.all_subscriptions().into_values();
         let pushes = pushes.filter_map(|read| read.as_ref().ok()?.push.clone());

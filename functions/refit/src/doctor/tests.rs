@@ -534,6 +534,15 @@ async fn what_cannot_be_read_is_said_and_never_taken_for_well() {
 }
 
 #[tokio::test]
+async fn an_address_with_a_query_is_the_functions() {
+    let subscription = &format!("{PUBSUB}/subscriptions/refit-object");
+    let endpoint = json!("https://refit-object-x.a.run.app?__GCP_CloudEventsMode=GCS_NOTIFICATION");
+    let world = sound().edit(subscription, |body| body["pushConfig"]["pushEndpoint"] = endpoint);
+    let (report, _) = world.judge().await;
+    assert!(report.findings.is_empty() && report.not_checked.is_empty(), "{report}");
+}
+
+#[tokio::test]
 async fn grants_that_are_not_by_name_are_weighed() {
     let policy_of = &format!("{STORAGE}/acme-data/iam");
     let grant = |member: &str| policy(&[("roles/storage.objectViewer", member)]);
