@@ -8,7 +8,7 @@ use ::http::{HeaderValue, Method};
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::time::Timestamp;
+use refit_core::time::{Span, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ const KEY: &str = "refit_key";
 const BATCH: &str = "refit_batch";
 /// Runs on a page of a listing.
 const PAGE: usize = 100;
+/// How far a wall clock may be ahead of UTC.
+const AHEAD_OF_UTC_MAX: Span = Span::hours(14);
 
 /// A server of Mage.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -223,7 +225,7 @@ impl PipelineService for Mage {
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Pinned { schedule, .. } = Pinned::deserialize(launch.target).ok()?;
         let key = launch.key.to_string();
-        let runs = Runs { service: self.clone(), schedule, key, since: pages::since(launch.since) };
+        let runs = Runs { service: self.clone(), schedule, key, since: since(launch.since) };
         Some(pages::search(runs, words))
     }
 
@@ -283,6 +285,12 @@ fn words(body: &Value) -> Option<&str> {
     Some(text("exception").or_else(|| text("message")).unwrap_or_default())
 }
 
+/// Since when runs of an intent are looked for, as Mage reads it: a number of seconds, which it turns into the time on its
+/// own wall and compares with times of UTC.
+fn since(intended: Timestamp) -> String {
+    (intended - AHEAD_OF_UTC_MAX).as_millis().div_euclid(1000).to_string()
+}
+
 /// The runs of a trigger, of which one is looked for.
 struct Runs {
     service: Mage,
@@ -337,7 +345,7 @@ impl Retries {
         let schedule = run.get("pipeline_schedule_id")?.as_u64()?;
         let created = answer::text_at(run, "/created_at")?.replace(' ', "T");
         let created = if created.contains(['+', 'Z']) { created } else { format!("{created}Z") };
-        let since = pages::since(created.parse::<Timestamp>().ok()?);
+        let since = since(created.parse::<Timestamp>().ok()?);
         let key = key_of(run)?.to_owned();
         let list = Runs { service: service.clone(), schedule, key, since };
         let date = run.get("execution_date").cloned().unwrap_or_default();
