@@ -56,7 +56,7 @@ fn an_upload_becomes_the_version_in_production_and_a_rollback_takes_it_back() {
     for (name, version) in [("a", "1"), ("bb", "2")] {
         make(&mut dev, &folder, name);
         let approve = ["approve", "breast-cancer", version, "--as", "ann"];
-        assert_eq!(json(&folder, &approve)["answer"]["commit"].is_u64(), true);
+        assert!(json(&folder, &approve)["answer"]["commit"].is_u64());
         dev.says(&format!("version {version} of the model breast-cancer is served at"));
     }
     json(&folder, &["rollback", "breast-cancer", "--as", "ann"]);
