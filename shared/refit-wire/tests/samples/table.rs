@@ -45,7 +45,10 @@ understood, shows it, records what it means to a newer version, or takes it off 
 ## Webhooks
 
 `hook` takes webhooks of GitHub, of MLflow 3, and of anybody who follows Standard Webhooks, and verifies their
-signatures on the bytes as they came. Several secrets may hold at a time, so that one can be replaced. A signature that
+signatures on the bytes as they came. Several secrets may hold at a time, so that one can be replaced. Where a variable
+names a secret in a store instead (`REFIT_HOOK_GITHUB=projects/acme/secrets/github`, or the ARN of one in AWS Secrets
+Manager), it is read there, kept for ten minutes at most, and read again, once a minute at most, when a signature does not
+hold. A signature that
 covers the time of sending (MLflow, Standard Webhooks) holds for five minutes. A rule waits for them by their type:
 
 ```yaml
