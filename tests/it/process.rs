@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Build, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -153,15 +154,24 @@ pub(crate) fn folder() -> PathBuf {
     test.ancestors().nth(2).expect("a test lies in `deps`").to_owned()
 }
 
-/// Whether a program is no older than what cargo noted it was built from.
+/// Whether a program is no older than anything it could be built from. Cargo notes what that is for what it builds, but
+/// not where it builds a program for a test.
 fn is_current(program: &Path) -> bool {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
-    let Ok(noted) = std::fs::read_to_string(program.with_extension("d")) else { return false };
-    let Some((built, (_, sources))) = changed(program).zip(noted.split_once(": ")) else {
-        return false;
-    };
-    let mut sources = sources.split_whitespace().map(Path::new);
-    sources.all(|path| changed(path).is_some_and(|changed| changed <= built))
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let sources = ["Cargo.toml", "Cargo.lock", "functions", "shared"].map(|name| root.join(name));
+    changed(program).is_some_and(|built| sources.iter().all(|path| is_older(path, built)))
+}
+
+/// Whether no file at or below a path was changed after that time.
+fn is_older(path: &Path, built: SystemTime) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.all(|entry| is_older(&entry.unwrap().path(), built)),
+        Err(_) => changed(path).is_some_and(|changed| changed <= built),
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|it| it.modified()).ok()
 }
 
 /// Builds the programs as this test was built: into the same folder.
