@@ -4,7 +4,9 @@ use refit_core::event::Command;
 use refit_core::promotion::{Says, Stage, Statement};
 use refit_platform::env;
 
+use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::submit::{self, Wait};
 
 /// Who says so, and why.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +26,28 @@ pub(crate) struct Named {
     pub(crate) model: String,
     /// The version, by the registry's name of it, such as 3
     pub(crate) version: String,
+}
+
+/// What is said of a stage of a version.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Said {
+    #[command(flatten)]
+    named: Named,
+    /// The stage, staging or production; by default the one that comes next, or is asked for
+    #[arg(long)]
+    stage: Option<Stage>,
+    #[command(flatten)]
+    voice: Voice,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Said {
+    /// Says it, and shows what came of it.
+    pub(crate) async fn submit(self, context: &Context, says: Says) -> Result<Exit, Failure> {
+        let command = self.voice.says(says, self.named, self.stage)?;
+        submit::run(context, command, &self.wait).await
+    }
 }
 
 impl Voice {

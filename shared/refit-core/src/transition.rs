@@ -122,8 +122,8 @@ impl Passage<'_> {
     }
 
     fn of_version(&self, model: &str, run: BatchId, change: &PromotionChange) -> Option<Notice> {
-        let known = |state: &State| state.models.get(model)?.promotions.get(&run).cloned();
-        let promotion = known(self.after).or_else(|| known(self.before))?;
+        let mut states = [self.after, self.before].into_iter();
+        let promotion = states.find_map(|state| state.models.get(model)?.promotions.get(&run))?;
         let (kind, stage, said) = match change {
             // What is granted by the same commit waits for nobody.
             PromotionChange::Requested { stage, .. }

@@ -270,6 +270,14 @@ fn federation_in(path: &str) -> Option<String> {
     (cfg!(feature = "aws") && is_ours).then_some(text)
 }
 
+/// What the status of an answer means in which nothing was given.
+fn refused(status: u16) -> ErrorKind {
+    match status {
+        400..500 if status != 429 => ErrorKind::Unauthorized,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
 fn bearer(token: Token) -> Result<Credential, Error> {
     Credential::new(AUTHORIZATION, "Bearer ", token)
 }

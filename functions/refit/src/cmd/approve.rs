@@ -1,11 +1,10 @@
 //! `refit approve`: approves what is asked for a version.
 
-use refit_core::promotion::{Says, Stage};
+use refit_core::promotion::Says;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::submit::{self, Wait};
-use crate::voice::{Named, Voice};
+use crate::voice::Said;
 
 /// Approve what is asked for a version
 #[derive(Debug, clap::Args)]
@@ -19,17 +18,9 @@ Examples:
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    named: Named,
-    /// The stage, staging or production; by default the one that comes next, or is asked for
-    #[arg(long)]
-    stage: Option<Stage>,
-    #[command(flatten)]
-    voice: Voice,
-    #[command(flatten)]
-    wait: Wait,
+    said: Said,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let command = args.voice.says(Says::Approve, args.named, args.stage)?;
-    submit::run(context, command, &args.wait).await
+    args.said.submit(context, Says::Approve).await
 }

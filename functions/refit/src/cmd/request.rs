@@ -1,11 +1,10 @@
 //! `refit request`: asks for a stage for a version.
 
-use refit_core::promotion::{Says, Stage};
+use refit_core::promotion::Says;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::submit::{self, Wait};
-use crate::voice::{Named, Voice};
+use crate::voice::Said;
 
 /// Ask for a version to be given its next stage
 #[derive(Debug, clap::Args)]
@@ -18,17 +17,9 @@ Examples:
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    named: Named,
-    /// The stage, staging or production; by default the one that comes next, or is asked for
-    #[arg(long)]
-    stage: Option<Stage>,
-    #[command(flatten)]
-    voice: Voice,
-    #[command(flatten)]
-    wait: Wait,
+    said: Said,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let command = args.voice.says(Says::Request, args.named, args.stage)?;
-    submit::run(context, command, &args.wait).await
+    args.said.submit(context, Says::Request).await
 }

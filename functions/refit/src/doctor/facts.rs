@@ -176,9 +176,12 @@ impl Facts {
 
     /// The functions of this ledger, with the ids of their projects.
     pub(crate) fn functions(&self) -> Vec<(&str, &Function)> {
+        self.all_functions().filter(|(_, function)| self.is_ours(function)).collect()
+    }
+
+    fn all_functions(&self) -> impl Iterator<Item = (&str, &Function)> {
         let read = self.functions.iter().filter_map(|(id, read)| Some((id, read.as_ref().ok()?)));
-        let all = read.flat_map(|(id, all)| all.iter().map(move |it| (id.as_str(), it)));
-        all.filter(|(_, function)| self.is_ours(function)).collect()
+        read.flat_map(|(id, all)| all.iter().map(move |it| (id.as_str(), it)))
     }
 
     fn is_ours(&self, function: &Function) -> bool {
@@ -195,9 +198,7 @@ impl Facts {
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
             })
         };
-        let read = self.functions.iter().filter_map(|(id, read)| Some((id, read.as_ref().ok()?)));
-        let mut all = read.flat_map(|(id, all)| all.iter().map(move |it| (id.as_str(), it)));
-        all.find(|(_, function)| answers(function))
+        self.all_functions().find(|(_, function)| answers(function))
     }
 
     /// The number of a project, by its id or its number.

@@ -6,6 +6,7 @@ use std::fmt;
 use refit_core::diagnostics::Severity;
 use serde::Serialize;
 
+use super::rights::May;
 use crate::words::count;
 
 /// What an examination came to.
@@ -80,6 +81,15 @@ impl Notes<'_> {
     /// Something is probably not meant.
     pub(super) fn warn(&mut self, at: &str, what: impl Into<String>, cure: impl Into<String>) {
         self.find(Severity::Warning, at, (what.into(), cure.into()));
+    }
+
+    /// Somebody may do what has to be done, or may not, which is wrong, or nobody knows.
+    pub(super) fn right(&mut self, at: &str, may: May, wrong: (impl Into<String>, String)) {
+        match may {
+            May::Yes => self.fine(at),
+            May::Unknown(why) => self.unchecked(at, why),
+            May::No => self.error(at, wrong.0, wrong.1),
+        }
     }
 
     /// Something could not be looked at.

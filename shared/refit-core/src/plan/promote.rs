@@ -43,11 +43,11 @@ impl Desk<'_> {
         self.record(Change::Promotion { model: model.to_owned(), run, change });
     }
 
+    /// The versions of which something may still come.
     fn promotions(&self) -> Vec<(String, BatchId)> {
-        let of = |(name, model): (&String, &Model)| {
-            let runs: Vec<BatchId> = model.promotions.keys().copied().collect();
-            let name = name.clone();
-            runs.into_iter().map(move |run| (name.clone(), run))
+        let of = |(name, model): (&String, &Model)| -> Vec<(String, BatchId)> {
+            let coming = model.promotions.values().filter(|promotion| !promotion.phase.is_over());
+            coming.map(|promotion| (name.clone(), promotion.run)).collect()
         };
         self.state.models.iter().flat_map(of).collect()
     }
@@ -287,17 +287,19 @@ impl Desk<'_> {
 
     /// Lets go of all but the last versions of which nothing more comes.
     fn forget_promotions(&mut self) {
-        for (name, model) in self.state.models.clone() {
+        let of = |(name, model): (&String, &Model)| -> Vec<(String, BatchId)> {
             let over = model.promotions.values().filter(|promotion| {
-                let run = promotion.run;
-                let is_kept = promotion.stage.is_some() || model.former.last() == Some(&run);
+                let is_kept =
+                    promotion.stage.is_some() || model.former.last() == Some(&promotion.run);
                 promotion.phase.is_over() && !is_kept
             });
             let over: Vec<BatchId> = over.map(|promotion| promotion.run).collect();
             let excess = over.len().saturating_sub(PROMOTIONS_MAX);
-            for run in over.into_iter().take(excess) {
-                self.change_promotion(&name, run, PromotionChange::Forgotten);
-            }
+            over.into_iter().take(excess).map(|run| (name.clone(), run)).collect()
+        };
+        let excess: Vec<(String, BatchId)> = self.state.models.iter().flat_map(of).collect();
+        for (name, run) in excess {
+            self.change_promotion(&name, run, PromotionChange::Forgotten);
         }
     }
 }

@@ -19,10 +19,10 @@ use serde_json::json;
 use url::{Host, Url, form_urlencoded};
 
 use super::aws::Signer;
-use super::bearer;
 use super::google::{Kind, SCOPE};
 use super::metadata::life;
 use super::token::Token;
+use super::{bearer, refused};
 use crate::env;
 use crate::transport::{Allowed, Client, place};
 
@@ -190,13 +190,11 @@ impl External {
         let response: Response = reply.map_err(|failure| {
             Error::new(ErrorKind::Unavailable, format!("no token from {whom}: {failure}"))
         })?;
-        let kind = match response.status {
-            200 => return serde_json::from_slice(&response.body).map_err(|_| unreadable()),
-            status @ 400..500 if status != 429 => ErrorKind::Unauthorized,
-            _ => ErrorKind::Unavailable,
-        };
         let status = response.status;
-        Err(Error::new(kind, format!("no token from {whom}: status=`{status}`")))
+        if status == 200 {
+            return serde_json::from_slice(&response.body).map_err(|_| unreadable());
+        }
+        Err(Error::new(refused(status), format!("no token from {whom}: status=`{status}`")))
     }
 }
 

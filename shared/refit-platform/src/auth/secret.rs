@@ -11,10 +11,10 @@ use refit_core::time::Span;
 use refit_wire::http::{Auth, Request, Response};
 use url::Url;
 
-use super::bearer;
 use super::cache::{Cache, Source};
 use super::google::{GoogleTokens, Kind};
 use super::token::Token;
+use super::{bearer, refused};
 use crate::transport::{Allowed, Client, place};
 
 /// How long a secret is kept at most. It is read again at half of that: rotated ones take effect in five minutes.
@@ -74,18 +74,13 @@ impl Source for SecretManager {
 
     async fn fetch(&self, name: &String) -> Result<(Token, Span), Error> {
         let response = self.access(name).await?;
-        match response.status {
-            200 => {
-                let token = payload(&response);
-                let token = token
-                    .ok_or_else(|| trouble(ErrorKind::Data, name, "its payload is not text"))?;
-                Ok((token, LIFE))
-            }
-            status @ 400..500 if status != 429 => {
-                Err(trouble(ErrorKind::Unauthorized, name, &format!("status {status}")))
-            }
-            status => Err(trouble(ErrorKind::Unavailable, name, &format!("status {status}"))),
+        if response.status != 200 {
+            return Err(refusal(response.status, name));
         }
+        let token = payload(&response);
+        let token =
+            token.ok_or_else(|| trouble(ErrorKind::Data, name, "its payload is not text"))?;
+        Ok((token, LIFE))
     }
 }
 
@@ -95,6 +90,12 @@ fn payload(response: &Response) -> Option<Token> {
     String::from_utf8(bytes).ok().map(|text| Token::new(&text))
 }
 
-fn trouble(kind: ErrorKind, name: &str, why: &str) -> Error {
+/// An answer in which a secret was not given.
+pub(super) fn refusal(status: u16, name: &str) -> Error {
+    trouble(refused(status), name, &format!("status {status}"))
+}
+
+/// Why a secret is not read.
+pub(super) fn trouble(kind: ErrorKind, name: &str, why: &str) -> Error {
     Error::new(kind, format!("a secret cannot be read, {why}: name=`{name}`"))
 }

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::aws::Signer;
 use super::cache::Source;
-use super::secret::LIFE;
+use super::secret::{LIFE, refusal, trouble};
 use super::token::Token;
 use crate::transport::Client;
 
@@ -70,23 +70,14 @@ impl Source for SecretsManager {
 
     async fn fetch(&self, arn: &String) -> Result<(Token, Span), Error> {
         let response = self.access(arn).await?;
-        match response.status {
-            200 => {
-                let body = response.json().unwrap_or_default();
-                let text = body["SecretString"].as_str();
-                let text = text.ok_or_else(|| trouble(ErrorKind::Data, arn, "it is not text"))?;
-                Ok((Token::new(text), LIFE))
-            }
-            status @ 400..500 if status != 429 => {
-                Err(trouble(ErrorKind::Unauthorized, arn, &format!("status {status}")))
-            }
-            status => Err(trouble(ErrorKind::Unavailable, arn, &format!("status {status}"))),
+        if response.status != 200 {
+            return Err(refusal(response.status, arn));
         }
+        let body = response.json().unwrap_or_default();
+        let text = body["SecretString"].as_str();
+        let text = text.ok_or_else(|| trouble(ErrorKind::Data, arn, "it is not text"))?;
+        Ok((Token::new(text), LIFE))
     }
-}
-
-fn trouble(kind: ErrorKind, arn: &str, why: &str) -> Error {
-    Error::new(kind, format!("a secret cannot be read, {why}: name=`{arn}`"))
 }
 
 #[cfg(test)]

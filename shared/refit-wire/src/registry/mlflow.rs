@@ -301,12 +301,10 @@ fn logged_of(run: &Value) -> Option<Logged> {
 }
 
 fn metrics_of(listed: &Value) -> std::collections::BTreeMap<String, serde_json::Number> {
-    let pair = |metric: &'_ Value| -> Option<(String, Value)> {
-        Some((metric.get("key")?.as_str()?.to_owned(), metric.get("value")?.clone()))
-    };
-    let pairs: Vec<(String, Value)> =
-        listed.as_array().into_iter().flatten().filter_map(pair).collect();
-    numbers(pairs.iter().map(|(name, value)| (name.as_str(), value)))
+    fn pair(metric: &Value) -> Option<(&str, &Value)> {
+        Some((metric.get("key")?.as_str()?, metric.get("value")?))
+    }
+    numbers(listed.as_array().into_iter().flatten().filter_map(pair))
 }
 
 fn aliases(answer: &Value) -> Vec<(Stage, String)> {

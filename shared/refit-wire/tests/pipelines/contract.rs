@@ -13,7 +13,7 @@ use refit_wire::http::{Reply, Request, Response};
 use refit_wire::pipeline::ServiceConfig;
 use serde_json::{Value, json};
 
-use crate::exchange::Played;
+use crate::said::Played;
 
 /// Which requests a description is of: those whose host and path are like this.
 struct Place {

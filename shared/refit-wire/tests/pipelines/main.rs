@@ -21,7 +21,7 @@ use refit_wire::pipeline::ServiceConfig;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
-use crate::exchange::{Played, Recording};
+use crate::said::Played;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
@@ -39,8 +39,7 @@ fn play(service: &str) -> Vec<Played> {
     let mut all = Vec::new();
     for file in recordings(service) {
         let text = fs::read_to_string(&file).unwrap();
-        let recording = Recording::read(&text);
-        let (played, again) = recording.play();
+        let (played, again) = exchange::play(&text);
         expect_file![file].assert_eq(&again);
         all.extend(played);
     }

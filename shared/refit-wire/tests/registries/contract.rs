@@ -5,7 +5,7 @@ use refit_wire::http::{Request, Response};
 use refit_wire::registry::RegistryConfig;
 use serde_json::{Map, Value};
 
-use crate::exchange::Played;
+use crate::said::Played;
 
 /// Checks every request, and every answer that is a success, against the description. What has none is counted.
 #[expect(clippy::print_stdout, reason = "how much was checked is part of the result")]

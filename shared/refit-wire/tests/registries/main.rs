@@ -19,7 +19,7 @@ use http::Method;
 use refit_wire::registry::RegistryConfig;
 use serde_json::{Value, json};
 
-use crate::exchange::{Played, Recording};
+use crate::said::Played;
 
 fn recordings(kind: &str) -> BTreeSet<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/registries").join(kind);
@@ -31,7 +31,7 @@ fn play(kind: &str) -> Vec<Played> {
     let mut all = Vec::new();
     for file in recordings(kind) {
         let text = fs::read_to_string(&file).unwrap();
-        let (played, again) = Recording::read(&text).play();
+        let (played, again) = exchange::play(&text);
         expect_file![file].assert_eq(&again);
         all.extend(played);
     }

@@ -5,7 +5,6 @@ use refit_wire::cloud::Unread;
 use super::listeners::look_at;
 use crate::doctor::facts::{Facts, Thing, project_of, short};
 use crate::doctor::report::Notes;
-use crate::doctor::rights::May;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     for (name, read) in facts.all_subscriptions() {
@@ -53,19 +52,14 @@ fn judge(facts: &Facts, (name, dead): (&str, &str), notes: &mut Notes<'_>) {
     };
     let mut grant = |(thing, kind, role): (Thing, &str, &str), permission: &str, at: &str| {
         let on = [thing, Thing::Project(project_of(at).to_owned())];
-        match facts.may(&agent, permission, &on) {
-            May::Yes => notes.fine(at),
-            May::Unknown(why) => notes.unchecked(at, why),
-            May::No => notes.error(
-                at,
-                format!("the agent of Pub/Sub lacks {role}, which it takes to move dead letters"),
-                format!(
-                    "gcloud pubsub {kind} add-iam-policy-binding {} --project={} --member={agent} --role={role}",
-                    short(at),
-                    project_of(at)
-                ),
-            ),
-        }
+        let what =
+            format!("the agent of Pub/Sub lacks {role}, which it takes to move dead letters");
+        let cure = format!(
+            "gcloud pubsub {kind} add-iam-policy-binding {} --project={} --member={agent} --role={role}",
+            short(at),
+            project_of(at)
+        );
+        notes.right(at, facts.may(&agent, permission, &on), (what, cure));
     };
     let topic = (Thing::Topic(dead.to_owned()), "topics", "roles/pubsub.publisher");
     grant(topic, "pubsub.topics.publish", dead);

@@ -4,7 +4,6 @@ use refit_wire::cloud::storage::Bucket;
 
 use crate::doctor::facts::{Facts, Thing, project_of, short};
 use crate::doctor::report::Notes;
-use crate::doctor::rights::May;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     for (bucket, topic) in facts.topics() {
@@ -23,17 +22,13 @@ pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
             format!("serviceAccount:service-{number}@gs-project-accounts.iam.gserviceaccount.com");
         let project = project_of(topic);
         let on = [Thing::Topic(topic.to_owned()), Thing::Project(project.to_owned())];
-        match facts.may(&agent, "pubsub.topics.publish", &on) {
-            May::Yes => notes.fine(topic),
-            May::Unknown(why) => notes.unchecked(topic, why),
-            May::No => notes.error(
-                topic,
-                format!("the agent of Cloud Storage may not publish to it: what gs://{bucket} announces is lost"),
-                format!(
-                    "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={agent} --role=roles/pubsub.publisher",
-                    short(topic)
-                ),
-            ),
-        }
+        let what = format!(
+            "the agent of Cloud Storage may not publish to it: what gs://{bucket} announces is lost"
+        );
+        let cure = format!(
+            "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={agent} --role=roles/pubsub.publisher",
+            short(topic)
+        );
+        notes.right(topic, facts.may(&agent, "pubsub.topics.publish", &on), (what, cure));
     }
 }

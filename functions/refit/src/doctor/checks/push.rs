@@ -3,7 +3,6 @@
 use super::dead_letters::pubsub;
 use crate::doctor::facts::{Facts, Thing, project_of};
 use crate::doctor::report::Notes;
-use crate::doctor::rights::May;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     for (name, read) in facts.all_subscriptions() {
@@ -22,17 +21,12 @@ fn proves(facts: &Facts, (name, account): (&str, &str), notes: &mut Notes<'_>) {
         Err(why) => return notes.unchecked(account, why),
     };
     let on = [Thing::Account(account.to_owned()), Thing::Project(project_of(name).to_owned())];
-    match facts.may(&agent, "iam.serviceAccounts.getOpenIdToken", &on) {
-        May::Yes => notes.fine(account),
-        May::Unknown(why) => notes.unchecked(account, why),
-        May::No => notes.error(
-            account,
-            format!("the agent of Pub/Sub may not make tokens of it: {name} delivers nothing"),
-            format!(
-                "gcloud iam service-accounts add-iam-policy-binding {account} --member={agent} --role=roles/iam.serviceAccountTokenCreator"
-            ),
-        ),
-    }
+    let what = format!("the agent of Pub/Sub may not make tokens of it: {name} delivers nothing");
+    let cure = format!(
+        "gcloud iam service-accounts add-iam-policy-binding {account} --member={agent} --role=roles/iam.serviceAccountTokenCreator"
+    );
+    let may = facts.may(&agent, "iam.serviceAccounts.getOpenIdToken", &on);
+    notes.right(account, may, (what, cure));
 }
 
 fn calls(facts: &Facts, (endpoint, account): (&str, &str), notes: &mut Notes<'_>) {
@@ -42,16 +36,11 @@ fn calls(facts: &Facts, (endpoint, account): (&str, &str), notes: &mut Notes<'_>
     let name = &function.name;
     let of = Thing::Function(project.to_owned(), name.clone());
     let member = format!("serviceAccount:{account}");
-    match facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]) {
-        May::Yes => notes.fine(name),
-        May::Unknown(why) => notes.unchecked(name, why),
-        May::No => notes.error(
-            name,
-            format!("{account}, as which messages are pushed, may not call it"),
-            format!(
-                "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
-                function.location
-            ),
-        ),
-    }
+    let may = facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]);
+    let what = format!("{account}, as which messages are pushed, may not call it");
+    let cure = format!(
+        "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
+        function.location
+    );
+    notes.right(name, may, (what, cure));
 }
