@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smartcore::metrics::roc_auc_score;
 
 use crate::predict::Prediction;
 
@@ -82,20 +83,12 @@ pub(crate) fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The area under the ROC curve: of all pairs of a malignant and a benign row, the share whose malignant row has the
-/// higher score, ties counting half.
+/// The area under the ROC curve; nothing where only one diagnosis is to be judged.
 fn roc_auc(predictions: &[Prediction]) -> f64 {
-    let scores = |malignant: bool| {
-        let same = predictions.iter().filter(move |p| p.malignant == malignant);
-        same.map(|p| p.probability)
-    };
-    let pairs = scores(true).flat_map(|high| scores(false).map(move |low| (high, low)));
-    let (mut count, mut won) = (0.0, 0.0);
-    for (high, low) in pairs {
-        count += 1.0;
-        won += if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
-    }
-    if count > 0.0 { won / count } else { 0.0 }
+    let truths: Vec<f64> = predictions.iter().map(|p| f64::from(u8::from(p.malignant))).collect();
+    let scores: Vec<f64> = predictions.iter().map(|p| p.probability).collect();
+    let has_both = truths.contains(&0.0) && truths.contains(&1.0);
+    if has_both { roc_auc_score(&truths, &scores) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A logistic regression over standardised measurements.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
+use smartcore::linalg::basic::arrays::Array as _;
+use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
 
 use crate::data::{COLUMNS, FEATURES, Row};
-
-/// Passes over all rows.
-const ITERATIONS: usize = 1000;
 
 /// A trained model: all it takes to score a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Model {
     pub features: Vec<Feature>,
     /// What is added to their sum.
     pub intercept: f64,
-    /// The step width it was trained with.
-    pub learning_rate: f64,
+    /// How strongly large coefficients were held back.
+    pub alpha: f64,
     /// The rows it was trained on.
     pub rows: usize,
 }
@@ -39,27 +39,28 @@ pub struct Feature {
 }
 
 impl Model {
-    /// Fits a model by gradient descent over all rows; `each` is told the share done, now and then.
+    /// Fits a model; `alpha` says how strongly large coefficients are held back.
     ///
     /// # Errors
-    /// The learning rate is of no use, or `each` failed.
-    pub fn train(
-        rows: &[Row],
-        learning_rate: f64,
-        mut each: impl FnMut(f64) -> Result<()>,
-    ) -> Result<Self> {
+    /// `alpha` is of no use, or the rows are.
+    pub fn train(rows: &[Row], alpha: f64) -> Result<Self> {
         ensure!(
-            learning_rate > 0.0 && learning_rate <= 10.0,
-            "the learning rate is not between 0 and 10: learning_rate=`{learning_rate}`"
+            (0.0..=1000.0).contains(&alpha),
+            "the regularisation is not between 0 and 1000: alpha=`{alpha}`"
         );
         let features = (0..FEATURES).map(|at| Feature::of(at, rows)).collect();
-        let mut model = Self { v: 1, features, intercept: 0.0, learning_rate, rows: rows.len() };
+        let mut model = Self { v: 1, features, intercept: 0.0, alpha, rows: rows.len() };
         let inputs: Vec<Vec<f64>> = rows.iter().map(|row| model.standardise(row)).collect();
-        for iteration in 1..=ITERATIONS {
-            model.descend(&inputs, rows);
-            if iteration % (ITERATIONS / 10) == 0 {
-                each(iteration as f64 / ITERATIONS as f64)?;
-            }
+        let inputs = DenseMatrix::from_2d_vec(&inputs).map_err(|why| anyhow!("{why}"))?;
+        let classes: Vec<u8> = rows.iter().map(|row| u8::from(row.malignant)).collect();
+        let parameters = LogisticRegressionParameters::default().with_alpha(alpha);
+        let fitted = LogisticRegression::fit(&inputs, &classes, parameters)
+            .map_err(|why| anyhow!("no model fits: {why}"))?;
+        model.intercept = *fitted.intercept().get((0, 0));
+        for (feature, coefficient) in
+            model.features.iter_mut().zip(fitted.coefficients().iterator(0))
+        {
+            feature.coefficient = *coefficient;
         }
         Ok(model)
     }
@@ -84,36 +85,15 @@ impl Model {
     /// How likely a tumour with these measurements is malignant, from 0 to 1.
     #[must_use]
     pub fn probability(&self, row: &Row) -> f64 {
-        self.score(&self.standardise(row))
-    }
-
-    /// One step down the gradient of the log loss.
-    fn descend(&mut self, inputs: &[Vec<f64>], rows: &[Row]) {
-        let mut slopes = vec![0.0; FEATURES];
-        let mut shift = 0.0;
-        for (input, row) in inputs.iter().zip(rows) {
-            let error = self.score(input) - f64::from(u8::from(row.malignant));
-            shift += error;
-            for (slope, value) in slopes.iter_mut().zip(input) {
-                *slope += error * value;
-            }
-        }
-        let width = self.learning_rate / rows.len() as f64;
-        self.intercept -= width * shift;
-        for (feature, slope) in self.features.iter_mut().zip(slopes) {
-            feature.coefficient -= width * slope;
-        }
+        let input = self.standardise(row);
+        let pairs = self.features.iter().zip(input);
+        let sum: f64 = pairs.map(|(feature, value)| feature.coefficient * value).sum();
+        1.0 / (1.0 + (-sum - self.intercept).exp())
     }
 
     fn standardise(&self, row: &Row) -> Vec<f64> {
         let pairs = self.features.iter().zip(row.features);
         pairs.map(|(feature, value)| (value - feature.mean) / feature.deviation).collect()
-    }
-
-    fn score(&self, input: &[f64]) -> f64 {
-        let pairs = self.features.iter().zip(input);
-        let sum: f64 = pairs.map(|(feature, value)| feature.coefficient * value).sum();
-        1.0 / (1.0 + (-sum - self.intercept).exp())
     }
 }
 

@@ -13,14 +13,15 @@ const NAMED: usize = 5;
 
 #[derive(Deserialize)]
 struct Parameters {
-    learning_rate: f64,
+    alpha: f64,
 }
 
 pub(crate) fn run(job: &Job, out: &mut dyn Write) -> Result<()> {
-    let Parameters { learning_rate } = job.parameters()?;
+    let Parameters { alpha } = job.parameters()?;
     let rows = data::read(&job.artifact("train.csv"))?;
-    writeln!(out, "fitting {} rows with a learning rate of {learning_rate}", rows.len())?;
-    let model = Model::train(&rows, learning_rate, |share| progress(out, share, "fitting"))?;
+    writeln!(out, "fitting {} rows with a regularisation of {alpha}", rows.len())?;
+    let model = Model::train(&rows, alpha)?;
+    progress(out, 1.0, "fitted")?;
     let mut features: Vec<_> = model.features.iter().collect();
     features.sort_by(|a, b| b.coefficient.abs().total_cmp(&a.coefficient.abs()));
     writeln!(out, "what counts most:")?;

@@ -36,7 +36,7 @@ fn version(model: &Model) -> TempDir {
 }
 
 fn model() -> Model {
-    Model::train(&rows(), 0.1, |_| Ok(())).unwrap()
+    Model::train(&rows(), 1.0).unwrap()
 }
 
 fn command(folder: &Path) -> Command {
