@@ -56,24 +56,32 @@ impl Timestamp {
     /// The form used in object names: `20261121T090300.123Z`, which sorts as it counts.
     #[must_use]
     pub fn compact(self) -> String {
-        self.zoned_parts("%Y%m%dT%H%M%S", "Z")
+        let at = self.civil();
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second, millis) =
+            (at.hour(), at.minute(), at.second(), at.millisecond());
+        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{millis:03}Z")
     }
 
     /// Reads the form written by [`Timestamp::compact`].
     #[must_use]
     pub fn parse_compact(text: &str) -> Option<Self> {
-        let (digits, rest) = text.split_at_checked(8)?;
-        let (year, date) = digits.split_at_checked(4)?;
-        let (month, day) = date.split_at_checked(2)?;
-        let clock = rest.strip_prefix('T')?;
-        let (hour, clock) = clock.split_at_checked(2)?;
-        let (minute, second) = clock.split_at_checked(2)?;
-        format!("{year}-{month}-{day}T{hour}:{minute}:{second}").parse().ok()
+        let digits = |from: usize, to: usize| -> Option<i16> {
+            let digits = text.get(from..to)?;
+            digits.bytes().all(|it| it.is_ascii_digit()).then(|| digits.parse().ok())?
+        };
+        let two = |from: usize| -> Option<i8> { digits(from, from + 2)?.try_into().ok() };
+        let marks = [text.get(8..9)?, text.get(15..16)?, text.get(19..)?];
+        let date = jiff::civil::Date::new(digits(0, 4)?, two(4)?, two(6)?).ok()?;
+        let nanos = i32::from(digits(16, 19)?) * 1_000_000;
+        let time = jiff::civil::Time::new(two(9)?, two(11)?, two(13)?, nanos).ok()?;
+        let at = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?;
+        (marks == ["T", ".", "Z"]).then(|| Self::from_millis(at.as_millisecond()))
     }
 
-    fn zoned_parts(self, format: &str, end: &str) -> String {
-        let whole = jiff::Timestamp::from_second(self.0 / 1000).unwrap_or_default();
-        format!("{}.{:03}{end}", whole.strftime(format), self.0 % 1000)
+    fn civil(self) -> jiff::civil::DateTime {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        jiff::tz::Offset::UTC.to_datetime(at)
     }
 }
 
@@ -93,7 +101,11 @@ impl std::ops::Sub<Span> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.zoned_parts("%Y-%m-%dT%H:%M:%S", "Z"))
+        let at = self.civil();
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second, millis) =
+            (at.hour(), at.minute(), at.second(), at.millisecond());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 }
 
