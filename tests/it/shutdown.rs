@@ -117,6 +117,40 @@ async fn a_wake_under_way_is_answered_before_tick_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wake_that_waits_for_a_call_that_hangs_does_not_keep_tick() {
+    let mut timing = timing();
+    (timing.call, timing.lease) = (Span::secs(30), Span::secs(60));
+    let mut world = World::timed(Kfp::start(Options::default()), timing).await;
+    let applied = world.apply(&world.rules(Api::V2beta1, "", RULE)).await;
+    assert!(applied.ok, "{}", applied.message);
+    world.kfp.trouble(Ask::Start, Trouble::Hang);
+    assert_eq!(world.deliver(&upload("churn/a", GENERATION, "m1")).await.status, 204);
+    let tick = world.tick.take().unwrap();
+    let place = tick.place.clone();
+    let wakes = async {
+        loop {
+            let wake = call(&place, "POST /", "", b"");
+            tokio::pin!(wake);
+            tokio::select! {
+                reply = &mut wake => assert_eq!(reply.unwrap().status, 204),
+                () = world.kfp.held(1) => {
+                    let told = SystemClock.elapsed();
+                    tick.terminate();
+                    // Nobody answers it any more; the sender comes again.
+                    let _ = wake.await;
+                    return told;
+                }
+            }
+        }
+    };
+    let told = soon("a start hangs", wakes).await;
+    assert!(ended(tick, told).await < WELCOME);
+    world.start_tick().await;
+    world.settle().await;
+    assert_eq!(world.runs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_a_port_says_so_and_gives_up() {
     let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
     let (_, port) = world.object.place.rsplit_once(':').unwrap();

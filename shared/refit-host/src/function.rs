@@ -127,11 +127,10 @@ pub async fn run(
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
-    server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
+    let left = server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
     let _ = stop.send(true);
     if let Some(driving) = driving {
-        let _ =
-            refit_engine::deadline::within(&*base.clock, server::SHUTDOWN_WITHIN, driving).await;
+        let _ = refit_engine::deadline::within(&*base.clock, left, driving).await;
     }
     tracing::info!("ended");
     Ok(())

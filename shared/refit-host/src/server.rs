@@ -26,7 +26,7 @@ use crate::body::TimedBody;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
-/// How long requests under way may take to end once the process is told to.
+/// How long all that is under way may take to end once the process is told to.
 pub const SHUTDOWN_WITHIN: Span = Span::secs(9);
 /// How long to wait after a connection could not be accepted.
 const PAUSE: Span = Span::from_millis(50);
@@ -43,13 +43,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(refused)
 }
 
-/// Serves until `shutdown` is over, then lets requests under way end, but not for longer than [`SHUTDOWN_WITHIN`].
+/// Serves until `shutdown` is over, then lets requests under way end, but not for longer than [`SHUTDOWN_WITHIN`]. Says
+/// what is left of that for the rest of the process.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
-) {
+) -> Span {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -67,9 +68,12 @@ pub async fn serve(
         }
     }
     drop(listener);
+    let told = clock.elapsed();
     if within(&*clock, SHUTDOWN_WITHIN, graceful.shutdown()).await.is_none() {
         tracing::warn!("requests under way did not end in time");
     }
+    let taken = Span::from_millis(clock.elapsed().as_millis() - told.as_millis());
+    Span::from_millis(SHUTDOWN_WITHIN.as_millis() - taken.as_millis())
 }
 
 async fn accept(
