@@ -13,6 +13,7 @@ pub mod intake;
 pub mod layout;
 pub mod ledger;
 pub mod nonce;
+mod patient;
 pub mod port;
 pub mod reconcile;
 pub mod record;

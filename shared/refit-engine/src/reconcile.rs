@@ -30,6 +30,7 @@ use crate::inbox::{self, Progress};
 use crate::intake::Intake;
 use crate::ledger::{Draft, Ledger, View, Written};
 use crate::nonce::Nonces;
+use crate::patient::Patient;
 use crate::port::{Clock, Store, StoreClock, Transport};
 use crate::reread::reread;
 use crate::sweep::{Eyes, Sweep};
@@ -171,7 +172,8 @@ impl std::fmt::Debug for Reconciler {
 impl Reconciler {
     /// A reconciler that has read nothing yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
+        parts.store = Arc::new(Patient::new(&parts.store, &parts.clock));
         let gatherer = Gatherer::new(Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
         Self {
             ledger: Ledger::new(Arc::clone(&parts.store)),

@@ -1,4 +1,4 @@
-//! A store that fails one read in three, and a batch whose lines lie in more objects than can be read without a failure.
+//! Stores that fail reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ async fn what_was_read_while_something_else_could_not_be_is_kept_for_the_next_pa
     let counted = Arc::clone(&reads);
     let script = move |call: Call<'_>| match call {
         Call::Get(name) if name.starts_with("parts/") => {
-            let failing = counted.fetch_add(1, Ordering::Relaxed) % 3 == 2;
+            let failing = !counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
             if failing { Fault::Before(ErrorKind::Unavailable) } else { Fault::None }
         }
         _ => Fault::None,
@@ -41,4 +41,45 @@ async fn what_was_read_while_something_else_could_not_be_is_kept_for_the_next_pa
     world.until("the run starts", |run| run.attempt().phase != Phase::Pending).await;
     assert_eq!(world.run().await.facts.count, 30);
     assert!(reads.load(Ordering::Relaxed) >= 30, "its lines lie in thirty objects");
+}
+
+#[tokio::test]
+async fn a_process_that_begins_reads_a_long_log_though_one_read_in_eight_fails() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let script = move |call: Call<'_>| match call {
+        Call::Get(_) | Call::List(_) => {
+            let failing = counted.fetch_add(1, Ordering::Relaxed) % 8 == 7;
+            if failing { Fault::Before(ErrorKind::Unavailable) } else { Fault::None }
+        }
+        Call::Create(_) | Call::Delete(_) => Fault::None,
+    };
+    let between = |store| Arc::new(FaultyStore::new(store, script)) as _;
+    let world = World::under(Box::new(Vertex), RULES, between).await;
+    for number in 0..40 {
+        world.deliver(&format!("event-{number}")).await;
+        world.passes(1).await;
+    }
+    let before = reads.load(Ordering::Relaxed);
+    let mut begins = world.begin("third");
+    let passed = world.within_time(begins.pass()).await;
+    assert!(passed.is_ok(), "{passed:?}");
+    assert!(reads.load(Ordering::Relaxed) >= before + 8, "one of these reads has failed");
+}
+
+#[tokio::test]
+async fn a_read_that_keeps_failing_is_tried_three_times() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let script = move |_: Call<'_>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Fault::Before(ErrorKind::Unavailable)
+    };
+    let between = |store| Arc::new(FaultyStore::new(store, script)) as _;
+    let world = World::under(Box::new(Vertex), RULES, between).await;
+    reads.store(0, Ordering::Relaxed);
+    let mut begins = world.begin("third");
+    let passed = world.within_time(begins.pass()).await;
+    assert_eq!(passed.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(reads.load(Ordering::Relaxed), 3);
 }

@@ -1,6 +1,7 @@
 //! A ledger in memory, two reconcilers, and one service.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use refit_core::event::{Command, Event, Fact, Identity, Message};
@@ -46,7 +47,9 @@ pub(crate) struct World {
     clock: Arc<ManualClock>,
     ledger: Ledger,
     intake: Intake,
-    reconcilers: [AsyncMutex<Reconciler>; 2],
+    /// The store as reconcilers see it.
+    read: Arc<dyn Store>,
+    reconcilers: Vec<AsyncMutex<Reconciler>>,
 }
 
 impl World {
@@ -95,28 +98,45 @@ impl World {
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
         let read = between(Arc::clone(&store));
-        let parts = |process: &str| Parts {
-            store: Arc::clone(&read),
-            transport: Arc::<Shelf>::clone(&shelf),
-            clock: Arc::<ManualClock>::clone(&clock),
-            read_rules: read_rules(),
-            nonces: Nonces::new(process),
-            root: "memory://services".to_owned(),
-            timing: Timing::default(),
-            store_clock: StoreClock::Service,
-            buckets: None,
-        };
-        let reconcilers =
-            ["first", "second"].map(|name| AsyncMutex::new(Reconciler::new(parts(name))));
         let intake = Intake::new(
             Arc::clone(&store),
             Arc::<ManualClock>::clone(&clock),
             Nonces::new("intake"),
             Span::secs(30),
         );
-        let world = Self { stage, post, shelf, clock, ledger, intake, reconcilers };
+        let mut world =
+            Self { stage, post, shelf, clock, ledger, intake, read, reconcilers: Vec::new() };
+        let begun = ["first", "second"].map(|name| AsyncMutex::new(world.begin(name)));
+        world.reconcilers.extend(begun);
         world.apply(&store, rules).await;
         world
+    }
+
+    /// The reconciler of a process that begins.
+    pub(crate) fn begin(&self, process: &str) -> Reconciler {
+        Reconciler::new(Parts {
+            store: Arc::clone(&self.read),
+            transport: Arc::<Shelf>::clone(&self.shelf),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            read_rules: read_rules(),
+            nonces: Nonces::new(process),
+            root: "memory://services".to_owned(),
+            timing: Timing::default(),
+            store_clock: StoreClock::Service,
+            buckets: None,
+        })
+    }
+
+    /// Waits for something, while as much time passes as it needs.
+    pub(crate) async fn within_time<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        loop {
+            if let Poll::Ready(result) = futures::poll!(future.as_mut()) {
+                return result;
+            }
+            self.clock.advance(Span::from_millis(100));
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn apply(&self, store: &Arc<dyn Store>, rules: &str) {
@@ -174,10 +194,10 @@ impl World {
     /// Has both make so many passes, fifteen seconds apart.
     pub(crate) async fn passes(&self, count: usize) {
         for _ in 0..count {
-            let [first, second] = &self.reconcilers;
+            let (first, second) = (&self.reconcilers[0], &self.reconcilers[1]);
             let (mut first, mut second) = (first.lock().await, second.lock().await);
             // Losing a race is no error, and what is is made up for by the next pass.
-            let _ = futures::join!(first.pass(), second.pass());
+            let _ = self.within_time(futures::future::join(first.pass(), second.pass())).await;
             self.clock.advance(Span::secs(15));
         }
     }
