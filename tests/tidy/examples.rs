@@ -114,6 +114,44 @@ fn the_anomalies_of_vertex_fire_the_rules_of_who_takes_them() {
     check(deaf, &files, &[&format!("{path}: churn-drift")]);
 }
 
+/// Examples whose images the page on deploying does not name as they do.
+fn images_untold(sources: &[Source]) -> Vec<String> {
+    let page = sources.iter().find(|source| source.path == "docs/deploy.md");
+    let rows: Vec<&str> = page.map(|page| page.text.lines().collect()).unwrap_or_default();
+    let untold = examples(sources).into_iter().filter_map(|name| {
+        let path = root().join(FOLDER).join(name).join("terraform.tfvars.example");
+        let given = std::fs::read_to_string(path).unwrap_or_default();
+        let images = given.lines().filter_map(|line| line.split_once("@sha256:"));
+        let programs = images.filter_map(|(image, _)| image.rsplit_once('/'));
+        let programs: BTreeSet<&str> = programs.map(|(_, program)| program).collect();
+        let cell = format!("| `{}` |", programs.into_iter().collect::<Vec<_>>().join(" "));
+        let is_told = |row: &&str| row.starts_with(&format!("| [{name}](")) && row.ends_with(&cell);
+        (!rows.iter().any(|row| is_told(row))).then(|| format!("{name}: {cell}"))
+    });
+    untold.collect()
+}
+
+#[test]
+fn every_image_of_an_example_is_built() {
+    assert_none("images", &images_untold(&all()));
+    let files = [
+        ("terraform/examples/minimal/main.tf", ""),
+        ("terraform/examples/vertex/main.tf", ""),
+        ("docs/deploy.md", "| [minimal](x) | a | `refit` |\n| [vertex](x) | a | `tick` |"),
+    ];
+    check(images_untold, &files, &["vertex: | `object tick` |"]);
+    let text = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (toolchain, build) = (text("rust-toolchain.toml"), text("cloudbuild.yaml"));
+    let rust = toolchain.split('"').nth(1).unwrap();
+    assert!(build.contains(&format!("/rust:{rust}-")), "images are built with another Rust");
+    let ignored = text(".dockerignore");
+    let programs = std::fs::read_dir(root().join("functions")).unwrap();
+    for program in programs.map(|it| it.unwrap().file_name().into_string().unwrap()) {
+        let line = format!("!target/*/*/{program}");
+        assert!(ignored.lines().any(|it| it == line), "an image has no {program}");
+    }
+}
+
 #[test]
 fn every_example_is_whole() {
     assert_none("missing", &incomplete(&all()));

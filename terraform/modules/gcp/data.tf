@@ -48,6 +48,8 @@ resource "google_service_account" "eventarc" {
   account_id   = "${var.name}-eventarc"
   display_name = "${var.name}-eventarc"
   description  = "Eventarc delivers new objects as this account"
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "eventarc_receiver" {
