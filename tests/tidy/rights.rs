@@ -1,5 +1,6 @@
 //! docs/iam.md: who may do what, from the plans of the modules.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -7,8 +8,8 @@ use expect_test::expect_file;
 
 use crate::sources::root;
 
-/// The run of a module's tests in which everything is made.
-const RUN: &str = "run everything";
+/// The runs of the modules' tests in which everything is made; the worker takes the place of `object`.
+const RUNS: &[&str] = &["run everything", "run worker"];
 
 /// A grant: `address: what on where to whom, if title`.
 struct Grant<'text> {
@@ -51,15 +52,32 @@ impl<'text> Grant<'text> {
     }
 }
 
+/// What the modules make in the runs in which they make everything, from their plans.
+fn planned(golden: &str) -> impl Iterator<Item = &str> {
+    RUNS.iter().flat_map(move |name| {
+        let run = golden.lines().skip_while(move |line| line != name).skip(1);
+        run.take_while(|line| !line.starts_with("run "))
+    })
+}
+
 /// The table of one module, from its plans.
 fn table(golden: &str) -> String {
-    let run = golden.lines().skip_while(|line| *line != RUN).skip(1);
-    let run = run.take_while(|line| !line.starts_with("run "));
-    let mut rows: Vec<String> = run.filter_map(Grant::read).map(|grant| grant.row()).collect();
-    rows.sort();
+    let grants = planned(golden).filter_map(Grant::read);
+    let rows: BTreeSet<String> = grants.map(|grant| grant.row()).collect();
     let mut table = "| who | may | on | if |\n| --- | --- | --- | --- |\n".to_owned();
     rows.iter().for_each(|row| table.push_str(row));
     table
+}
+
+/// The table of the roles it makes, and of what they hold; nothing where it makes none.
+fn roles(golden: &str) -> String {
+    let row = |line: &str| {
+        let (role, held) = line.split_once(": ")?.1.split_once(" holds ")?;
+        Some(format!("| `{role}` | `{}` |\n", held.replace(", ", "`, `")))
+    };
+    let rows: BTreeSet<String> = planned(golden).filter_map(row).collect();
+    let rows: String = rows.into_iter().collect();
+    if rows.is_empty() { rows } else { format!("\n| role | holds |\n| --- | --- |\n{rows}") }
 }
 
 fn page() -> String {
@@ -71,7 +89,7 @@ fn page() -> String {
     for (title, module) in [("Google Cloud", "gcp"), ("AWS", "aws")] {
         let path = root().join(format!("terraform/modules/{module}/tests/plans.golden"));
         let golden = fs::read_to_string(path).unwrap();
-        write!(page, "\n## {title}\n\n{}", table(&golden)).unwrap();
+        write!(page, "\n## {title}\n\n{}{}", table(&golden), roles(&golden)).unwrap();
     }
     page
 }
@@ -83,11 +101,18 @@ fn the_page_of_rights_is_what_the_modules_plan() {
 
 #[test]
 fn a_grant_is_a_row() {
-    let golden = "run a\n  x.y: r on b to serviceAccount:c@x\nrun everything\n  3 x\n  \
-                  x.y[\"k\"]: roles/r on b to serviceAccount:o@x, if inbox only\n  p.q: Allow s3:Get on a/1, a/2\nrun z\n";
+    let golden = "run a\n  x.y: r on b to serviceAccount:c@x\nrun everything\n  3 x\n  x.r: r_a holds b.c, b.d\n  \
+                  x.y[\"k\"]: roles/r on b to serviceAccount:o@x, if inbox only\n  p.q: Allow s3:Get on a/1, a/2\nrun z\n  \
+                  x.y: roles/r on z to z\nrun worker\n  x.y: roles/r on b to w\n";
+    assert_eq!(roles(golden), "\n| role | holds |\n| --- | --- |\n| `r_a` | `b.c`, `b.d` |\n");
+    assert_eq!(roles("run everything\n  x.y: roles/r on b to w\n"), "");
     let rows: Vec<_> = table(golden).lines().skip(2).map(str::to_owned).collect();
     assert_eq!(
         rows,
-        ["| `o` | `roles/r` | `b` | inbox only |", "| `p.q` | `Allow s3:Get` | `a/1`, `a/2` |  |"]
+        [
+            "| `o` | `roles/r` | `b` | inbox only |",
+            "| `p.q` | `Allow s3:Get` | `a/1`, `a/2` |  |",
+            "| `w` | `roles/r` | `b` |  |"
+        ]
     );
 }
