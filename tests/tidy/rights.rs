@@ -1,4 +1,4 @@
-//! docs/iam.md: who may do what, from the plans of the modules.
+//! Who may do what, from the plans of the modules: docs/iam.md, and what those who take events may not.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,10 +6,48 @@ use std::fs;
 
 use expect_test::expect_file;
 
-use crate::sources::root;
+use crate::sources::{assert_none, root};
 
 /// The runs of the modules' tests in which everything is made; the worker takes the place of `object`.
 const RUNS: &[&str] = &["run everything", "run worker"];
+
+/// Who takes events.
+const INTAKES: &[&str] = &["drift", "hook", "object", "worker"];
+/// What every one of them may do, as what, the end of where, and the condition: append to the inbox and wake, and on AWS
+/// write its log, use the key, and be in a network.
+const APPENDS_AND_WAKES: &[[&str; 3]] = &[
+    ["projects/acme-ml/roles/refit_append", "-ledger", "inbox only"],
+    ["roles/pubsub.publisher", "refit-wake", ""],
+    ["roles/run.invoker", "refit-tick", ""],
+    ["Allow s3:PutObject", "/inbox/*", ""],
+    ["Allow lambda:InvokeFunction", ":function:refit-tick", ""],
+    ["Allow logs:CreateLogStream, logs:PutLogEvents", ":log-group:mock:*", ""],
+    ["Allow kms:Decrypt, kms:GenerateDataKey", ":key/00000000-0000-0000-0000-000000000001", ""],
+    ["arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole", "what it names", ""],
+];
+/// What one of them may do besides, and for what.
+const BESIDES: &[(&str, [&str; 3])] = &[
+    // Reports of drift that come as files.
+    ("drift", ["projects/acme-ml/roles/refit_reports", "acme-monitoring", "reports only"]),
+    ("drift", ["Allow s3:GetObject", ":acme-monitoring/reports/*", ""]),
+    // The secrets that senders sign with.
+    ("hook", ["roles/secretmanager.secretAccessor", "/secrets/webhooks", ""]),
+    ("hook", ["Allow secretsmanager:GetSecretValue", ":secret:refit/mlflow-AbCdEf", ""]),
+    // What is pulled: Lambda pulls as the function's role.
+    ("worker", ["roles/pubsub.subscriber", "refit-object", ""]),
+    (
+        "object",
+        [
+            "Allow sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage",
+            ":refit-object",
+            "",
+        ],
+    ),
+    ("drift", ["Allow sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage", ":mock", ""]),
+];
+/// What the roles in them hold.
+const HELD: &[[&str; 2]] =
+    &[["refit_append", "storage.objects.create"], ["refit_reports", "storage.objects.get"]];
 
 /// A grant: `address: what on where to whom, if title`.
 struct Grant<'text> {
@@ -92,6 +130,63 @@ fn page() -> String {
         write!(page, "\n## {title}\n\n{}{}", table(&golden), roles(&golden)).unwrap();
     }
     page
+}
+
+impl Grant<'_> {
+    /// Who of those who take events has it, by the names the tests of the modules give their accounts and roles.
+    fn intake(&self) -> Option<&str> {
+        let whom = self.whom?;
+        let account = whom.strip_prefix("serviceAccount:").and_then(|it| it.strip_suffix("@x"));
+        account.or_else(|| whom.strip_prefix("refit-")).filter(|it| INTAKES.contains(it))
+    }
+
+    fn is(&self, [what, place, only_if]: &[&str; 3]) -> bool {
+        let there = self.place.split(", ").all(|it| it.ends_with(place));
+        self.what == *what && there && self.only_if.unwrap_or("") == *only_if
+    }
+}
+
+/// What those who take events may do in any plan, beside what they must.
+fn beyond_intake(golden: &str) -> Vec<String> {
+    let grants = golden.lines().filter_map(Grant::read);
+    let beyond = grants.filter_map(|grant| {
+        let who = grant.intake()?;
+        let besides = BESIDES.iter().filter(|(it, _)| *it == who).map(|(_, may)| may);
+        let mut may = APPENDS_AND_WAKES.iter().chain(besides);
+        let row = grant.row();
+        (!may.any(|may| grant.is(may))).then(|| row.trim_end().to_owned())
+    });
+    let held = golden.lines().filter_map(|line| line.split_once(": ")?.1.split_once(" holds "));
+    let more = held.filter(|(role, held)| HELD.iter().any(|it| it[0] == *role && it[1] != *held));
+    beyond.chain(more.map(|(role, held)| format!("{role} holds {held}"))).collect()
+}
+
+#[test]
+fn who_takes_events_appends_and_wakes_and_nothing_else() {
+    for module in ["aws", "gcp"] {
+        let path = root().join(format!("terraform/modules/{module}/tests/plans.golden"));
+        let golden = fs::read_to_string(path).unwrap();
+        for who in INTAKES.iter().filter(|it| **it != "worker" || module == "gcp") {
+            let mut grants = golden.lines().filter_map(Grant::read);
+            assert!(grants.any(|it| it.intake() == Some(who)), "{module}: {who} has no grant");
+        }
+        assert_none(module, &beyond_intake(&golden));
+    }
+    let grants = "run a\n  a: projects/acme-ml/roles/refit_append on x-ledger to serviceAccount:object@x, if inbox only\n  \
+        a: projects/acme-ml/roles/refit_append on x-ledger to serviceAccount:object@x\n  \
+        a: roles/storage.objectViewer on x to serviceAccount:tick@x\n  \
+        a: roles/storage.objectViewer on x to serviceAccount:hook@x\n  \
+        a: roles/secretmanager.secretAccessor on p/secrets/webhooks to serviceAccount:drift@x\n  \
+        a: Allow s3:PutObject on l/inbox/*, l/log/* to refit-drift\n  \
+        a: refit_append holds storage.objects.create, storage.objects.get\n";
+    let wanted = [
+        "| `object` | `projects/acme-ml/roles/refit_append` | `x-ledger` |  |",
+        "| `hook` | `roles/storage.objectViewer` | `x` |  |",
+        "| `drift` | `roles/secretmanager.secretAccessor` | `p/secrets/webhooks` |  |",
+        "| `refit-drift` | `Allow s3:PutObject` | `l/inbox/*`, `l/log/*` |  |",
+        "refit_append holds storage.objects.create, storage.objects.get",
+    ];
+    assert_eq!(beyond_intake(grants), wanted);
 }
 
 #[test]

@@ -40,23 +40,6 @@ const OF_ONE_CLOUD: &[(&str, &str)] = &[
 ];
 /// The modules that run functions.
 const MODULES: &[&str] = &["terraform/modules/aws", "terraform/modules/gcp"];
-/// What whoever takes events may do, as kind and role: append to the ledger, publish the wake.
-const INTAKE: &[(&str, &str)] = &[
-    ("google_storage_bucket_iam_member", "google_project_iam_custom_role.append.id"),
-    ("google_pubsub_topic_iam_member", "\"roles/pubsub.publisher\""),
-];
-/// The same as actions of AWS: append, wake, be fed by a queue, log.
-const INTAKE_ACTIONS: &[&str] = &[
-    "s3:PutObject",
-    "lambda:InvokeFunction",
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-];
 
 /// Words in quotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
@@ -189,40 +172,6 @@ fn ledgers(sources: &[Source]) -> Vec<String> {
         !policy.is_some_and(|it| it.whole().contains("s3:if-none-match"))
     });
     found.extend(open.map(|it| format!("{} can be overwritten", it.place())));
-    found
-}
-
-/// What those who take events may do beside appending and waking.
-fn intake_rights(sources: &[Source]) -> Vec<String> {
-    let all = resources(sources);
-    let mut found = Vec::new();
-    for block in &all {
-        let grants = block.kind().ends_with("_iam_member");
-        let to_intake =
-            ["for_each", "member"].iter().any(|it| block.text(it).contains("module.intake"));
-        let role = block.text("role");
-        if grants && to_intake && !INTAKE.contains(&(block.kind(), &role)) {
-            found.push(format!("{} grants {role}", block.place()));
-        }
-        if to_intake
-            && block.kind() == "google_storage_bucket_iam_member"
-            && !block.has("condition")
-        {
-            found.push(format!("{} grants more than the inbox", block.place()));
-        }
-        if block.labels == ["google_project_iam_custom_role", "append"]
-            && !quoted(&block.text("permissions")).eq(["storage.objects.create"])
-        {
-            found.push(format!("{} does more than append", block.place()));
-        }
-        if block.labels == ["aws_iam_role_policy", "intake"] {
-            let whole = block.whole();
-            let actions =
-                quoted(&whole).filter(|it| it.contains(':') && !it.contains(['$', ' ', '-', '/']));
-            let more = actions.filter(|it| !INTAKE_ACTIONS.contains(it));
-            found.extend(more.map(|it| format!("{} allows {it}", block.place())));
-        }
-    }
     found
 }
 
@@ -365,24 +314,6 @@ fn only_the_reconciler_deletes_in_the_ledger_and_nobody_overwrites() {
             "m: google_storage_bucket.ledger could become public, or lose what is deleted",
             "m: aws_s3_bucket_lifecycle_configuration.a deletes by a rule",
             "m: aws_s3_bucket.ledger can be overwritten",
-        ],
-    );
-}
-
-#[test]
-fn who_takes_events_appends_and_wakes_and_nothing_else() {
-    assert_none("rights", &intake_rights(&all()));
-    let text = "resource \"google_storage_bucket_iam_member\" \"a\" {\n for_each = module.intake\n role = \"roles/storage.objectViewer\"\n}\n\
-                resource \"google_project_iam_custom_role\" \"append\" {\n permissions = [\"storage.objects.create\", \"storage.objects.delete\"]\n}\n\
-                resource \"aws_iam_role_policy\" \"intake\" {\n policy = jsonencode({ Action = [\"s3:PutObject\", \"s3:GetObject\"] })\n}";
-    check(
-        intake_rights,
-        &[("m/a.tf", text)],
-        &[
-            "m: google_storage_bucket_iam_member.a grants \"roles/storage.objectViewer\"",
-            "m: google_storage_bucket_iam_member.a grants more than the inbox",
-            "m: google_project_iam_custom_role.append does more than append",
-            "m: aws_iam_role_policy.intake allows s3:GetObject",
         ],
     );
 }
