@@ -216,6 +216,7 @@ run "single_service" {
   variables {
     single_service = true
     drift_enabled  = true
+    drift_reports  = { bucket = "acme-monitoring", folder = "reports" }
     images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
   }
 
