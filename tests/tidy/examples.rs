@@ -126,7 +126,7 @@ fn images_untold(sources: &[Source]) -> Vec<String> {
         let programs: BTreeSet<&str> = programs.map(|(_, program)| program).collect();
         let cell = format!("| `{}` |", programs.into_iter().collect::<Vec<_>>().join(" "));
         let is_told = |row: &&str| row.starts_with(&format!("| [{name}](")) && row.ends_with(&cell);
-        (!rows.iter().any(|row| is_told(row))).then(|| format!("{name}: {cell}"))
+        (!rows.iter().any(is_told)).then(|| format!("{name}: {cell}"))
     });
     untold.collect()
 }
