@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use refit_core::drift::DriftReport;
+use refit_core::event::Fact;
+use refit_core::rules::{On, Trigger};
+use refit_core::time::Timestamp;
 use refit_wire::config;
+use refit_wire::sample::read_sample;
+use refit_wire::source::{Understood, understand};
 
 use crate::hcl::blocks;
 use crate::sources::{Source, all, assert_none, check, root};
@@ -52,6 +58,98 @@ fn not_given(sources: &[Source]) -> Vec<String> {
         (!given.lines().any(gives)).then(|| variable.place())
     });
     missing.collect()
+}
+
+/// An anomaly of Vertex AI Model Monitoring, as the sink of the module delivers it.
+fn anomaly(now: &str) -> DriftReport {
+    let text = std::fs::read_to_string(root().join("events/drift/vertex-anomaly.http")).unwrap();
+    let now: Timestamp = now.parse().unwrap();
+    let sample = read_sample(&text, now).unwrap();
+    let Understood::Record(events) = understand(&sample.delivery()).unwrap() else {
+        panic!("it is recorded")
+    };
+    let Some(Fact::Drift(report)) = events.into_iter().next().map(|event| event.fact) else {
+        panic!("it is a report")
+    };
+    *report
+}
+
+/// Triggers on drift, in examples that take the anomalies of Vertex, which two of them in a row would not fire.
+fn deaf(sources: &[Source]) -> Vec<String> {
+    let takes = |path: &str| {
+        let main = path.replace("/refit.yaml", "/main.tf");
+        sources.iter().any(|it| it.path == main && it.text.contains("drift_vertex "))
+    };
+    let reports = ["2026-01-05T12:00:00Z", "2026-01-05T13:00:00Z"].map(anomaly);
+    let hears = |trigger: &Trigger| {
+        let mut entries = trigger.minds(&reports[0]);
+        entries.any(|entry| {
+            let in_a_row = entry.series(&reports[0]) == entry.series(&reports[1]);
+            in_a_row && entry.consecutive <= 2 && entry.judge(&reports[1]).is_ok()
+        })
+    };
+    let files =
+        sources.iter().filter(|source| source.ends_with("/refit.yaml") && takes(&source.path));
+    let found = files.flat_map(|source| {
+        let triggers = config::read(&source.text).0.map(|it| it.rules.triggers).unwrap_or_default();
+        let on_drift = |trigger: &Trigger| trigger.on.iter().any(|on| matches!(on, On::Drift(_)));
+        let deaf = triggers.into_iter().filter(|(_, it)| on_drift(it) && !hears(it));
+        deaf.map(|(name, _)| format!("{}: {name}", source.path)).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+#[test]
+fn the_anomalies_of_vertex_fire_the_rules_of_who_takes_them() {
+    assert_none("deaf", &deaf(&all()));
+    let path = format!("{FOLDER}cloud-build-redeploy/refit.yaml");
+    let file = all().into_iter().find(|source| source.path == path).unwrap();
+    let job = "\"6680511704087920640\"";
+    assert!(file.text.contains(job), "the rule names the job of the sample");
+    let main = format!("{FOLDER}cloud-build-redeploy/main.tf");
+    let files = [
+        (&*path, &*file.text.replace(job, "churn")),
+        (&*main, "module a {\n drift_vertex = true\n}"),
+    ];
+    check(deaf, &files, &[&format!("{path}: churn-drift")]);
+}
+
+/// Examples whose images the page on deploying does not name as they do.
+fn images_untold(sources: &[Source]) -> Vec<String> {
+    let page = sources.iter().find(|source| source.path == "docs/deploy.md");
+    let rows: Vec<&str> = page.map(|page| page.text.lines().collect()).unwrap_or_default();
+    let untold = examples(sources).into_iter().filter_map(|name| {
+        let path = root().join(FOLDER).join(name).join("terraform.tfvars.example");
+        let given = std::fs::read_to_string(path).unwrap_or_default();
+        let images = given.lines().filter_map(|line| line.split_once("@sha256:"));
+        let programs = images.filter_map(|(image, _)| image.rsplit_once('/'));
+        let programs: BTreeSet<&str> = programs.map(|(_, program)| program).collect();
+        let cell = format!("| `{}` |", programs.into_iter().collect::<Vec<_>>().join(" "));
+        let is_told = |row: &&str| row.starts_with(&format!("| [{name}](")) && row.ends_with(&cell);
+        (!rows.iter().any(is_told)).then(|| format!("{name}: {cell}"))
+    });
+    untold.collect()
+}
+
+#[test]
+fn every_image_of_an_example_is_built() {
+    assert_none("images", &images_untold(&all()));
+    let files = [
+        ("terraform/examples/minimal/main.tf", ""),
+        ("terraform/examples/vertex/main.tf", ""),
+        ("docs/deploy.md", "| [minimal](x) | a | `refit` |\n| [vertex](x) | a | `tick` |"),
+    ];
+    check(images_untold, &files, &["vertex: | `object tick` |"]);
+    let text = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (toolchain, build) = (text("rust-toolchain.toml"), text("cloudbuild.yaml"));
+    let rust = toolchain.split('"').nth(1).unwrap();
+    assert!(build.contains(&format!("/rust:{rust}-")), "images are built with another Rust");
+    let ignored = text(".dockerignore");
+    let programs = std::fs::read_dir(root().join("functions")).unwrap();
+    for program in programs.map(|it| it.unwrap().file_name().into_string().unwrap()) {
+        let line = format!("!target/*/*/{program}");
+        assert!(ignored.lines().any(|it| it == line), "an image has no {program}");
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //!
 //! What only a plan shows is checked by `terraform/check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use refit_host::environment::VARIABLES;
 
 use crate::hcl::{Block, blocks, child, resources, text};
-use crate::sources::{Source, all, assert_none, check};
+use crate::sources::{Source, all, assert_none, check, root};
 
 /// Variables that the modules leave alone, and why.
 const LEFT_ALONE: &[(&str, &str)] = &[
@@ -33,6 +34,19 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("SSL_CERT_FILE", "images have roots of their own"),
     ("SSL_CERT_DIR", "images have roots of their own"),
 ];
+/// Variables that mean something to these only; `refit` is the one service, and `worker` what pulls.
+const OF_SOME: &[(&str, &[&str])] = &[
+    // Who starts runs wakes nobody.
+    ("REFIT_WAKE", &["drift", "hook", "object", "worker"]),
+    ("REFIT_REPORTS", &["drift", "refit"]),
+    ("REFIT_HOOK_GITHUB", &["hook", "refit"]),
+    ("REFIT_HOOK_MLFLOW", &["hook", "refit"]),
+    ("REFIT_HOOK_STANDARD", &["hook", "refit"]),
+    // The module lets nobody else act as an account of Google.
+    ("REFIT_GOOGLE_FEDERATION", &["tick"]),
+];
+/// What rules refer to, as whoever gives it names it.
+const CREDENTIALS: &[&str] = &["KFP_TOKEN"];
 /// Variables that have a meaning in one cloud only.
 const OF_ONE_CLOUD: &[(&str, &str)] = &[
     ("GOOGLE_CLOUD_PROJECT", "terraform/modules/gcp"),
@@ -40,23 +54,6 @@ const OF_ONE_CLOUD: &[(&str, &str)] = &[
 ];
 /// The modules that run functions.
 const MODULES: &[&str] = &["terraform/modules/aws", "terraform/modules/gcp"];
-/// What whoever takes events may do, as kind and role: append to the ledger, publish the wake.
-const INTAKE: &[(&str, &str)] = &[
-    ("google_storage_bucket_iam_member", "google_project_iam_custom_role.append.id"),
-    ("google_pubsub_topic_iam_member", "\"roles/pubsub.publisher\""),
-];
-/// The same as actions of AWS: append, wake, be fed by a queue, log.
-const INTAKE_ACTIONS: &[&str] = &[
-    "s3:PutObject",
-    "lambda:InvokeFunction",
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-];
 
 /// Words in quotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
@@ -192,74 +189,43 @@ fn ledgers(sources: &[Source]) -> Vec<String> {
     found
 }
 
-/// What those who take events may do beside appending and waking.
-fn intake_rights(sources: &[Source]) -> Vec<String> {
-    let all = resources(sources);
-    let mut found = Vec::new();
-    for block in &all {
-        let grants = block.kind().ends_with("_iam_member");
-        let to_intake =
-            ["for_each", "member"].iter().any(|it| block.text(it).contains("module.intake"));
-        let role = block.text("role");
-        if grants && to_intake && !INTAKE.contains(&(block.kind(), &role)) {
-            found.push(format!("{} grants {role}", block.place()));
-        }
-        if to_intake
-            && block.kind() == "google_storage_bucket_iam_member"
-            && !block.has("condition")
-        {
-            found.push(format!("{} grants more than the inbox", block.place()));
-        }
-        if block.labels == ["google_project_iam_custom_role", "append"]
-            && !quoted(&block.text("permissions")).eq(["storage.objects.create"])
-        {
-            found.push(format!("{} does more than append", block.place()));
-        }
-        if block.labels == ["aws_iam_role_policy", "intake"] {
-            let whole = block.whole();
-            let actions =
-                quoted(&whole).filter(|it| it.contains(':') && !it.contains(['$', ' ', '-', '/']));
-            let more = actions.filter(|it| !INTAKE_ACTIONS.contains(it));
-            found.extend(more.map(|it| format!("{} allows {it}", block.place())));
-        }
-    }
-    found
+/// Whether a variable means something to a function, or to the worker, in the cloud of a module.
+fn is_read(variable: &str, function: &str, module: &str) -> bool {
+    let elsewhere = OF_ONE_CLOUD.iter().any(|(it, home)| *it == variable && *home != module);
+    let readers = OF_SOME.iter().find(|(it, _)| *it == variable);
+    let known = VARIABLES.iter().any(|it| it.name == variable);
+    known && !elsewhere && readers.is_none_or(|(_, readers)| readers.contains(&function))
 }
 
-/// The environment variables a module sets: keys of objects in capitals.
-fn variables_set(sources: &[Source], module: &str) -> BTreeSet<String> {
-    let all = blocks(sources);
-    let all = all.iter().filter(|it| it.module == module && it.what != "variable");
-    let texts: Vec<String> = all.map(Block::whole).collect();
-    let keys = texts.iter().flat_map(|text| {
-        let words: Vec<&str> = text.split(' ').collect();
-        let keys = words.windows(2).filter(|pair| pair[1] == "=").map(|pair| pair[0].to_owned());
-        keys.collect::<Vec<_>>()
-    });
-    let is_name = |key: &String| {
-        key.contains('_')
-            && key.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
-    };
-    keys.filter(is_name).collect()
+/// What every function is told in any of the plans.
+fn told(golden: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let lines =
+        golden.lines().filter_map(|line| line.split_once(": refit-")?.1.split_once(" is told "));
+    lines.for_each(|(function, told)| all.entry(function).or_default().extend(told.split(", ")));
+    all
 }
 
-/// Variables a function reads and a module does not set, or the other way round.
-fn environment(sources: &[Source]) -> Vec<String> {
-    let modules = MODULES.iter().flat_map(|module| {
-        let set = variables_set(sources, module);
-        let of_here = |name: &str| {
-            let elsewhere = OF_ONE_CLOUD.iter().any(|(it, home)| *it == name && home != module);
-            !elsewhere && LEFT_ALONE.iter().all(|(it, _)| *it != name)
-        };
-        let wanted: BTreeSet<String> =
-            VARIABLES.iter().map(|it| it.name.to_owned()).filter(|name| of_here(name)).collect();
-        let unset: Vec<_> =
-            wanted.difference(&set).map(|it| format!("{module} sets no {it}")).collect();
-        let unread =
-            set.difference(&wanted).map(|it| format!("{module} sets {it}, which nothing reads"));
-        unset.into_iter().chain(unread).collect::<Vec<_>>()
+/// What functions are told and do not read, in plans of the cloud of a module.
+fn unread(golden: &str, module: &str) -> Vec<String> {
+    let all = told(golden).into_iter().flat_map(|(function, told)| {
+        let others = told.into_iter().filter(move |it| !is_read(it, function, module));
+        let others = others.filter(|it| !CREDENTIALS.contains(it));
+        others.map(move |it| format!("{function} is told {it}, which it does not read"))
     });
-    modules.collect()
+    all.collect()
+}
+
+/// What functions read and are not told in any plan of a module.
+fn untold(golden: &str, module: &str) -> Vec<String> {
+    let all = told(golden).into_iter().flat_map(|(function, told)| {
+        let read =
+            VARIABLES.iter().map(|it| it.name).filter(move |it| is_read(it, function, module));
+        let wanted = read.filter(|name| LEFT_ALONE.iter().all(|(it, _)| it != name));
+        let missing = wanted.filter(move |it| !told.contains(it));
+        missing.map(move |it| format!("{function} is not told {it}"))
+    });
+    all.collect()
 }
 
 /// The programs a module takes images of.
@@ -370,37 +336,37 @@ fn only_the_reconciler_deletes_in_the_ledger_and_nobody_overwrites() {
 }
 
 #[test]
-fn who_takes_events_appends_and_wakes_and_nothing_else() {
-    assert_none("rights", &intake_rights(&all()));
-    let text = "resource \"google_storage_bucket_iam_member\" \"a\" {\n for_each = module.intake\n role = \"roles/storage.objectViewer\"\n}\n\
-                resource \"google_project_iam_custom_role\" \"append\" {\n permissions = [\"storage.objects.create\", \"storage.objects.delete\"]\n}\n\
-                resource \"aws_iam_role_policy\" \"intake\" {\n policy = jsonencode({ Action = [\"s3:PutObject\", \"s3:GetObject\"] })\n}";
-    check(
-        intake_rights,
-        &[("m/a.tf", text)],
-        &[
-            "m: google_storage_bucket_iam_member.a grants \"roles/storage.objectViewer\"",
-            "m: google_storage_bucket_iam_member.a grants more than the inbox",
-            "m: google_project_iam_custom_role.append does more than append",
-            "m: aws_iam_role_policy.intake allows s3:GetObject",
-        ],
-    );
-}
-
-#[test]
 fn functions_are_told_what_they_read_and_nothing_else() {
-    assert_none("environment", &environment(&all()));
-    let one = "locals {\n a = { REFIT_LEDGER = 1, REFIT_WAKE = 1, REFIT_CALLERS = 1, REFIT_LOG = 1, REFIT_REPORTS = 1, A_B = 1 }\n}";
-    let files = [("terraform/modules/aws/a.tf", one), ("terraform/modules/gcp/a.tf", one)];
-    check(
-        environment,
-        &files,
-        &[
-            "terraform/modules/aws sets no REFIT_GOOGLE_FEDERATION",
-            "terraform/modules/aws sets A_B, which nothing reads",
-            "terraform/modules/gcp sets no GOOGLE_CLOUD_PROJECT",
-            "terraform/modules/gcp sets A_B, which nothing reads",
-        ],
+    let plans = |folder: &str| {
+        let path = root().join("terraform").join(folder).join("tests/plans.golden");
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    for module in MODULES {
+        let golden = plans(module.trim_start_matches("terraform/"));
+        assert!(told(&golden).len() > 3, "{module} tells its functions what they must know");
+        assert_none(module, &[unread(&golden, module), untold(&golden, module)].concat());
+    }
+    for example in fs::read_dir(root().join("terraform/examples")).unwrap() {
+        let name = example.unwrap().file_name().into_string().unwrap();
+        let module = if name == "aws" { MODULES[0] } else { MODULES[1] };
+        let golden = plans(&format!("examples/{name}"));
+        assert!(!told(&golden).is_empty(), "{name} tells its functions nothing");
+        assert_none(&name, &unread(&golden, module));
+    }
+    let golden = "run a\n  a.b: refit-object is told A_B, REFIT_CALLERS, REFIT_LEDGER, REFIT_LOG\n  \
+                  a.c: refit-tick is told KFP_TOKEN, REFIT_WAKE, REFIT_LEDGER\nrun b\n  \
+                  a.c: refit-tick is told REFIT_CALLERS, REFIT_GOOGLE_FEDERATION\n";
+    assert_eq!(
+        unread(golden, "terraform/modules/gcp"),
+        [
+            "object is told A_B, which it does not read",
+            "tick is told REFIT_GOOGLE_FEDERATION, which it does not read",
+            "tick is told REFIT_WAKE, which it does not read"
+        ]
+    );
+    assert_eq!(
+        untold(golden, "terraform/modules/aws"),
+        ["object is not told REFIT_WAKE", "tick is not told REFIT_LOG"]
     );
 }
 

@@ -19,11 +19,20 @@ module "refit" {
   alerts    = { emails = var.emails }
 }
 
+resource "google_project_service" "cloudbuild" {
+  project            = var.project
+  service            = "cloudbuild.googleapis.com"
+  disable_on_destroy = false
+}
+
 # What the build runs as. It is not the reconciler: who starts a build needs no right to what it deploys.
 resource "google_service_account" "build" {
   project      = var.project
   account_id   = "train-and-deploy"
   display_name = "Builds that train and deploy"
+
+  # It enables the API of accounts.
+  depends_on = [module.refit]
 }
 
 resource "google_cloudbuild_trigger" "train" {
@@ -46,6 +55,8 @@ resource "google_cloudbuild_trigger" "train" {
     revision   = "refs/heads/main"
     repo_type  = "GITHUB"
   }
+
+  depends_on = [google_project_service.cloudbuild]
 }
 
 # refit starts the trigger, looks at its builds and ends them, as the account of the build and no other.

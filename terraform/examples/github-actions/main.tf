@@ -28,10 +28,21 @@ module "refit" {
 }
 
 # The workflow reads the manifest of its batch, and the data, without a key: GitHub vouches for the repository.
+resource "google_project_service" "federation" {
+  for_each = toset(["iamcredentials", "sts"])
+
+  project            = var.project
+  service            = "${each.key}.googleapis.com"
+  disable_on_destroy = false
+}
+
 resource "google_iam_workload_identity_pool" "github" {
   project                   = var.project
   workload_identity_pool_id = "github"
   display_name              = "GitHub"
+
+  # The module enables the API of pools, which is that of accounts.
+  depends_on = [google_project_service.federation, module.refit]
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {

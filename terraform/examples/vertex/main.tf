@@ -5,6 +5,15 @@ resource "google_service_account" "train" {
   project      = var.project
   account_id   = "train"
   display_name = "Steps of training pipelines"
+
+  depends_on = [google_project_service.iam]
+}
+
+# The module enables it as well, but waits for this account.
+resource "google_project_service" "iam" {
+  project            = var.project
+  service            = "iam.googleapis.com"
+  disable_on_destroy = false
 }
 
 resource "google_project_iam_member" "train" {

@@ -63,6 +63,12 @@ locals {
     }
   }
 
+  # Whose lines are read: a worker pool is a resource of another kind than a service.
+  speakers = concat(
+    ["(resource.type = \"cloud_run_revision\" AND resource.labels.service_name = (${join(" OR ", [for service in local.services : "\"${service}\""])}))"],
+    [for pool in google_cloud_run_v2_worker_pool.this : "(resource.type = \"cloud_run_worker_pool\" AND resource.labels.worker_pool_name = \"${pool.name}\")"],
+  )
+
   channels = concat(tolist(var.alerts.channels), [for channel in google_monitoring_notification_channel.email : channel.id])
 }
 
@@ -176,8 +182,7 @@ resource "google_monitoring_alert_policy" "line" {
     condition_matched_log {
       # Lines of the programs alone have a service; those about requests have none.
       filter = join(" AND ", [
-        "resource.type = \"cloud_run_revision\"",
-        "resource.labels.service_name = (${join(" OR ", [for service in local.services : "\"${service}\""])})",
+        "(${join(" OR ", local.speakers)})",
         "jsonPayload.service : *",
         each.value.filter,
       ])

@@ -48,6 +48,17 @@ resource "google_service_account" "eventarc" {
   account_id   = "${var.name}-eventarc"
   display_name = "${var.name}-eventarc"
   description  = "Eventarc delivers new objects as this account"
+
+  depends_on = [google_project_service.api]
+}
+
+# Pub/Sub delivers for Eventarc, and proves that it is this account: as for the pushes in messages.tf.
+resource "google_service_account_iam_member" "eventarc_token" {
+  for_each = google_service_account.eventarc
+
+  service_account_id = each.value.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.agents.pubsub
 }
 
 resource "google_project_iam_member" "eventarc_receiver" {
@@ -97,6 +108,7 @@ resource "google_eventarc_trigger" "object" {
   depends_on = [
     google_project_iam_member.eventarc_receiver,
     google_project_iam_member.eventarc_storage,
+    google_service_account_iam_member.eventarc_token,
     google_storage_bucket.data,
     module.intake,
     module.reconciler,

@@ -56,6 +56,8 @@ resource "google_project_iam_custom_role" "reports" {
   role_id     = "${replace(var.name, "-", "_")}_reports"
   title       = "${var.name}: read reports of drift"
   permissions = ["storage.objects.get"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "reports" {

@@ -47,6 +47,8 @@ resource "google_project_iam_custom_role" "append" {
   title       = "${var.name}: append to the ledger"
   description = "Creates objects. It cannot overwrite: that takes the right to delete as well."
   permissions = ["storage.objects.create"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_custom_role" "reconcile" {
@@ -54,6 +56,8 @@ resource "google_project_iam_custom_role" "reconcile" {
   role_id     = "${replace(var.name, "-", "_")}_reconcile"
   title       = "${var.name}: read the ledger and append to it"
   permissions = ["storage.objects.create", "storage.objects.get", "storage.objects.list"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_custom_role" "tidy" {
@@ -61,6 +65,8 @@ resource "google_project_iam_custom_role" "tidy" {
   role_id     = "${replace(var.name, "-", "_")}_tidy"
   title       = "${var.name}: delete what the ledger no longer needs"
   permissions = ["storage.objects.delete"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_custom_role" "sweep" {
@@ -69,6 +75,8 @@ resource "google_project_iam_custom_role" "sweep" {
   title       = "${var.name}: list what lies in the watched buckets"
   description = "Finds what was not announced. It reads no object."
   permissions = ["storage.objects.list"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "intake" {

@@ -17,9 +17,9 @@ resource "google_cloud_scheduler_job" "ping" {
   paused           = var.ping.paused
   attempt_deadline = "300s"
 
-  # One that failed is made good by the next.
+  # The next ping makes good one that failed, but may be long in coming.
   retry_config {
-    retry_count = 0
+    retry_count = 1
   }
 
   http_target {

@@ -9,6 +9,8 @@ resource "google_project_iam_custom_role" "vertex" {
   role_id     = "${replace(var.name, "-", "_")}_vertex"
   title       = "${var.name}: start and follow pipelines"
   permissions = [for verb in ["cancel", "create", "get", "list"] : "aiplatform.pipelineJobs.${verb}"]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "vertex" {

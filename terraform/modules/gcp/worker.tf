@@ -6,6 +6,8 @@ resource "google_service_account" "worker" {
   account_id   = "${var.name}-worker"
   display_name = "${var.name}-worker"
   description  = "Pulls what buckets announce: records it and wakes the reconciler"
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_cloud_run_v2_worker_pool" "this" {

@@ -1,9 +1,19 @@
+resource "google_project_service" "api" {
+  for_each = toset(var.enable_apis ? ["iam", "iamcredentials", "sts"] : [])
+
+  project            = var.project
+  service            = "${each.key}.googleapis.com"
+  disable_on_destroy = false
+}
+
 # Google believes AWS who a caller is, and lets one role of one account act as one service account: no key is kept anywhere.
 resource "google_iam_workload_identity_pool" "this" {
   project                   = var.project
   workload_identity_pool_id = var.name
   display_name              = var.name
   description               = "Roles of AWS"
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_iam_workload_identity_pool_provider" "this" {
@@ -27,6 +37,8 @@ resource "google_service_account" "this" {
   account_id   = var.name
   display_name = var.name
   description  = "The role ${var.role} of AWS acts as this account"
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_service_account_iam_member" "this" {

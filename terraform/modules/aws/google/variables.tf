@@ -42,3 +42,10 @@ variable "role" {
     error_message = "role must be the name of a role, not its ARN: role=`${var.role}`."
   }
 }
+
+variable "enable_apis" {
+  description = "Whether the APIs that are needed are enabled here. They stay enabled when this is destroyed."
+  type        = bool
+  default     = true
+  nullable    = false
+}

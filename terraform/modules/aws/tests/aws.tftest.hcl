@@ -17,6 +17,18 @@ override_resource {
   values          = { arn = "arn:aws:sqs:eu-central-1:123456789012:refit-dead", id = "https://sqs.eu-central-1.amazonaws.com/123456789012/refit-dead" }
 }
 
+override_resource {
+  target          = aws_iam_policy.viewer
+  override_during = plan
+  values          = { arn = "arn:aws:iam::123456789012:policy/refit-viewer" }
+}
+
+override_resource {
+  target          = aws_iam_policy.operator
+  override_during = plan
+  values          = { arn = "arn:aws:iam::123456789012:policy/refit-operator" }
+}
+
 variables {
   images = {
     object = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"

@@ -216,6 +216,7 @@ run "single_service" {
   variables {
     single_service = true
     drift_enabled  = true
+    drift_reports  = { bucket = "acme-monitoring", folder = "reports" }
     images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
   }
 
@@ -344,6 +345,11 @@ run "everything" {
   }
 
   assert {
+    condition     = !strcontains(google_monitoring_alert_policy.line["error"].conditions[0].condition_matched_log[0].filter, "worker_pool")
+    error_message = "no worker must be listened to where there is none"
+  }
+
+  assert {
     condition     = !strcontains(google_storage_bucket_iam_member.operator["group:ml@acme.example"].condition[0].expression, "log/")
     error_message = "people must not write the log"
   }
@@ -369,6 +375,11 @@ run "worker" {
   assert {
     condition     = google_pubsub_subscription_iam_member.worker[0].member == "serviceAccount:worker@x" && google_pubsub_topic_iam_member.worker[0].topic == "refit-wake" && google_storage_bucket_iam_member.worker[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-refit-ledger/objects/prod/inbox/\")"
     error_message = "the worker must pull, append to the inbox and publish the wake, and nothing else"
+  }
+
+  assert {
+    condition     = alltrue([for it in google_monitoring_alert_policy.line : startswith(it.conditions[0].condition_matched_log[0].filter, "((resource.type = \"cloud_run_revision\" AND resource.labels.service_name = (\"refit-tick\")) OR (resource.type = \"cloud_run_worker_pool\" AND resource.labels.worker_pool_name = \"refit-worker\")) AND ")])
+    error_message = "what the worker says must raise an alert as well"
   }
 }
 
