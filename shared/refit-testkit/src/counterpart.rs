@@ -26,6 +26,8 @@ pub enum Kind {
     Smtp,
     /// Mage, as `tests/counterparts/mage/serve` sets it up.
     Mage,
+    /// MLflow, 3.17 or newer: its `mlflow`. It is given where it keeps what it is told.
+    Mlflow,
     /// A browser: `chromedriver`, with the `chromium` it drives.
     Browser,
 }
@@ -52,6 +54,7 @@ impl Kind {
             Self::PubSub => "refit-pstest",
             Self::Smtp => "refit-smtp",
             Self::Mage => "refit-mage",
+            Self::Mlflow => "mlflow",
             Self::Browser => "chromedriver",
         }
     }
@@ -65,6 +68,7 @@ impl Kind {
             Self::PubSub => "REFIT_PSTEST",
             Self::Smtp => "REFIT_SMTP_SERVER",
             Self::Mage => "REFIT_MAGE",
+            Self::Mlflow => "REFIT_MLFLOW",
             Self::Browser => "REFIT_CHROMEDRIVER",
         }
     }
@@ -127,6 +131,13 @@ impl Kind {
                 command.arg(format!("--port={port}"));
                 "started successfully"
             }
+            Self::Mlflow => {
+                command.args(["server", "--host", host, "--port", port, "--workers", "1"]);
+                // It reports to nobody, and starts no second server for jobs.
+                command.env("MLFLOW_DISABLE_TELEMETRY", "true");
+                command.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false");
+                "Uvicorn running on"
+            }
             Self::PubSub | Self::Smtp | Self::Mage => {
                 command.arg(port);
                 "listening"
@@ -136,8 +147,10 @@ impl Kind {
         Some(Counterpart::start(&command, marker, place.clone()))
     }
 
+    /// Where its executable is, if it is installed.
+    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "only tests ask")]
-    fn find(self) -> Option<PathBuf> {
+    pub fn find(self) -> Option<PathBuf> {
         if let Some(program) = env::var_os(self.variable()).filter(|program| !program.is_empty()) {
             return Some(program.into());
         }

@@ -72,6 +72,8 @@ pub struct About {
     pub stage: &'static str,
     /// The published description that requests and answers are checked against, by file.
     pub spec: Option<&'static str>,
+    /// The server that the whole way of a version was taken at, where it is not ours.
+    pub walked: Option<&'static str>,
 }
 
 /// The settings of one kind of registry.

@@ -37,6 +37,7 @@ impl Settings for Config {
         metrics: "`metrics.json` of the run",
         stage: "`PUT /registry/models/MODEL/stages/STAGE`",
         spec: None,
+        walked: None,
     };
 
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {

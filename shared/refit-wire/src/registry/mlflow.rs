@@ -2,6 +2,11 @@
 //!
 //! A stage is an alias: the stages of old are deprecated there, and may be held by two versions at a time. Nothing but
 //! an alias, a version and, where it is missing, the model is written.
+//!
+//! What MLflow 3 logs as a model lies beside the run, and what MLflow 2 logs, or a run uploads itself, among its
+//! artifacts. A version is made of any place that is named, also of one where nothing is, so the place is looked up.
+
+use std::collections::BTreeMap;
 
 use ::http::Method;
 use refit_core::plan::RegistryOutcome;
@@ -34,7 +39,7 @@ pub struct Config {
     /// The experiment the pipeline logs its runs to, each with the tag `refit_key`.
     #[schemars(length(min = 1))]
     pub experiment: String,
-    /// Where the model is among the artifacts of a run. Default: `model`.
+    /// The name a run logs the model under, or its folder among the artifacts of the run. Default: `model`.
     #[serde(default = "default_artifact")]
     pub artifact: String,
 }
@@ -45,11 +50,12 @@ fn default_artifact() -> String {
 
 impl Settings for Config {
     const ABOUT: About = About {
-        create: "`POST model-versions/create` with tag `refit_key`, from the run of the experiment that has it",
+        create: "`POST model-versions/create` with tag `refit_key`, from the run of the experiment that has it, with the model the run logged or the folder among its artifacts",
         find: "`GET model-versions/search` by tag `refit_key`; of several, the lowest",
         metrics: "those of the run in the experiment",
         stage: "`POST registered-models/alias`: alias `staging` or `production`",
         spec: Some("mlflow-3.17.2-registry.derived.json"),
+        walked: Some("MLflow 3.17.2"),
     };
 
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
@@ -70,8 +76,18 @@ struct Mlflow {
 /// A run of the experiment.
 struct Logged {
     id: String,
+    experiment: String,
     artifacts: String,
     metrics: Value,
+    /// The models of MLflow 3 that it logged, by their ids, each with its step.
+    models: BTreeMap<String, i64>,
+}
+
+/// Where the model of a run is.
+struct Source {
+    uri: String,
+    /// The model of MLflow 3 that it is.
+    model: Option<String>,
 }
 
 impl Mlflow {
@@ -107,17 +123,17 @@ impl Mlflow {
             id.ok_or_else(|| not_done("an experiment was answered without an id".to_owned()))
         });
         let service = self.clone();
-        experiment.and_then(move |experiment| service.run_in(&experiment, &key))
+        experiment.and_then(move |experiment| service.run_in(experiment, &key))
     }
 
-    fn run_in(&self, experiment: &str, key: &str) -> Step<Told<Logged>> {
+    fn run_in(&self, experiment: String, key: &str) -> Step<Told<Logged>> {
         let filter = format!("tags.{KEY} = '{key}'");
         let body = json!({ "experiment_ids": [experiment], "filter": filter, "max_results": 1 });
         let request = self.request(Method::POST, &["runs", "search"], &[]).json(&body);
         let missing = format!("no run of the experiment has the tag: {KEY}=`{key}`");
         Step::Send(Call::once(request, |reply| {
             let answer = answer::read(reply, words).map_err(unread)?;
-            let run = answer.pointer("/runs/0").and_then(logged_of);
+            let run = answer.pointer("/runs/0").and_then(|run| logged_of(run, experiment));
             run.ok_or_else(|| not_done(missing))
         }))
     }
@@ -150,8 +166,30 @@ impl Mlflow {
         }))
     }
 
-    fn create_version(&self, wanted: &Registration, run: Logged) -> Step<Told<Version>> {
-        let source = format!("{}/{}", run.artifacts.trim_end_matches('/'), self.config.artifact);
+    /// Where the model of a run is: the last of its name that it logged, or its folder among the artifacts.
+    fn source(&self, run: Logged) -> Step<Told<(Logged, Source)>> {
+        let name = &self.config.artifact;
+        let folder = format!("{}/{name}", run.artifacts.trim_end_matches('/'));
+        let folder = Source { uri: folder, model: None };
+        // No name of a model there holds a quote, and one would end the filter.
+        if run.models.is_empty() || name.contains('\'') {
+            return Step::Done(Ok((run, folder)));
+        }
+        let filter = format!("source_run_id = '{}' AND name = '{name}'", run.id);
+        let body = json!({ "experiment_ids": [run.experiment], "filter": filter });
+        let request = self.request(Method::POST, &["logged-models", "search"], &[]).json(&body);
+        Step::Send(Call::once(request, |reply| {
+            let answer = answer::read(reply, words).map_err(unread)?;
+            let source = newest(&answer, &run.models).unwrap_or(folder);
+            Ok((run, source))
+        }))
+    }
+
+    fn create_version(
+        &self,
+        wanted: &Registration,
+        (run, source): (Logged, Source),
+    ) -> Step<Told<Version>> {
         let tags = [
             (KEY, wanted.key.to_string()),
             ("refit_trigger", wanted.trigger.clone()),
@@ -159,9 +197,12 @@ impl Mlflow {
         ];
         let tags: Vec<Value> =
             tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-        let body = json!({
-            "name": wanted.model, "source": source, "run_id": run.id, "tags": tags,
+        let mut body = json!({
+            "name": wanted.model, "source": source.uri, "run_id": run.id, "tags": tags,
         });
+        if let Some(model) = source.model {
+            body["model_id"] = model.into();
+        }
         let request = self.request(Method::POST, &["model-versions", "create"], &[]).json(&body);
         Step::Send(Call::once(request, move |reply| {
             let answer = written(reply, words)?;
@@ -236,9 +277,11 @@ impl ModelRegistry for Mlflow {
 
     fn create(&self, wanted: &Registration) -> Step<Told<Version>> {
         let (service, wanted) = (self.clone(), wanted.clone());
-        self.logged(wanted.key.to_string()).and_then(move |run| {
+        let finder = self.clone();
+        let found = self.logged(wanted.key.to_string()).and_then(move |run| finder.source(run));
+        found.and_then(move |found| {
             let model = service.create_model(&wanted.model);
-            model.and_then(move |()| service.create_version(&wanted, run))
+            model.and_then(move |()| service.create_version(&wanted, found))
         })
     }
 
@@ -292,15 +335,38 @@ fn version(answer: &Value) -> Result<Option<(Version, Option<String>)>, String> 
     Ok(Some((Version { name, uri, ..Version::default() }, run)))
 }
 
-fn logged_of(run: &Value) -> Option<Logged> {
+fn logged_of(run: &Value, experiment: String) -> Option<Logged> {
+    let models = run.pointer("/outputs/model_outputs").and_then(Value::as_array);
+    let step = |model: &Value| {
+        let step = model.get("step").and_then(Value::as_i64).unwrap_or_default();
+        Some((answer::text_at(model, "/model_id")?.to_owned(), step))
+    };
     Some(Logged {
         id: answer::text_at(run, "/info/run_id")?.to_owned(),
+        experiment,
         artifacts: answer::text_at(run, "/info/artifact_uri")?.to_owned(),
         metrics: run.pointer("/data/metrics").cloned().unwrap_or_default(),
+        models: models.into_iter().flatten().filter_map(step).collect(),
     })
 }
 
-fn metrics_of(listed: &Value) -> std::collections::BTreeMap<String, serde_json::Number> {
+/// Of the models that are listed, newest first, the one of the latest step that is whole.
+fn newest(listed: &Value, steps: &BTreeMap<String, i64>) -> Option<Source> {
+    let listed = listed.get("models").and_then(Value::as_array);
+    let of = |model: &Value| {
+        let text = |at| answer::text_at(model, at);
+        let id = text("/info/model_id")
+            .filter(|_| text("/info/status") == Some("LOGGED_MODEL_READY"))?;
+        let source =
+            Source { uri: text("/info/artifact_uri")?.to_owned(), model: Some(id.to_owned()) };
+        Some((*steps.get(id)?, source))
+    };
+    let found = listed.into_iter().flatten().filter_map(of);
+    // The first of several of one step.
+    found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, source)| source)
+}
+
+fn metrics_of(listed: &Value) -> BTreeMap<String, serde_json::Number> {
     fn pair(metric: &Value) -> Option<(&str, &Value)> {
         Some((metric.get("key")?.as_str()?, metric.get("value")?))
     }

@@ -42,7 +42,7 @@ fn play(kind: &str) -> Vec<Played> {
 /// Whether a request changes nothing, also where it is a POST.
 fn is_read(case: &Played, at: usize) -> bool {
     let (request, _) = &case.said[at];
-    request.method == Method::GET || request.url.path().ends_with("/runs/search")
+    request.method == Method::GET || request.url.path().ends_with("/search")
 }
 
 /// What holds for every registry: looking changes nothing, and a version is created by the last request.

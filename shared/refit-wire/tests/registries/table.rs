@@ -17,7 +17,9 @@ fn proof(kind: &str, about: &About) -> String {
         let name = file.trim_end_matches(".derived.json");
         format!("checked against `{name}`")
     });
-    format!("{cases} recorded exchanges, {spec}")
+    let walked =
+        about.walked.map(|server| format!("; the [walk](promotion.md#a-walk) at {server}"));
+    format!("{cases} recorded exchanges, {spec}{}", walked.unwrap_or_default())
 }
 
 #[test]
