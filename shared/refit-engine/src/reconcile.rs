@@ -172,7 +172,9 @@ impl Reconciler {
     /// A reconciler that has read nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let gatherer = Gatherer::new(Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
+        let buckets = parts.buckets.clone().unwrap_or_default();
+        let (store, read_rules) = (Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
+        let gatherer = Gatherer::new(store, read_rules, buckets);
         Self {
             ledger: Ledger::new(Arc::clone(&parts.store)),
             intake: Intake::new(

@@ -23,6 +23,7 @@ use refit_testkit::fake::stage::{Double, Stage};
 use refit_wire::config;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::guards::Guards;
 use crate::post::Post;
 use crate::shelf::Shelf;
 
@@ -43,6 +44,7 @@ pub(crate) struct World {
     pub(crate) stage: Arc<Stage>,
     pub(crate) post: Arc<Post>,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) guards: Arc<Guards>,
     clock: Arc<ManualClock>,
     ledger: Ledger,
     intake: Intake,
@@ -92,12 +94,13 @@ impl World {
         let stage = Arc::new(Stage::new(double));
         let post = Arc::new(Post::new(Arc::<Stage>::clone(&stage)));
         let shelf = Arc::new(Shelf::new(Arc::clone(&post)));
+        let guards = Arc::new(Guards::new(Arc::clone(&shelf)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
         let read = between(Arc::clone(&store));
         let parts = |process: &str| Parts {
             store: Arc::clone(&read),
-            transport: Arc::<Shelf>::clone(&shelf),
+            transport: Arc::<Guards>::clone(&guards),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
             nonces: Nonces::new(process),
@@ -114,7 +117,7 @@ impl World {
             Nonces::new("intake"),
             Span::secs(30),
         );
-        let world = Self { stage, post, shelf, clock, ledger, intake, reconcilers };
+        let world = Self { stage, post, shelf, guards, clock, ledger, intake, reconcilers };
         world.apply(&store, rules).await;
         world
     }
