@@ -240,8 +240,7 @@ async fn one_run_has_effect_whatever_goes_wrong_with_its_start() {
                 );
                 assert_eq!(effective, 1, "{}: {words}, {first:?}", case.name);
                 let wanted = match trouble {
-                    Some(Trouble::Late) => case.late_runs,
-                    Some(Trouble::Twice) => 2,
+                    Some(Trouble::Late | Trouble::Twice) => case.late_runs,
                     _ => 1,
                 };
                 assert_eq!(runs, wanted, "{}: {words}, {first:?}", case.name);
