@@ -155,6 +155,12 @@ fn attempt(change: &AttemptChange) -> Option<String> {
         AttemptChange::LateTwin(external) => {
             format!("appeared after it was given up, and is cancelled: {}", named(external))
         }
+        AttemptChange::Claimed { external, .. } => {
+            format!("made the claim, and is the run that counts: {}", named(external))
+        }
+        AttemptChange::ClaimUnknown(why) => {
+            format!("is not believed before it is known who made its claim: {why}")
+        }
         AttemptChange::Unwatched => return None,
         AttemptChange::Stuck(message) => format!("does not go on: {message}"),
     })

@@ -80,7 +80,8 @@ pub(crate) struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// A planner that has asked for nothing yet.
     pub(crate) fn new(opened: &'a Opened) -> Self {
-        let gatherer = Gatherer::new(Arc::clone(&opened.base.store), read_rules());
+        let (store, buckets) = (&opened.base.store, &opened.base.buckets);
+        let gatherer = Gatherer::new(Arc::clone(store), read_rules(), buckets.clone());
         Self { opened, found: Found::default(), gatherer }
     }
 

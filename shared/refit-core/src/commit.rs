@@ -297,6 +297,9 @@ pub enum AttemptChange {
         digest: String,
         /// The parameters.
         parameters: Value,
+        /// The first attempt that was to make the same claim; none where there is no guard.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        round: Option<u32>,
     },
     /// It is intended again under the same key: the writer of this commit may call.
     Retaken,
@@ -338,6 +341,15 @@ pub enum AttemptChange {
     },
     /// The run of an abandoned key appeared after all; it is to be cancelled.
     LateTwin(ExternalRun),
+    /// It has made the claim: it is the run, and every other attempt under the claim is given up.
+    Claimed {
+        /// The run at the service.
+        external: ExternalRun,
+        /// Until when those are looked up that were not seen to end.
+        watch_until: Timestamp,
+    },
+    /// Who has made the claim cannot be told, so that nothing follows from its end yet; why, in words.
+    ClaimUnknown(String),
     /// An abandoned key needs no more looking up.
     Unwatched,
     /// It does not go on; how, in words.
@@ -383,6 +395,9 @@ pub struct Closed {
     pub target: Value,
     /// Whether the service may answer steps from its cache.
     pub cache: bool,
+    /// The folder in which the first step of the pipeline makes a claim; none where it has no guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
 }
 
 /// What was decided of events or of a command.

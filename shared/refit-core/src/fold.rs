@@ -88,8 +88,16 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         Change::Closed(closed) => close(state, closed, stamp),
         Change::Run { run, change } => apply_to_run(state, *run, change),
         Change::Attempt { run, attempt, change } => {
-            if let AttemptChange::Intended { key, parameters, .. } = change {
-                intend(state, *run, Attempt::new(*attempt, *key, parameters.clone()), stamp);
+            if let AttemptChange::Intended { key, parameters, round, .. } = change {
+                let attempt = Attempt::new(*attempt, *key, parameters.clone());
+                intend(state, *run, Attempt { round: *round, ..attempt }, stamp);
+            } else if let AttemptChange::Claimed { watch_until, .. } = change {
+                state.runs.entry(*run).and_modify(|run| {
+                    give_up_rivals(run, *attempt, *watch_until, stamp);
+                    run.attempt_mut(*attempt)
+                        .into_iter()
+                        .for_each(|it| apply_to_attempt(it, change, stamp));
+                });
             } else if let Some(run) = state.runs.get_mut(run)
                 && let Some(attempt) = run.attempt_mut(*attempt)
             {
@@ -321,6 +329,7 @@ fn close(state: &mut State, closed: &Closed, stamp: Stamp<'_>) {
         profile: closed.profile,
         target: closed.target.clone(),
         cache: closed.cache,
+        guard: closed.guard.clone(),
         manifest: closed.manifest.clone(),
         facts: closed.facts.clone(),
         attempts: Vec::new(),
@@ -355,6 +364,19 @@ fn take(attempt: &mut Attempt, stamp: Stamp<'_>) {
     attempt.empty_since = None;
 }
 
+/// One attempt made the claim: the others under it come to nothing, and are ended where they were not seen to end.
+fn give_up_rivals(run: &mut Run, number: u32, watch_until: Timestamp, stamp: Stamp<'_>) {
+    run.cancel = run.cancel.take().filter(|why| *why != Cancel::TimedOut);
+    let Some(holder) = run.attempt_numbered(number).cloned() else { return };
+    let others = run.attempts.iter_mut().filter(|other| other.number != number);
+    let rivals = others.filter(|other| other.is_rival_of(&holder));
+    for rival in rivals.filter(|rival| rival.phase != Phase::Abandoned) {
+        rival.watch_until = (!rival.phase.is_terminal()).then_some(watch_until);
+        rival.phase = Phase::Abandoned;
+        rival.ended_at.get_or_insert(stamp.now);
+    }
+}
+
 fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<'_>) {
     match change {
         AttemptChange::Intended { .. } | AttemptChange::Retaken => take(attempt, stamp),
@@ -363,8 +385,10 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.refused_calls += 1;
             attempt.message = Some(message.clone());
         }
-        AttemptChange::Unclear(message) => attempt.message = Some(message.clone()),
-        AttemptChange::Started { external, .. } => {
+        AttemptChange::Unclear(message) | AttemptChange::ClaimUnknown(message) => {
+            attempt.message = Some(message.clone())
+        }
+        AttemptChange::Started { external, .. } | AttemptChange::Claimed { external, .. } => {
             attempt.phase = Phase::Pending;
             attempt.external = Some(external.clone());
             attempt.started_at = Some(stamp.now);

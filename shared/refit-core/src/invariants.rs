@@ -177,13 +177,14 @@ fn attempts<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Run, &'a Attemp
     })
 }
 
-/// An abandoned key that appears is taken back as long as it has no successor.
+/// An abandoned key that appears is taken back as long as it has no successor; whoever made the claim is, and those
+/// that did not are given up.
 fn terminal_is_final(step: &Step<'_>) -> Option<String> {
     let changed = |(run, before, after): &(&Run, &Attempt, &Attempt)| {
-        let taken_back = before.phase == Phase::Abandoned
-            && run.attempt().number == before.number
-            && run.is_active();
-        before.phase.is_terminal() && after.phase != before.phase && !taken_back
+        let is_newest = run.attempt().number == before.number;
+        let taken_back = before.phase == Phase::Abandoned && is_newest;
+        let may_change = run.is_active() && (taken_back || is_claimed(step, run, before));
+        before.phase.is_terminal() && after.phase != before.phase && !may_change
     };
     let text = |(run, before, after): (&Run, &Attempt, &Attempt)| {
         format!(
@@ -195,6 +196,19 @@ fn terminal_is_final(step: &Step<'_>) -> Option<String> {
         )
     };
     attempts(step).find(changed).map(text)
+}
+
+/// Whether the commit says who made the claim the attempt was to make.
+fn is_claimed(step: &Step<'_>, run: &Run, attempt: &Attempt) -> bool {
+    step.commit.changes.iter().any(|change| {
+        let Change::Attempt { run: of, attempt: number, change: AttemptChange::Claimed { .. } } =
+            change
+        else {
+            return false;
+        };
+        let holder = run.attempt_numbered(*number);
+        *of == run.batch && holder.is_some_and(|holder| holder.is_rival_of(attempt))
+    })
 }
 
 fn finished_is_final(step: &Step<'_>) -> Option<String> {
@@ -223,11 +237,12 @@ fn attempts_follow(step: &Step<'_>) -> Option<String> {
     let wrong = |run: &&Run| {
         let counted =
             run.attempts.iter().zip(1..).all(|(attempt, number)| attempt.number == number);
-        let (_, earlier) = run.attempts.split_last().unwrap_or((&run.attempts[0], &[]));
+        let counts = run.attempt().number;
+        let mut others = run.attempts.iter().filter(|attempt| attempt.number != counts);
         let ended = |attempt: &Attempt| {
             matches!(attempt.phase, Phase::Failed | Phase::TimedOut | Phase::Abandoned)
         };
-        !counted || !earlier.iter().all(ended)
+        !counted || !others.all(ended)
     };
     let runs = step.after.runs.values().filter(|run| !run.attempts.is_empty());
     runs.into_iter().find(wrong).map(|run| format!("run=`{}`", run.batch))

@@ -75,6 +75,8 @@ mutants! {
     PromotedUntested => "lets a version go on although its acceptance test has not ended",
     TwoEnterAtOnce => "gives a stage of a model to a version while another is being given one",
     RegisteredWithoutLookUp => "registers a version again without looking whether it is registered",
+    ClaimUnread => "takes the end of a run for that of the batch, whoever made the claim",
+    TwinEndedUnclaimed => "ends a late twin although it may be the one that makes the claim",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }
 

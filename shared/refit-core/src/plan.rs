@@ -9,6 +9,7 @@ mod command;
 mod drift;
 mod events;
 mod follow;
+mod guard;
 mod keep;
 mod launch;
 mod notify;
@@ -35,7 +36,7 @@ use crate::mutant::{self, Mutant};
 use crate::notice::Delivery;
 use crate::promotion::{Stages, Version};
 use crate::rules::Rules;
-use crate::run::{ExternalRun, Phase};
+use crate::run::{Claim, ExternalRun, Phase};
 use crate::state::{BatchId, State, VERSION};
 use crate::time::{Span, Timestamp};
 use crate::timing::COMMIT_LAUNCHES_MAX;
@@ -111,6 +112,8 @@ pub struct Found {
     pub prepared: BTreeMap<(String, String), Result<Prepared, String>>,
     /// Runs of the memory.
     pub runs: BTreeMap<String, Arc<Fresh>>,
+    /// What lies where guards make claims, by its URI; the reason where it cannot be read.
+    pub claims: BTreeMap<String, Result<Option<Claim>, String>>,
 }
 
 /// Something only the outside can give.
@@ -129,6 +132,8 @@ pub enum Need {
     },
     /// A run of the memory.
     SeenRun(String),
+    /// What lies where guards make a claim, by its URI.
+    Claim(String),
 }
 
 /// A pipeline that can be started: versions pinned, ids resolved.

@@ -242,6 +242,9 @@ pub struct RunRule {
     pub parameters: BTreeMap<String, Template>,
     /// Whether the service may answer steps from its cache.
     pub cache: bool,
+    /// The folder, as `gs://BUCKET/FOLDER`, in which the first step of the pipeline makes a claim; none where it has
+    /// no guard.
+    pub guard: Option<String>,
 }
 
 impl Rules {

@@ -28,6 +28,9 @@ pub struct Run {
     pub target: Value,
     /// Whether the service may answer steps from its cache.
     pub cache: bool,
+    /// The folder in which the first step of its pipeline makes a claim; none where it has no guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
     /// The key of the manifest in the ledger.
     pub manifest: String,
     /// What is in it.
@@ -80,6 +83,9 @@ pub struct Attempt {
     pub number: u32,
     /// The identity it is started under.
     pub key: RunKey,
+    /// The first attempt that was to make the same claim; none where there is no guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
     /// Where it stands.
     pub phase: Phase,
     /// The parameters it is started with.
@@ -143,6 +149,26 @@ pub struct ExternalRun {
     pub url: Option<String>,
 }
 
+impl ExternalRun {
+    /// Whether a run that calls itself so is this one: some services have the id in a folder.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.id.rsplit_once('/').is_some_and(|(_, last)| last == name)
+    }
+}
+
+/// What the guard of a pipeline has written: which run goes on, where every other under the same claim stands down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The format it is written in.
+    pub v: u32,
+    /// The run key of who made it.
+    pub key: String,
+    /// Who made it, as the service calls it.
+    pub run: String,
+}
+
 /// Where an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -196,10 +222,23 @@ impl Run {
         self.finished.is_none()
     }
 
-    /// The newest attempt.
+    /// The attempt that counts: the newest; of those under its claim, the newest that was not given up.
     #[must_use]
     pub fn attempt(&self) -> &Attempt {
-        self.attempts.last().expect("a run is made with its first attempt")
+        self.counted().expect("a run is made with its first attempt")
+    }
+
+    /// The same of a run whose first attempt may be missing, as in a log that is checked.
+    pub(crate) fn counted(&self) -> Option<&Attempt> {
+        let newest = self.attempts.last()?;
+        let mut rivals = self.attempts.iter().rev().filter(|rival| newest.is_rival_of(rival));
+        Some(rivals.find(|rival| rival.phase != Phase::Abandoned).unwrap_or(newest))
+    }
+
+    /// Where the attempts of a round make their claim; none where there is no guard.
+    #[must_use]
+    pub fn claim(&self, round: Option<u32>) -> Option<String> {
+        Some(claim_uri(self.guard.as_ref()?, self.batch, round?))
     }
 
     /// The attempt of that number.
@@ -219,6 +258,12 @@ impl Run {
     }
 }
 
+/// Where the attempts of a batch make their claim, below the folder of its guard.
+#[must_use]
+pub fn claim_uri(guard: &str, batch: BatchId, round: u32) -> String {
+    format!("{guard}/{batch}-{round}")
+}
+
 impl Attempt {
     /// An attempt that was just intended; the fold says by whom.
     #[must_use]
@@ -226,6 +271,7 @@ impl Attempt {
         Self {
             number,
             key,
+            round: None,
             phase: Phase::Launching,
             parameters,
             intent: 0,
@@ -241,6 +287,12 @@ impl Attempt {
             stuck: false,
             message: None,
         }
+    }
+
+    /// Whether both are to make the same claim.
+    #[must_use]
+    pub fn is_rival_of(&self, other: &Self) -> bool {
+        self.round.is_some() && self.round == other.round
     }
 
     /// Whether the service is known to have it and it has not ended.

@@ -64,7 +64,7 @@ pub fn fields_of(variable: &str) -> &'static [&'static str] {
             "window",
         ],
         "batch" => &["bytes", "count", "key", "manifest", "prefix", "uris"],
-        "run" => &["key"],
+        "run" => &["claim", "key"],
         "trigger" => &["name"],
         "notice" => &[
             "at", "attempt", "batch", "count", "id", "key", "kind", "ledger", "manifest",
@@ -161,6 +161,8 @@ pub struct RunFacts<'a> {
     pub members: Option<&'a [Member]>,
     /// The identity of the attempt.
     pub run: RunKey,
+    /// What its guard is to create; none where it has no guard.
+    pub claim: Option<&'a str>,
 }
 
 impl RunFacts<'_> {
@@ -186,7 +188,7 @@ impl RunFacts<'_> {
         }
         let mut variables = BTreeMap::from([
             ("batch", batch),
-            ("run", json!({"key": self.run.to_string()})),
+            ("run", json!({"key": self.run.to_string(), "claim": self.claim.unwrap_or_default()})),
             ("trigger", json!({"name": self.trigger})),
         ]);
         variables.extend(member.map(|member| ("member", member)));

@@ -83,6 +83,7 @@ impl Passage<'_> {
     }
 
     fn of_attempt(&self, run: BatchId, number: u32, change: &AttemptChange) -> Option<Notice> {
+        let occasion: String;
         let (kind, transition, message) = if let AttemptChange::Started { .. } = change {
             (NoticeKind::Launch, "started", None)
         } else if let AttemptChange::Stuck(message) = change {
@@ -92,6 +93,11 @@ impl Passage<'_> {
         } else if let AttemptChange::LateTwin(_) = change {
             let message = "a run that was given up appeared late, and is cancelled";
             (NoticeKind::Uncertain, "late twin", Some(message))
+        } else if let AttemptChange::Claimed { external, .. } = change {
+            occasion = format!("claimed {}", external.id);
+            let message =
+                "a run that was given up made the claim, and is followed in place of the other";
+            (NoticeKind::Uncertain, occasion.as_str(), Some(message))
         } else {
             return None;
         };
@@ -102,7 +108,7 @@ impl Passage<'_> {
 
     fn of_run(&self, id: BatchId, change: &RunChange) -> Option<Notice> {
         let run = self.run(id)?;
-        let attempt = run.attempts.last()?;
+        let attempt = run.counted()?;
         let message = attempt.message.as_deref();
         match change {
             RunChange::Finished(finished) => {

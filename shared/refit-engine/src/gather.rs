@@ -10,7 +10,10 @@ use refit_core::member::{Line, stored_lines};
 use refit_core::memory::Fresh;
 use refit_core::plan::{Found, Need, Prepared};
 use refit_core::rules::Rules;
+use refit_core::run::Claim;
 use refit_core::state::{BatchId, State};
+use refit_wire::claim;
+use refit_wire::listing::Buckets;
 use refit_wire::notify::Teller;
 use refit_wire::pipeline::PipelineService;
 use refit_wire::registry::ModelRegistry;
@@ -39,6 +42,8 @@ pub type ReadRules = Arc<dyn Fn(&str) -> Result<RuleBook, String> + Send + Sync>
 pub struct Gatherer {
     store: Arc<dyn Store>,
     read_rules: ReadRules,
+    /// Where claims are read.
+    buckets: Buckets,
     books: BTreeMap<String, Result<RuleBook, String>>,
     runs: BTreeMap<String, Arc<Fresh>>,
     /// Lines that were read while others could not be: what stands under a name never changes.
@@ -61,10 +66,11 @@ const RUNS_MAX: usize = 64;
 impl Gatherer {
     /// A gatherer that has nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, read_rules: ReadRules) -> Self {
+    pub fn new(store: Arc<dyn Store>, read_rules: ReadRules, buckets: Buckets) -> Self {
         Self {
             store,
             read_rules,
+            buckets,
             books: BTreeMap::new(),
             runs: BTreeMap::new(),
             read: BTreeMap::new(),
@@ -82,7 +88,7 @@ impl Gatherer {
         caller: &Caller<'_>,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let mut batches = BTreeSet::new();
+        let (mut batches, mut claims) = (BTreeSet::new(), Vec::new());
         for need in needs {
             match need {
                 Need::Rules(revision) => {
@@ -100,8 +106,13 @@ impl Gatherer {
                     let run = self.run(&name).await?;
                     found.runs.insert(name, run);
                 }
+                Need::Claim(uri) => claims.push(uri),
             }
         }
+        let reads: Vec<_> = claims.into_iter().map(|uri| self.claim(uri, caller).boxed()).collect();
+        found
+            .claims
+            .extend(futures::stream::iter(reads).buffered(READS).collect::<BTreeMap<_, _>>().await);
         if !batches.is_empty() {
             found.lines.extend(self.lines(state, &batches).await?);
         }
@@ -149,6 +160,29 @@ impl Gatherer {
             objects.get(name).map(|body| &body[..])
         });
         lines.map_err(|error| Error::new(ErrorKind::Data, error))
+    }
+
+    /// What lies where guards make a claim.
+    async fn claim(
+        &self,
+        uri: String,
+        caller: &Caller<'_>,
+    ) -> (String, Result<Option<Claim>, String>) {
+        let claim = match self.buckets.claim(&uri) {
+            None => Err("no object of Cloud Storage".to_owned()),
+            Some(request) => match caller.send(request).await {
+                Ok(response) => claim::read(&response),
+                Err(failure) => Err(failure.to_string()),
+            },
+        };
+        if let Err(why) = &claim {
+            tracing::warn!(
+                claim = uri,
+                why,
+                "a claim cannot be read: what ended is not believed yet"
+            );
+        }
+        (uri, claim)
     }
 
     async fn prepare(

@@ -174,7 +174,9 @@ impl Reconciler {
     #[must_use]
     pub fn new(mut parts: Parts) -> Self {
         parts.store = Arc::new(Patient::new(&parts.store, &parts.clock));
-        let gatherer = Gatherer::new(Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
+        let buckets = parts.buckets.clone().unwrap_or_default();
+        let (store, read_rules) = (Arc::clone(&parts.store), Arc::clone(&parts.read_rules));
+        let gatherer = Gatherer::new(store, read_rules, buckets);
         Self {
             ledger: Ledger::new(Arc::clone(&parts.store)),
             intake: Intake::new(

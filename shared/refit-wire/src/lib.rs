@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod call;
+pub mod claim;
 pub mod cloud;
 pub mod config;
 pub mod http;

@@ -269,6 +269,9 @@ impl Ledger {
                 let prepared = Prepared { target: json!({}), parameters: None };
                 found.prepared.insert((revision, trigger), Ok(prepared));
             }
+            Need::Claim(uri) => {
+                found.claims.insert(uri, Ok(None));
+            }
             Need::SeenRun(name) => {
                 found.runs.insert(name, Arc::default());
             }

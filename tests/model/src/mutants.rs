@@ -96,6 +96,8 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::PromotedUntested
         | Mutant::TwoEnterAtOnce
         | Mutant::RegisteredWithoutLookUp
+        | Mutant::ClaimUnread
+        | Mutant::TwinEndedUnclaimed
         | Mutant::PartsDeletedWhileHeld => return None,
     };
     Some(scope)

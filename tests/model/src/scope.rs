@@ -117,6 +117,7 @@ impl Scope {
             target: json!({}),
             parameters: parameters.into_iter().collect(),
             cache: false,
+            guard: None,
         };
         let on = ObjectMatch { bucket: "b".to_owned(), ..ObjectMatch::default() };
         let mut trigger = Trigger::new(vec![On::Objects(on)], run);

@@ -24,6 +24,8 @@ pub const ELSEWHERE: &[(Mutant, &str)] = &[
     (Mutant::OneForTheOther, "cargo test -p refit-core --test decisions"),
     (Mutant::PromotedUntested, "cargo test -p refit-core --test decisions"),
     (Mutant::TwoEnterAtOnce, "cargo test -p refit-core --test decisions"),
+    (Mutant::ClaimUnread, "cargo test -p refit-testkit --test services"),
+    (Mutant::TwinEndedUnclaimed, "cargo test -p refit-core --test decisions"),
     (Mutant::RegisteredWithoutLookUp, "cargo test -p refit-testkit --test services"),
 ];
 

@@ -69,6 +69,7 @@ pub fn plain(service: &str) -> Trigger {
         target: json!({}),
         parameters: PARAMETERS.clone(),
         cache: false,
+        guard: None,
     };
     let on = ObjectMatch { bucket: "b".to_owned(), ..ObjectMatch::default() };
     let mut trigger = Trigger::new(vec![On::Objects(on)], run);

@@ -61,10 +61,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     };
     let now = opened.now(&state).await?;
     let base = &opened.base;
-    let mut gatherer = Gatherer::new(Arc::clone(&base.store), read_rules());
     let caller =
         Caller { transport: &base.transport, clock: &base.clock, limit: state.timing.call };
     let buckets = &base.buckets;
+    let mut gatherer = Gatherer::new(Arc::clone(&base.store), read_rules(), buckets.clone());
     let mut eyes =
         Eyes { buckets, caller, gatherer: &mut gatherer, state: &state, now, rules: &rules };
     let mut sweep = Sweep::new(&rules);

@@ -7,7 +7,7 @@ use crate::commit::Change;
 use crate::promotion::{
     Approval, Model, PromoteRule, Promotion, PromotionChange, PromotionPhase, Request, Stage,
 };
-use crate::run::Phase;
+use crate::run::{Phase, Run};
 use crate::state::BatchId;
 
 /// What the commit changes of versions, each with its model.
@@ -111,7 +111,7 @@ pub(super) fn tests_decide(step: &Step<'_>) -> Option<String> {
 
 fn has_succeeded(step: &Step<'_>, run: BatchId) -> bool {
     let runs = [step.after.runs.get(&run), step.before.runs.get(&run)];
-    let attempts = runs.into_iter().flatten().filter_map(|run| run.attempts.last());
+    let attempts = runs.into_iter().flatten().filter_map(Run::counted);
     attempts.map(|attempt| attempt.phase).any(|phase| phase == Phase::Succeeded)
         || step.commit.changes.iter().any(|change| {
             use crate::commit::{AttemptChange, Change};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::guard::is_ended_by_others;
 use super::{Desk, Observation, Outcome};
 use crate::commit::{AttemptChange, BatchChange, RunChange};
 use crate::key::RunKey;
@@ -75,7 +76,9 @@ impl Desk<'_> {
                 );
             }
             Phase::Abandoned if attempt.external.is_none() => {
-                self.change_attempt(run, attempt.number, AttemptChange::LateTwin(external));
+                if let Some(run) = self.state.runs.get(&run).cloned() {
+                    self.late_twin(&run, attempt, external);
+                }
             }
             Phase::Abandoned
             | Phase::Pending
@@ -139,8 +142,15 @@ impl Desk<'_> {
         }
     }
 
-    /// The service says how a run stands.
+    /// The service says how a run stands. An end is believed once it is known who made the claim.
     fn report(&mut self, run: BatchId, attempt: &Attempt, phase: Phase, message: Option<String>) {
+        let whole = self.state.runs.get(&run).filter(|run| run.guard.is_some()).cloned();
+        let is_end = attempt.is_live() && phase.is_terminal();
+        if let Some(whole) = whole.filter(|run| is_end && !is_ended_by_others(run))
+            && !self.knows_holder(&whole, attempt)
+        {
+            return;
+        }
         let news =
             attempt.phase != phase || attempt.message != message || attempt.empty_since.is_some();
         let change = match attempt.phase {
@@ -192,7 +202,7 @@ impl Desk<'_> {
             Phase::Launching => self.advance_launching(&run, attempt),
             Phase::Pending | Phase::Running => self.advance_live(rules, &run, attempt),
             Phase::Uncertain => {}
-            Phase::Succeeded | Phase::Cancelled => self.over(&run, attempt.phase),
+            Phase::Succeeded | Phase::Cancelled => self.conclude(&run, attempt, attempt.phase),
             Phase::Failed | Phase::TimedOut | Phase::Abandoned => self.retry(rules, &run, attempt),
         }
     }
@@ -242,22 +252,28 @@ impl Desk<'_> {
     /// A failed, timed-out or abandoned attempt is followed by another, or by the end of the run.
     fn retry(&mut self, rules: &Rules, run: &Run, attempt: &Attempt) {
         let rule = rules.triggers.get(&run.trigger);
-        let asked = matches!(run.cancel, Some(Cancel::Asked | Cancel::ReplacedBy(_)));
+        let asked = is_ended_by_others(run);
         let (Some(rule), false) = (rule, asked || is_refused(attempt)) else {
             let phase = if asked { Phase::Cancelled } else { final_phase(attempt.phase) };
-            return self.over(run, phase);
+            return self.conclude(run, attempt, phase);
         };
         let Some(due) = self.next_attempt_at(rule, run, attempt) else {
-            return self.over(run, final_phase(attempt.phase));
+            return self.conclude(run, attempt, final_phase(attempt.phase));
         };
         if self.now < due || self.launched >= COMMIT_LAUNCHES_MAX {
             return self.wake(due);
         }
-        let number = attempt.number + 1;
+        if self.gives_way(run, attempt) {
+            return;
+        }
+        let number = run.attempts.last().map_or(0, |last| last.number) + 1;
+        let round = self.next_round(run, attempt, number);
         let counted = if mutant::is(Mutant::RetryReusesKey) { 1 } else { number };
         let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), counted);
-        let parameters = with_key(&attempt.parameters, attempt.key, key);
-        self.intend(run.batch, number, key, parameters);
+        let mut renamed = vec![(attempt.key.to_string(), key.to_string())];
+        renamed.extend(run.claim(attempt.round).zip(run.claim(round)));
+        let parameters = with_names(&attempt.parameters, &renamed);
+        self.intend(run.batch, (number, round), key, parameters);
     }
 
     /// When another attempt may be made; none if there is none left.
@@ -274,6 +290,13 @@ impl Desk<'_> {
         let free = budget_is_full(self.now, rule, standing)
             .filter(|_| !mutant::is(Mutant::BudgetIgnoresRetries));
         Some(free.map_or(waited, |free| free.max(waited)))
+    }
+
+    /// Nothing more will be tried, unless another attempt made the claim.
+    fn conclude(&mut self, run: &Run, attempt: &Attempt, phase: Phase) {
+        if !self.gives_way(run, attempt) {
+            self.over(run, phase);
+        }
     }
 
     /// Nothing more will be tried; a batch that replaces the run takes its members over.
@@ -326,13 +349,16 @@ fn final_phase(phase: Phase) -> Phase {
     if phase == Phase::Abandoned { Phase::Failed } else { phase }
 }
 
-/// The parameters of a retry: the same, but for the key of the run in them.
-fn with_key(parameters: &Value, old: RunKey, new: RunKey) -> Value {
+/// The parameters of a retry: the same, but for the names in them that are other now.
+fn with_names(parameters: &Value, renamed: &[(String, String)]) -> Value {
+    let replace = |text: String, (old, new): &(String, String)| text.replace(old, new);
     match parameters {
-        Value::String(text) => Value::String(text.replace(&old.to_string(), &new.to_string())),
-        Value::Array(items) => items.iter().map(|item| with_key(item, old, new)).collect(),
+        Value::String(text) => Value::String(renamed.iter().fold(text.clone(), replace)),
+        Value::Array(items) => items.iter().map(|item| with_names(item, renamed)).collect(),
         Value::Object(fields) => {
-            fields.iter().map(|(name, item)| (name.clone(), with_key(item, old, new))).collect()
+            let rename =
+                |(name, item): (&String, &Value)| (name.clone(), with_names(item, renamed));
+            fields.iter().map(rename).collect()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => parameters.clone(),
     }

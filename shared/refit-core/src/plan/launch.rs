@@ -12,7 +12,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::reason::Hold;
 use crate::rules::{Overlap, Rules, ServiceProfile, Trigger};
-use crate::run::{BatchFacts, Cancel};
+use crate::run::{BatchFacts, Cancel, claim_uri};
 use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
 use crate::template::Template;
@@ -166,6 +166,9 @@ impl Desk<'_> {
         let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
         let facts = facts_of(batch, settled);
         let key = RunKey::new(&self.state.ledger, name, &due.id.to_string(), 1);
+        let guard = due.rule.run.guard.as_ref();
+        let guard = guard.map(|folder| format!("{folder}/{}", self.state.ledger));
+        let claim = guard.as_ref().map(|guard| claim_uri(guard, due.id, 1));
         let run = RunFacts {
             trigger: name,
             key: &batch.key,
@@ -173,9 +176,10 @@ impl Desk<'_> {
             facts: &facts,
             members: looks_at_members(due.rule).then_some(settled.members.as_slice()),
             run: key,
+            claim: claim.as_deref(),
         };
         let parameters = parameters(due.rule, prepared, &run)?;
-        Ok(Launch { manifest, facts, key, parameters })
+        Ok(Launch { manifest, facts, guard, key, parameters })
     }
 
     fn close(&mut self, due: &Due<'_>, launch: Launch, profile: ServiceProfile, target: Value) {
@@ -193,17 +197,26 @@ impl Desk<'_> {
             profile,
             target,
             cache: due.rule.run.cache,
+            guard: launch.guard,
         };
+        let round = closed.guard.as_ref().map(|_| 1);
         self.record(Change::Closed(Box::new(closed)));
         self.objects.push(launch.manifest);
         self.closing.extend(due.settled.members.iter().flat_map(entries));
-        self.intend(due.id, 1, launch.key, launch.parameters);
+        self.intend(due.id, (1, round), launch.key, launch.parameters);
     }
 
-    pub(super) fn intend(&mut self, batch: BatchId, attempt: u32, key: RunKey, parameters: Value) {
+    pub(super) fn intend(
+        &mut self,
+        batch: BatchId,
+        (attempt, round): (u32, Option<u32>),
+        key: RunKey,
+        parameters: Value,
+    ) {
         let digest = sha256_hex(parameters.to_string().as_bytes());
         self.launched += 1;
-        self.change_attempt(batch, attempt, AttemptChange::Intended { key, digest, parameters });
+        let change = AttemptChange::Intended { key, digest, parameters, round };
+        self.change_attempt(batch, attempt, change);
     }
 
     fn trouble(&mut self, name: &str, id: BatchId, message: String) {
@@ -228,6 +241,7 @@ struct Due<'a> {
 struct Launch {
     manifest: (String, Vec<u8>),
     facts: BatchFacts,
+    guard: Option<String>,
     key: RunKey,
     parameters: Value,
 }

@@ -106,7 +106,7 @@ impl Desk<'_> {
 
     /// Notes that an attempt does not go on, where somebody wants to be told.
     pub(super) fn notice_stuck(&mut self, rules: &Rules, run: &Run) {
-        let Some(attempt) = run.attempts.last().filter(|attempt| !attempt.stuck) else { return };
+        let Some(attempt) = run.counted().filter(|attempt| !attempt.stuck) else { return };
         let waits = match attempt.phase {
             Phase::Launching => "its start does not succeed",
             Phase::Pending => "the service has not begun it",

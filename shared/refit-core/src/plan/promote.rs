@@ -312,7 +312,7 @@ fn promote_rule<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r Promo
 /// The model of a run that succeeded, and how its version begins.
 fn begun(rules: &Rules, run: &Run) -> Option<(String, PromotionChange)> {
     let rule = rules.triggers.get(&run.trigger)?.promote.as_ref()?;
-    let attempt = run.attempts.last()?;
+    let attempt = run.counted()?;
     let change = PromotionChange::Begun {
         registry: rule.registry.clone(),
         trigger: run.trigger.clone(),

@@ -1,8 +1,14 @@
 //! What drift reports come to.
 
+use std::collections::BTreeMap;
+
 use expect_test::expect;
+use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
+use refit_core::event::Fact;
+use serde_json::json;
 
 use crate::check;
+use crate::world::clock;
 
 #[test]
 fn only_drift_starts_anything_and_what_is_unknown_is_not_fine() {
@@ -194,4 +200,29 @@ fn drift_that_goes_on_is_held_by_the_cooldown() {
             1d10:02 b5/1 intended
         "#]],
     );
+}
+
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
+pub(crate) fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
+    let text = |name: &str| settings.get(name).copied();
+    let finding = |drifted| {
+        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
+    };
+    let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
+    let drifted = listed("drifted").map(finding(Some(true)));
+    let findings = drifted.chain(listed("open").map(finding(None))).collect();
+    let verdict = json!(text("verdict").unwrap_or("drift"));
+    let report = DriftReport {
+        verdict: serde_json::from_value(verdict).unwrap(),
+        detector: Detector { tool: "test".into(), ..Detector::default() },
+        model: Model { name: Some(text("model").unwrap_or("churn").into()), ..Model::default() },
+        window: Window { start: None, end: text("end").map(clock) },
+        summary: Summary {
+            share: text("share").map(|share| serde_json::from_str(share).unwrap()),
+            ..Summary::default()
+        },
+        findings,
+        ..DriftReport::default()
+    };
+    (vec!["drift".into(), id.to_owned()], Fact::Drift(Box::new(report)))
 }

@@ -4,6 +4,7 @@
 mod batches;
 mod drift;
 mod events;
+mod guard;
 mod models;
 #[cfg(feature = "mutants")]
 mod mutants;

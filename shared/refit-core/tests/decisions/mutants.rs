@@ -117,3 +117,26 @@ fn two_versions_on_their_way_to_stages_at_once_are_noticed() {
     );
     check(Mutant::TwoEnterAtOnce, &two, "one version is given a stage at a time");
 }
+
+#[test]
+fn a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed() {
+    let given_up = "rule t bucket=b quiet=1m class=C guard=gs://g/t
+         10:00 put a#1
+         10:05 absent b2
+         10:15 absent b2
+         10:16 started b2";
+    let effective = |mutant, text: &str| {
+        activate(mutant);
+        let mut world = World::new();
+        world.lines(&format!("{given_up}\n{text}"));
+        activate(None);
+        let run = world.state.runs.values().next().unwrap();
+        (run.attempt().number, run.attempt_numbered(1).unwrap().external.is_some())
+    };
+    let stood_down = "10:20 claim b2/1; succeeded b2";
+    assert_eq!(effective(None, stood_down), (1, true));
+    assert_eq!(effective(Some(Mutant::ClaimUnread), stood_down), (2, false));
+    let twin = "10:20 found b2/1";
+    assert_eq!(effective(None, twin), (2, false), "it may still make the claim");
+    assert_eq!(effective(Some(Mutant::TwinEndedUnclaimed), twin), (2, true), "it is to end");
+}

@@ -24,6 +24,7 @@ pub(crate) fn run_rule(name: &str) -> RunRule {
         target: json!({}),
         parameters: BTreeMap::new(),
         cache: false,
+        guard: None,
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn set(
                 _ => Idempotency::C,
             };
         }
+        "guard" => rule.run.guard = Some(value.to_owned()),
         "notify" => rule.notify = value.split(',').map(str::to_owned).collect(),
         "trouble" => rule.run.target = json!({"trouble": value}),
         "param" => {

@@ -36,6 +36,8 @@ pub(crate) fn attempt_text(change: &AttemptChange) -> String {
         AttemptChange::Progressed { phase, .. } => phase.text().into(),
         AttemptChange::Ended { phase, .. } => format!("ended: {}", phase.text()),
         AttemptChange::LateTwin(_) => "late twin".into(),
+        AttemptChange::Claimed { external, .. } => format!("claimed: {}", external.id),
+        AttemptChange::ClaimUnknown(why) => format!("claim unknown: {why}"),
         AttemptChange::Unwatched => "unwatched".into(),
         AttemptChange::Stuck(message) => format!("stuck: {message}"),
     }

@@ -8,6 +8,7 @@
 //! 10:03 tick                        nothing but time
 //! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
 //! 10:04 delivered ml; lost ml       what came of the oldest letter to it
+//! 10:04 claim b2/1              what a guard has written: see `guard.rs`
 //! 10:05 registered b2 3 auc=0.9     an answer of a registry of models: see `models.rs`
 //! ```
 
@@ -16,7 +17,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use refit_core::commit::{Change, Commit, Decision, RunChange, TriggerChange};
-use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay, ReplayMode,
@@ -37,6 +37,8 @@ use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
+use crate::drift::report;
+use crate::guard::{Read, claim};
 use crate::models::{entry_text, model_text, promotion_text, report_of, statement};
 use crate::post::{delivery, outbox_text, receiver};
 use crate::settings::{run_rule, set};
@@ -51,6 +53,8 @@ pub(crate) struct World {
     /// Letters, in the order they were opened.
     letters: Vec<Hash128>,
     deliveries: Vec<Delivery>,
+    /// What guards have written, by its URI.
+    claims: BTreeMap<String, Read>,
     reports: Vec<RegistryReport>,
     now: Timestamp,
     commits: u64,
@@ -78,6 +82,7 @@ impl World {
             names: BTreeMap::new(),
             letters: Vec::new(),
             deliveries: Vec::new(),
+            claims: BTreeMap::new(),
             reports: Vec::new(),
             now: Timestamp::EPOCH,
             commits: 0,
@@ -159,6 +164,9 @@ impl World {
                 }
                 "delivered" | "lost" | "busy-for-10m" | "refused" => {
                     self.deliveries.push(delivery(&self.state, verb, &args[0]));
+                }
+                "claim" | "strange" | "unreadable" | "readable" => {
+                    self.claims.extend([claim(&self.state, verb, args)]);
                 }
                 answer => {
                     // Time passes first, so that what is due exists to be answered.
@@ -305,6 +313,10 @@ impl World {
                     None => Ok(Prepared { target: json!({}), parameters: None }),
                 };
                 found.prepared.insert((revision, trigger), prepared);
+            }
+            Need::Claim(uri) => {
+                let claim = self.claims.get(&uri).cloned().unwrap_or(Ok(None));
+                found.claims.insert(uri, claim);
             }
             Need::SeenRun(name) => {
                 let run = serde_json::from_slice(&self.objects[&name]).unwrap();
@@ -469,7 +481,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// `10:00`, `10:00:30` or `3d10:00`, on a fixed day.
-fn clock(text: &str) -> Timestamp {
+pub(crate) fn clock(text: &str) -> Timestamp {
     let (days, time) =
         text.split_once('d').map_or((0, text), |(days, time)| (days.parse().unwrap(), time));
     let full = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
@@ -549,31 +561,6 @@ fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let message =
         Message { source: "test".into(), id: id.to_owned(), ty, data, ..Message::default() };
     (vec!["ce".into(), id.to_owned()], Fact::Message(message))
-}
-
-/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
-fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
-    let text = |name: &str| settings.get(name).copied();
-    let finding = |drifted| {
-        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
-    };
-    let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
-    let drifted = listed("drifted").map(finding(Some(true)));
-    let findings = drifted.chain(listed("open").map(finding(None))).collect();
-    let verdict = json!(text("verdict").unwrap_or("drift"));
-    let report = DriftReport {
-        verdict: serde_json::from_value(verdict).unwrap(),
-        detector: Detector { tool: "test".into(), ..Detector::default() },
-        model: Model { name: Some(text("model").unwrap_or("churn").into()), ..Model::default() },
-        window: Window { start: None, end: text("end").map(clock) },
-        summary: Summary {
-            share: text("share").map(|share| serde_json::from_str(share).unwrap()),
-            ..Summary::default()
-        },
-        findings,
-        ..DriftReport::default()
-    };
-    (vec!["drift".into(), id.to_owned()], Fact::Drift(Box::new(report)))
 }
 
 fn object(

@@ -46,6 +46,8 @@ pub enum Trouble {
     FailedAfter,
     /// No answer comes, and it is done after [`Stage::release`] only.
     Late,
+    /// It is done, and done again, as where somebody between sends it twice; the second is answered.
+    Twice,
 }
 
 /// Where a run stands.
@@ -152,6 +154,13 @@ impl Stage {
         self.end(Phase::Failed);
     }
 
+    /// Ends one run, if it still runs.
+    pub fn end_one(&self, id: &str, phase: Phase) {
+        let mut state = self.lock();
+        let running = state.runs.all.iter_mut().filter(|run| run.phase == Phase::Running);
+        running.filter(|run| run.id == id).for_each(|run| run.phase = phase);
+    }
+
     fn end(&self, phase: Phase) {
         let mut state = self.lock();
         let running = state.runs.all.iter_mut().filter(|run| run.phase == Phase::Running);
@@ -193,6 +202,10 @@ impl Stage {
             Some(Trouble::FailedAfter) => {
                 let _ = self.double.answer(request, &mut state.runs);
                 Ok(response(Answer::text(500, "text/html", "trouble")))
+            }
+            Some(Trouble::Twice) => {
+                let _ = self.double.answer(request, &mut state.runs);
+                Ok(response(self.double.answer(request, &mut state.runs)))
             }
             Some(Trouble::Late) => {
                 state.late.push(request.clone());

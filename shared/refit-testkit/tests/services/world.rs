@@ -24,6 +24,7 @@ use refit_testkit::fake::stage::{Double, Stage};
 use refit_wire::config;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::guards::Guards;
 use crate::post::Post;
 use crate::shelf::Shelf;
 
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) stage: Arc<Stage>,
     pub(crate) post: Arc<Post>,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) guards: Arc<Guards>,
     clock: Arc<ManualClock>,
     ledger: Ledger,
     intake: Intake,
@@ -95,6 +97,7 @@ impl World {
         let stage = Arc::new(Stage::new(double));
         let post = Arc::new(Post::new(Arc::<Stage>::clone(&stage)));
         let shelf = Arc::new(Shelf::new(Arc::clone(&post)));
+        let guards = Arc::new(Guards::new(Arc::clone(&shelf)));
         let ledger = Ledger::new(Arc::clone(&store));
         ledger.found("services", &Timing::default()).await.unwrap();
         let read = between(Arc::clone(&store));
@@ -104,8 +107,17 @@ impl World {
             Nonces::new("intake"),
             Span::secs(30),
         );
-        let mut world =
-            Self { stage, post, shelf, clock, ledger, intake, read, reconcilers: Vec::new() };
+        let mut world = Self {
+            stage,
+            post,
+            shelf,
+            guards,
+            clock,
+            ledger,
+            intake,
+            read,
+            reconcilers: Vec::new(),
+        };
         let begun = ["first", "second"].map(|name| AsyncMutex::new(world.begin(name)));
         world.reconcilers.extend(begun);
         world.apply(&store, rules).await;
@@ -116,7 +128,7 @@ impl World {
     pub(crate) fn begin(&self, process: &str) -> Reconciler {
         Reconciler::new(Parts {
             store: Arc::clone(&self.read),
-            transport: Arc::<Shelf>::clone(&self.shelf),
+            transport: Arc::<Guards>::clone(&self.guards),
             clock: Arc::<ManualClock>::clone(&self.clock),
             read_rules: read_rules(),
             nonces: Nonces::new(process),

@@ -40,6 +40,14 @@ pub(super) fn ledger(
     if !text.contains("://") {
         return;
     }
+    let inside = format!("{}/", text.trim_end_matches('/'));
+    for (name, trigger, rule) in triggers {
+        let guard = rule.run.guard.iter().find(|guard| format!("{guard}/").starts_with(&inside));
+        if let Some(guard) = guard {
+            let message = format!("claims of `{name}` would lie in the ledger: guard=`{guard}`");
+            notes.refuse(*trigger, message).cured_by("give them a bucket of their own");
+        }
+    }
     let Some(place) = place(text) else {
         let cure = "write `gs://BUCKET/FOLDER`, `s3://BUCKET/FOLDER`, or a directory";
         notes.refuse(at, format!("a ledger cannot be there: ledger=`{text}`")).cured_by(cure);

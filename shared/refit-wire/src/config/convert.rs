@@ -4,6 +4,7 @@
 mod batch;
 mod drift;
 mod expression;
+mod guard;
 mod models;
 mod notify;
 mod on;

@@ -263,6 +263,10 @@ pub(super) struct Run {
     pub(super) parameters: Option<Located<Value>>,
     /// Whether the service may answer steps from its cache, which trains nothing. Default: `off`.
     pub(super) cache: Option<Located<Switch>>,
+    /// The folder in Cloud Storage where the first step of the pipeline makes its claim, such as
+    /// `gs://acme-guards/churn`, on a service that may start a run twice. The pipeline is told which claim to make by a
+    /// parameter that is `${ run.claim }`, and the run that made it is the one that is followed. Default: no guard.
+    pub(super) guard: Option<Located<String>>,
 }
 
 /// On or off.
@@ -309,7 +313,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("`on: { drift: … }`", &["model", "min_share", "features", "consecutive"]),
     ("`on: { schedule: … }`", &["cron", "zone", "misfire"]),
     ("`window`", &["from", "to", "days"]),
-    ("`run`", &["service", "parameters", "cache"]),
+    ("`run`", &["service", "parameters", "cache", "guard"]),
     ("`promote`", &["registry", "gate", "request", "staging", "acceptance", "production"]),
     ("`retry`", &["attempts", "backoff", "max_backoff"]),
     ("`budget`", &["runs", "per"]),
@@ -372,7 +376,7 @@ pub(super) fn home_of(kind: &str, name: &str) -> Option<&'static str> {
 }
 
 /// The settings of `run` that every service has; the others say what to run.
-pub(super) const RUN_SETTINGS: &[&str] = &["service", "parameters", "cache"];
+pub(super) const RUN_SETTINGS: &[&str] = &["service", "parameters", "cache", "guard"];
 
 /// Whether a `kind` has settings beside those it names.
 pub(super) fn takes_more(kind: &str) -> bool {

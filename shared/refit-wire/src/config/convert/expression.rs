@@ -92,6 +92,7 @@ impl Scene {
             facts: &facts,
             members: Some(&members),
             run: RunKey(Hash128(0)),
+            claim: Some("gs://bucket/claims/1"),
         };
         Self { variables, without: &[], samples: facts.scope().into_iter().collect() }
     }

@@ -13,6 +13,7 @@ use super::super::located::{Located, given};
 use super::super::report::Notes;
 use super::super::v1::{self, RUN_SETTINGS};
 use super::expression::Scene;
+use super::guard;
 use super::trigger::is_of_models;
 use super::{Service, Services};
 
@@ -47,8 +48,10 @@ pub(super) fn rule<'s>(
         target,
         parameters: parameters(notes, &value.parameters, (batch, on)),
         cache: given(&value.cache).is_some_and(|(cache, _)| *cache == v1::Switch::On),
+        guard: None,
     };
-    (Some(rule), service)
+    let guard = guard::folder(notes, value, &rule, service);
+    (Some(RunRule { guard, ..rule }), service)
 }
 
 fn service<'s>(

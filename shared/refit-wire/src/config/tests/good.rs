@@ -132,6 +132,7 @@ const BODIES: &[&str] = &[
     "when: object.metadata.team == 'ml' && int(object.name.split('/')[1]) % 2 == 0",
     "pause: ignore\non_unknown: ask\noverlap: allow\ncooldown: 0s\nbatch: { max_count: 200 }\n\
      run: { service: kfp, pipeline: { id: a1 }, cache: on, parameters: { uris: '${ batch.uris }', a: [1, null] } }",
+    "run: { service: kfp, pipeline: churn, guard: gs://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
     "batch: { min_bytes: 2GiB, quiet: 10s }\noverlap: replace\nretry: { attempts: 2 }\ntimeout: 30d",
     "when: |\n  object.size > 0\n  && object.name != ''\n",
     "on: { drift: { model: churn, min_share: 0.3, features: [age, income], consecutive: 2 } }\n\
