@@ -5,6 +5,7 @@ pub mod call;
 pub mod cloud;
 pub mod config;
 pub mod http;
+pub mod link;
 pub mod listing;
 pub mod normal_form;
 pub mod notify;
