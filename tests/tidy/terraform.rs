@@ -27,6 +27,7 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("REFIT_HOOK_GITHUB", "a secret: whoever refers to it names it"),
     ("REFIT_HOOK_MLFLOW", "a secret: whoever refers to it names it"),
     ("REFIT_HOOK_STANDARD", "a secret: whoever refers to it names it"),
+    ("REFIT_HOOK_LINK", "a secret: whoever refers to it names it"),
     ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
     ("REFIT_OIDC_CALLERS", "the platform has verified callers"),
     ("REFIT_OIDC_KEYS", "the platform has verified callers"),

@@ -82,7 +82,8 @@ fn minded(drift: &DriftMatch) -> String {
 
 /// How the versions its runs make get on.
 fn promotes(rule: &PromoteRule) -> String {
-    let PromoteRule { registry, model, gate, request, staging, acceptance, production } = rule;
+    let PromoteRule { registry, model, gate, request, staging, acceptance, production, approvers } =
+        rule;
     let metrics: Vec<&str> = gate.0.keys().map(String::as_str).collect();
     let gated = match metrics.is_empty() {
         true => String::new(),
@@ -99,10 +100,15 @@ fn promotes(rule: &PromoteRule) -> String {
         (count, false) => format!("once {count} persons approve"),
         (count, true) => format!("once {count} other persons approve"),
     };
+    let named: Vec<&str> = approvers.keys().map(String::as_str).collect();
+    let named = match named.is_empty() {
+        true => String::new(),
+        false => format!(" Only {} may approve.", named.join(", ")),
+    };
     let test = acceptance.as_ref().map(|name| format!(", there a run of `{name}` accepts it"));
     format!(
         "What a run that succeeds makes is registered at `{registry}` as a version of `{model}`, which{gated} \
-         {asked} to staging {}{}, and to production {}.",
+         {asked} to staging {}{}, and to production {}.{named}",
         takes(staging),
         test.unwrap_or_default(),
         takes(production)

@@ -68,6 +68,14 @@ impl Voice {
     ) -> Result<Command, Failure> {
         let (person, reason) = (self.person()?, self.reason.clone());
         let Named { model, version } = named;
-        Ok(Command::Promotion(Statement { model, version, says, stage, person, reason }))
+        Ok(Command::Promotion(Statement {
+            model,
+            version,
+            says,
+            stage,
+            request: None,
+            person,
+            reason,
+        }))
     }
 }

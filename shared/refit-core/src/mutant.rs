@@ -72,6 +72,8 @@ mutants! {
     NoticeTwiceUnderTwoIds => "tells again what was not delivered, as if it were something else",
     ApprovalCountsTwice => "counts a person who approves twice for two",
     OneForTheOther => "counts the approval of who asked for it where four eyes are needed",
+    AnybodyApproves => "counts the approval of somebody the rule does not name",
+    EarlierRequestApproved => "takes what is said of an earlier request for the newest",
     PromotedUntested => "lets a version go on although its acceptance test has not ended",
     TwoEnterAtOnce => "gives a stage of a model to a version while another is being given one",
     RegisteredWithoutLookUp => "registers a version again without looking whether it is registered",

@@ -138,6 +138,9 @@ pub struct Notice {
     /// The stage it is asked for, or was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// The request that waits for approval, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u32>,
 }
 
 impl Notice {
@@ -162,6 +165,7 @@ impl Notice {
             model: None,
             version: None,
             stage: None,
+            request: None,
         }
     }
 }

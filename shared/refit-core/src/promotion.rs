@@ -21,8 +21,8 @@ use crate::time::Timestamp;
 
 pub use self::change::{ModelChange, PromotionChange};
 pub(crate) use self::change::{apply_to_model, apply_to_promotion};
-pub use self::rule::{Asking, Gate, Limits, PromoteRule, StageRule};
-pub use self::statement::{Says, Statement};
+pub use self::rule::{Approver, Asking, Gate, Limits, PromoteRule, StageRule};
+pub use self::statement::{GITHUB, Says, Statement};
 
 /// A stage of a model at its registry. One version has it at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -369,17 +369,23 @@ impl Promotion {
         self.requests.last()
     }
 
-    /// The persons whose approval of the newest request counts, each once. With four eyes, who asked for it does not
-    /// count, nor who asked for the stage before or approved that.
+    /// The number of the newest request, counted from 1; 0 where there is none.
     #[must_use]
-    pub fn counted(&self, four_eyes: bool) -> Vec<&str> {
-        let current = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+    pub fn current(&self) -> u32 {
+        u32::try_from(self.requests.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The persons whose approval of the newest request counts, each once, and none whom the rule does not let. With
+    /// four eyes, who asked for it does not count, nor who asked for the stage before or approved that.
+    #[must_use]
+    pub fn counted(&self, rule: &PromoteRule) -> Vec<&str> {
+        let four_eyes = self.request().is_some_and(|request| rule.stage(request.stage).four_eyes);
         let mut counted: Vec<&str> = Vec::new();
-        for approval in self.approvals.iter().filter(|it| it.request == current) {
+        for approval in self.approvals.iter().filter(|it| it.request == self.current()) {
             let is_known = counted.iter().any(|person| same_person(person, &approval.person));
             let again = is_known && !mutant::is(Mutant::ApprovalCountsTwice);
             let is_bound = four_eyes && self.is_bound(&approval.person);
-            if !again && !is_bound {
+            if !again && !is_bound && rule.lets(&approval.person) {
                 counted.push(&approval.person);
             }
         }
@@ -389,7 +395,7 @@ impl Promotion {
     /// Whether a person has had a say in the newest request, or in what led to it.
     #[must_use]
     pub fn is_bound(&self, person: &str) -> bool {
-        let current = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+        let current = self.current();
         let Some(request) = self.request() else { return false };
         let earlier = if request.rollback { &[][..] } else { &self.requests[..] };
         let asked = earlier.iter().chain([request]).filter_map(|it| it.person.as_deref());

@@ -153,6 +153,7 @@ impl Passage<'_> {
             model: Some(model.to_owned()),
             version: promotion.name().map(str::to_owned),
             stage,
+            request: (kind == NoticeKind::Requested).then(|| promotion.current()),
             ..self.of_trigger(kind, id, &promotion.trigger)
         })
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{BoxFuture, Either, select};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
+use refit_core::error::{Error, ErrorKind};
 use refit_core::key::Hash128;
 use refit_core::notice::{Delivery, Letter, Receipt};
 use refit_core::state::State;
@@ -112,8 +113,8 @@ impl Courier {
             for (id, letter) in outbox.letters.iter().filter(|(_, letter)| is_due(letter)) {
                 let slot = (receiver.clone(), *id);
                 if self.may_send(&slot) {
-                    let sending = teller.tell(&state.ledger, *id, letter);
-                    self.under_way().push(carry(slot.clone(), letter.tries, sending, bag));
+                    let telling = (Arc::clone(teller), state.ledger.clone(), letter.clone());
+                    self.under_way().push(carry(slot.clone(), telling, bag));
                     self.slots.push(slot);
                 }
             }
@@ -143,16 +144,33 @@ impl Courier {
 
 fn carry(
     (receiver, letter): Slot,
-    tries: u32,
-    sending: Sending,
+    (teller, ledger, written): (Arc<Teller>, String, Letter),
     bag: &Bag<'_>,
 ) -> BoxFuture<'static, Delivery> {
     let (transport, clock) = (Arc::clone(bag.transport), Arc::clone(bag.clock));
     let carried = async move {
-        let receipt = deliver(sending, &*transport, &*clock).await;
-        Delivery { receiver, letter, tries, receipt }
+        let receipt = match key(&teller, &written, &*transport, &*clock).await {
+            Ok(key) => {
+                let sending = teller.tell(&ledger, letter, &written, key.as_deref());
+                deliver(sending, &*transport, &*clock).await
+            }
+            Err(error) => Receipt::Failed { after: None, message: error.to_string() },
+        };
+        Delivery { receiver, letter, tries: written.tries, receipt }
     };
     carried.boxed()
+}
+
+/// The secret of the links in a letter, if it has any.
+async fn key(
+    teller: &Teller,
+    letter: &Letter,
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+) -> Result<Option<String>, Error> {
+    let Some(secret) = teller.secret(letter) else { return Ok(None) };
+    let late = || Err(Error::new(ErrorKind::Unavailable, "a secret could not be read in time"));
+    within(clock, LIMIT, transport.secret(secret, None)).await.unwrap_or_else(late).map(Some)
 }
 
 /// Sends one letter once, and says what came of it within the time a letter may take.

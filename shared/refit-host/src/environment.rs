@@ -79,6 +79,11 @@ pub const VARIABLES: &[Variable] = &[
         default: "none: they are refused",
     },
     Variable {
+        name: "REFIT_HOOK_LINK",
+        meaning: "the same for signed links, by which persons approve, each of 32 bytes at the least: what `links` of the rule file names",
+        default: "none: they are refused",
+    },
+    Variable {
         name: "REFIT_LOG",
         meaning: "what is logged, as a level or a tracing filter such as refit_engine=debug",
         default: "info",
@@ -166,10 +171,11 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// The variables that hold secrets of webhooks, by their senders.
-const HOOKS: [(Sender, &str); 3] = [
+const HOOKS: [(Sender, &str); 4] = [
     (Sender::Github, "REFIT_HOOK_GITHUB"),
     (Sender::Mlflow, "REFIT_HOOK_MLFLOW"),
     (Sender::Standard, "REFIT_HOOK_STANDARD"),
+    (Sender::Link, "REFIT_HOOK_LINK"),
 ];
 
 /// Where Google publishes the keys its tokens are signed with.

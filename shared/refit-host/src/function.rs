@@ -30,6 +30,7 @@ use crate::environment::{Platform, Settings};
 use crate::hooks::HookSecrets;
 use crate::intake::{BODY_BYTES_MAX, Door, Entry};
 use crate::lambda::{self, Host};
+use crate::links::links;
 use crate::reports::Reports;
 use crate::waker::{Caller, Nobody, Waker};
 use crate::{logs, server};
@@ -274,7 +275,7 @@ async fn mount(
             let door = push();
             (checked(events(&door, &["/"]), check), Some(door))
         }
-        Doors::Hook => (checked(events(&hook(), &["/", "/hook"]), check.of_webhooks()), None),
+        Doors::Hook => (checked(webhooks(&hook(), &["/", "/hook"]), check.of_webhooks()), None),
         Doors::Tick => (checked(tick(driver, &["/"]), check), None),
         Doors::All => {
             let door = push();
@@ -311,6 +312,11 @@ pub fn events(door: &Arc<Door>, paths: &[&str]) -> Router {
     })
 }
 
+/// The door of webhooks, and the pages of signed links, by which persons come.
+fn webhooks(door: &Arc<Door>, paths: &[&str]) -> Router {
+    events(door, paths).merge(links(door))
+}
+
 /// Every door, where it is in a process that opens all of them: those of services, and that of webhooks.
 pub fn all(
     (push, hook): (&Arc<Door>, &Arc<Door>),
@@ -318,7 +324,7 @@ pub fn all(
     check: &Check,
 ) -> Router {
     let services = events(push, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]));
-    checked(services, check.clone()).merge(checked(events(hook, &["/hook"]), check.of_webhooks()))
+    checked(services, check.clone()).merge(checked(webhooks(hook, &["/hook"]), check.of_webhooks()))
 }
 
 /// The door of wakes and pings. A wake stays open until a pass that began after it has ended.

@@ -129,15 +129,16 @@ impl Door {
         outcome.status.is_success()
     }
 
-    async fn judge(&self, delivery: &Delivery<'_>) -> Outcome {
+    /// Verifies a delivery and takes it.
+    pub(crate) async fn judge(&self, delivery: &Delivery<'_>) -> Outcome {
         if let Err(rejected) = self.admit(delivery).await {
-            return refused("a caller was not verified", rejected);
+            return Outcome::refused("a caller was not verified", rejected);
         }
         self.take(understand(delivery), delivery).await
     }
 
     /// Refuses what is not verified, before anything is read of it.
-    async fn admit(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
+    pub(crate) async fn admit(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
         match &self.entry {
             Entry::Push(_) => match Sender::of(delivery.headers) {
                 Some(_) => Err(Rejected { status: 401, reason: WRONG_DOOR.to_owned() }),
@@ -169,7 +170,9 @@ impl Door {
                 Outcome { detail: reason, ..done("a delivery means nothing") }
             }
             (Err(rejected), Entry::Push(_)) => self.keep(delivery, rejected.reason).await,
-            (Err(rejected), Entry::Hook(_)) => refused("a delivery was not understood", rejected),
+            (Err(rejected), Entry::Hook(_)) => {
+                Outcome::refused("a delivery was not understood", rejected)
+            }
         }
     }
 
@@ -209,6 +212,17 @@ impl Door {
 }
 
 impl Outcome {
+    /// What was not taken, and why.
+    pub(crate) fn refused(what: &'static str, rejected: Rejected) -> Self {
+        let status = StatusCode::from_u16(rejected.status).unwrap_or(StatusCode::BAD_REQUEST);
+        Self { status, what, detail: rejected.reason, events: 0 }
+    }
+
+    /// More on it, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Writes it to the log.
     pub(crate) fn log(&self, trace: Option<&str>) {
         let Self { status, what, detail, events } = self;
@@ -239,9 +253,4 @@ fn unavailable(detail: String) -> Outcome {
         detail,
         events: 0,
     }
-}
-
-fn refused(what: &'static str, rejected: Rejected) -> Outcome {
-    let status = StatusCode::from_u16(rejected.status).unwrap_or(StatusCode::BAD_REQUEST);
-    Outcome { status, what, detail: rejected.reason, events: 0 }
 }

@@ -6,6 +6,7 @@ pub mod environment;
 pub mod function;
 pub mod hooks;
 pub mod intake;
+mod links;
 pub mod logs;
 pub mod reports;
 pub mod server;

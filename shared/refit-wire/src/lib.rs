@@ -6,6 +6,7 @@ pub mod claim;
 pub mod cloud;
 pub mod config;
 pub mod http;
+pub mod link;
 pub mod listing;
 pub mod normal_form;
 pub mod notify;

@@ -16,21 +16,23 @@ pub mod telegram;
 pub mod webhook;
 
 mod answer;
+mod links;
 mod secret_url;
 mod words;
 
 use std::fmt;
 
 use refit_core::key::Hash128;
-use refit_core::notice::{Letter, NoticeKind, Receipt};
+use refit_core::notice::{Letter, Notice, NoticeKind, Receipt};
 use refit_core::template::Template;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::http::Reply;
+use crate::http::{Reply, Secret};
 use crate::outgoing::Outgoing;
 
+pub use links::Links;
 use words::Words;
 pub use words::sample;
 
@@ -165,19 +167,35 @@ notifiers! {
 pub struct Teller {
     notifier: Box<dyn Notifier>,
     text: Option<Template>,
+    links: Option<Links>,
 }
 
 impl Teller {
     /// A teller that puts each notice in the words of a template, or in the usual ones.
     #[must_use]
     pub fn new(notifier: Box<dyn Notifier>, text: Option<Template>) -> Self {
-        Self { notifier, text }
+        Self { notifier, text, links: None }
     }
 
-    /// What is to be sent for a letter of a ledger.
+    /// The same, and a person's own: what waits for that person's approval is told with a link.
     #[must_use]
-    pub fn tell(&self, ledger: &str, id: Hash128, letter: &Letter) -> Sending {
-        let Words { title, text } = Words::of(ledger, letter, self.text.as_ref());
+    pub fn with_links(self, links: Links) -> Self {
+        Self { links: Some(links), ..self }
+    }
+
+    /// The secret that must be known to tell a letter; none where it has no links.
+    #[must_use]
+    pub fn secret(&self, letter: &Letter) -> Option<&Secret> {
+        let links = self.links.as_ref()?;
+        let mut notices = letter.notices.iter();
+        notices.any(|notice| links.are_for(notice)).then(|| links.secret())
+    }
+
+    /// What is to be sent for a letter of a ledger, with links where their secret is given.
+    #[must_use]
+    pub fn tell(&self, ledger: &str, id: Hash128, letter: &Letter, key: Option<&str>) -> Sending {
+        let link = |notice: &Notice| self.links.as_ref()?.of(notice, key?);
+        let Words { title, text } = Words::of(ledger, letter, self.text.as_ref(), &link);
         self.notifier.tell(&Telling { id, ledger, letter, title: &title, text: &text })
     }
 }

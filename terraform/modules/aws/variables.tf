@@ -157,15 +157,15 @@ variable "hook" {
 }
 
 variable "hook_secrets" {
-  description = "What `hook` checks signatures with: the secrets by the name of the environment variable, `REFIT_HOOK_GITHUB`, `REFIT_HOOK_MLFLOW` or `REFIT_HOOK_STANDARD`. They are kept in the state, and under `kms` with the function."
+  description = "What `hook` checks signatures with: the secrets by the name of the environment variable, `REFIT_HOOK_GITHUB`, `REFIT_HOOK_MLFLOW`, `REFIT_HOOK_STANDARD` or `REFIT_HOOK_LINK`. They are kept in the state, and under `kms` with the function."
   type        = map(string)
   default     = {}
   nullable    = false
   sensitive   = true
 
   validation {
-    condition     = length(setsubtract(keys(var.hook_secrets), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
-    error_message = "hook_secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+    condition     = length(setsubtract(keys(var.hook_secrets), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD", "REFIT_HOOK_LINK"])) == 0
+    error_message = "hook_secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD or REFIT_HOOK_LINK."
   }
 }
 
@@ -176,8 +176,8 @@ variable "hook_secret_arns" {
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.hook_secret_arns), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
-    error_message = "hook_secret_arns must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+    condition     = length(setsubtract(keys(var.hook_secret_arns), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD", "REFIT_HOOK_LINK"])) == 0
+    error_message = "hook_secret_arns must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD or REFIT_HOOK_LINK."
   }
 
   validation {

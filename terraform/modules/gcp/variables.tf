@@ -144,7 +144,7 @@ variable "hook" {
     The function for webhooks and approvals, which can be reached from the internet; none if null.
     `public`: whether senders without a Google account may call it, such as GitHub: then nothing but their signatures, which the
     function checks, tells them from others. `callers`: who may call it otherwise, by a key that stays, as members.
-    `secrets`: what it checks signatures with, by the name of the environment variable (`REFIT_HOOK_GITHUB`, `…_MLFLOW`, `…_STANDARD`): `secret`, as `projects/PROJECT/secrets/SECRET`,
+    `secrets`: what it checks signatures with, by the name of the environment variable (`REFIT_HOOK_GITHUB`, `…_MLFLOW`, `…_STANDARD`, `…_LINK`): `secret`, as `projects/PROJECT/secrets/SECRET`,
     and its `version`, a number.
   EOT
   type = object({
@@ -172,8 +172,8 @@ variable "hook" {
   }
 
   validation {
-    condition     = length(setsubtract(keys(try(var.hook.secrets, {})), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD"])) == 0
-    error_message = "hook.secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW or REFIT_HOOK_STANDARD."
+    condition     = length(setsubtract(keys(try(var.hook.secrets, {})), ["REFIT_HOOK_GITHUB", "REFIT_HOOK_MLFLOW", "REFIT_HOOK_STANDARD", "REFIT_HOOK_LINK"])) == 0
+    error_message = "hook.secrets must be keyed by REFIT_HOOK_GITHUB, REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD or REFIT_HOOK_LINK."
   }
 
   validation {

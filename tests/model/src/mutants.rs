@@ -93,6 +93,8 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::NoticeTwiceUnderTwoIds
         | Mutant::ApprovalCountsTwice
         | Mutant::OneForTheOther
+        | Mutant::AnybodyApproves
+        | Mutant::EarlierRequestApproved
         | Mutant::PromotedUntested
         | Mutant::TwoEnterAtOnce
         | Mutant::RegisteredWithoutLookUp

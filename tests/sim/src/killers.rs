@@ -22,6 +22,8 @@ pub const ELSEWHERE: &[(Mutant, &str)] = &[
     (Mutant::NoticeTwiceUnderTwoIds, "cargo test -p refit-core --test decisions"),
     (Mutant::ApprovalCountsTwice, "cargo test -p refit-core --test decisions"),
     (Mutant::OneForTheOther, "cargo test -p refit-core --test decisions"),
+    (Mutant::AnybodyApproves, "cargo test -p refit-core --test decisions"),
+    (Mutant::EarlierRequestApproved, "cargo test -p refit-core --test decisions"),
     (Mutant::PromotedUntested, "cargo test -p refit-core --test decisions"),
     (Mutant::TwoEnterAtOnce, "cargo test -p refit-core --test decisions"),
     (Mutant::ClaimUnread, "cargo test -p refit-testkit --test services"),

@@ -135,7 +135,7 @@ fn approvals(promotion: &Promotion, rules: Option<&Rules>) -> String {
     let Some(rule) = rule else {
         return format!("waits for {stage}, and no rule in force says what that takes");
     };
-    let counted = promotion.counted(rule.stage(stage).four_eyes);
+    let counted = promotion.counted(rule);
     let needed = rule.needed(request);
     match counted.len() >= needed as usize {
         true => format!("waits until another version has its stage, then for {stage}"),

@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         Failure::new(Exit::NotFound, message)
     })?;
     let (id, letter) = sample(&name, SystemClock.now());
-    let sending = teller.tell("test", id, &letter);
+    let sending = teller.tell("test", id, &letter, None);
     let options = Options { places: Places::from_env(), ..Options::default() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let http = Arc::new(HttpTransport::new(Arc::clone(&clock), options)?);

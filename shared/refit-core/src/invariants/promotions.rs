@@ -52,7 +52,7 @@ pub(super) fn one_enters(step: &Step<'_>) -> Option<String> {
 }
 
 /// A version sets out for a stage only with the approvals its rule asks for, each of another person, and with four
-/// eyes of none who asked for it or had a say before.
+/// eyes of none who asked for it or had a say before. Where the rule names who may approve, they are among these.
 pub(super) fn stages_approved(step: &Step<'_>) -> Option<String> {
     let rules = step.rules?;
     of_promotions(step).find_map(|(model, run, change)| {
@@ -88,7 +88,11 @@ fn approvers(
         bound.extend(earlier.iter().filter_map(|it| it.person.as_ref()).map(plain));
         bound.extend(before.iter().map(|it| plain(&it.person)));
     }
-    let may = |person: &String| !rule.stage(request.stage).four_eyes || !bound.contains(person);
+    let named: BTreeSet<String> = rule.approvers.keys().map(plain).collect();
+    let may = |person: &String| {
+        let is_free = !rule.stage(request.stage).four_eyes || !bound.contains(person);
+        is_free && (named.is_empty() || named.contains(person))
+    };
     now.iter().map(|it| plain(&it.person)).filter(may).collect()
 }
 

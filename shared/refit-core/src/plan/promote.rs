@@ -239,7 +239,7 @@ impl Desk<'_> {
     fn grant(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
         let Some(rule) = promote_rule(rules, promotion) else { return };
         let Some(request) = promotion.request() else { return };
-        let counted = promotion.counted(rule.stage(request.stage).four_eyes).len();
+        let counted = promotion.counted(rule).len();
         let is_free = !self.state.models.get(model).is_some_and(Model::is_entering)
             || mutant::is(Mutant::TwoEnterAtOnce);
         if counted >= rule.needed(request) as usize && is_free {

@@ -3,7 +3,8 @@
 use super::Desk;
 use crate::mutant::{self, Mutant};
 use crate::promotion::{
-    Model, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement, same_person,
+    GITHUB, Model, PromoteRule, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement,
+    same_person,
 };
 use crate::rules::Rules;
 
@@ -27,6 +28,11 @@ impl Desk<'_> {
                 known()
             )
         })?;
+        let version = model.version(&said.version);
+        let said = &in_their_name(version.and_then(|it| rule_of(rules, it)), said)?;
+        if let (Some(about), Some(version)) = (said.request, version) {
+            about_the_newest(version, about)?;
+        }
         let (run, change) = match said.says {
             Says::Rollback => rollback(model, said)?,
             Says::Request => request(version_of(model, said)?, said)?,
@@ -65,6 +71,35 @@ fn version_of<'a>(model: &'a Model, said: &Statement) -> Result<&'a Promotion, S
     })
 }
 
+fn rule_of<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r PromoteRule> {
+    rules.triggers.get(&promotion.trigger)?.promote.as_ref()
+}
+
+/// What was said, under the name the rule has for whoever said it.
+fn in_their_name(rule: Option<&PromoteRule>, said: &Statement) -> Result<Statement, String> {
+    let person = said.person.as_str();
+    if let Some(name) = rule.and_then(|rule| rule.approver(person)) {
+        return Ok(Statement { person: name.to_owned(), ..said.clone() });
+    }
+    if person.starts_with(GITHUB) {
+        return Err(format!("no approver of the rule has this account: person=`{person}`"));
+    }
+    if said.says == Says::Approve && rule.is_some_and(|rule| !rule.lets(person)) {
+        return Err(format!(
+            "the rule names who may approve, and not this person: person=`{person}`"
+        ));
+    }
+    Ok(said.clone())
+}
+
+/// A word on a request is no word on a later one.
+fn about_the_newest(promotion: &Promotion, request: u32) -> Result<(), String> {
+    if request == promotion.current() || mutant::is(Mutant::EarlierRequestApproved) {
+        return Ok(());
+    }
+    Err(stands(promotion, "what this is about is no longer asked for"))
+}
+
 fn request(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
     let next = match promotion.phase {
         PromotionPhase::Candidate => Stage::Staging,
@@ -88,14 +123,13 @@ fn approve(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Hea
     if said.stage.is_some_and(|stage| stage != request.stage) {
         return Err(stands(promotion, &format!("what is asked for is {}", request.stage)));
     }
-    let current = u32::try_from(promotion.requests.len()).unwrap_or(u32::MAX);
-    let mut approvals = promotion.approvals.iter().filter(|it| it.request == current);
+    let mut approvals = promotion.approvals.iter().filter(|it| it.request == promotion.current());
     let again = approvals.any(|it| same_person(&it.person, &said.person));
     if again && !mutant::is(Mutant::ApprovalCountsTwice) {
         return Err(format!("this person has approved it already: person=`{}`", said.person));
     }
-    let rule = rules.triggers.get(&promotion.trigger).and_then(|rule| rule.promote.as_ref());
-    let four_eyes = rule.is_some_and(|rule| rule.stage(request.stage).four_eyes);
+    let four_eyes =
+        rule_of(rules, promotion).is_some_and(|rule| rule.stage(request.stage).four_eyes);
     if four_eyes && promotion.is_bound(&said.person) {
         let message = "it takes another person than who asked for it or approved it before";
         return Err(format!("{message}: person=`{}`", said.person));

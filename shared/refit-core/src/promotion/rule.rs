@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Number;
 
-use super::{Request, Stage};
+use super::{GITHUB, Request, Stage, same_person};
+use crate::mutant::{self, Mutant};
 
 /// How the versions its runs make get through their stages.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,17 @@ pub struct PromoteRule {
     pub acceptance: Option<String>,
     /// What production takes.
     pub production: StageRule,
+    /// Who may approve, by name; everybody where nobody is named.
+    pub approvers: BTreeMap<String, Approver>,
+}
+
+/// By what somebody is known who may approve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approver {
+    /// The login at GitHub.
+    pub github: Option<String>,
+    /// The receiver of notices that is this person's alone: there, a link approves or rejects in their name.
+    pub receiver: Option<String>,
 }
 
 /// Who asks for the stages of a version.
@@ -71,6 +83,27 @@ impl PromoteRule {
             Stage::Staging => self.staging,
             Stage::Production => self.production,
         }
+    }
+
+    /// The approver whose name or account this is, by the rule's name of them.
+    #[must_use]
+    pub fn approver(&self, person: &str) -> Option<&str> {
+        let is_theirs = |(name, approver): &(&String, &Approver)| match person.strip_prefix(GITHUB)
+        {
+            Some(login) => {
+                approver.github.as_deref().is_some_and(|known| same_person(known, login))
+            }
+            None => same_person(name, person),
+        };
+        self.approvers.iter().find(is_theirs).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether somebody may approve.
+    #[must_use]
+    pub fn lets(&self, person: &str) -> bool {
+        self.approvers.is_empty()
+            || self.approver(person).is_some()
+            || mutant::is(Mutant::AnybodyApproves)
     }
 
     /// How many persons must approve a request. A rollback waits for nobody, unless production takes four eyes.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Stage;
 
+/// What the name of a person begins with who is known by an account at GitHub alone.
+pub const GITHUB: &str = "github:";
+
 /// What a person says of a version of a model. Who may write to the ledger may say it in any name: the name is a
 /// statement of whoever writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +21,10 @@ pub struct Statement {
     /// The stage it is about; where it is left out, the one that comes next or is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Who says it.
+    /// The request it is about, counted from 1; where it is left out, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u32>,
+    /// Who says it: a name, or an account such as `github:octocat`, which is nobody unless the rule names it.
     pub person: String,
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -5,15 +5,15 @@
 //! 10:05 registered b2 3 auc=0.93 production=2:auc=0.9    the registry has the version of run b2
 //! 10:05 entered b2; undone b2; denied b2; unseen b2      what came of what was to be done for it
 //! 10:05 stages churn production=2                        who has which stage
-//! 10:06 approve churn 3 ann stage=staging why='looks good'
+//! 10:06 approve churn 3 ann stage=staging request=1 why='looks good'
 //! ```
 
 use std::collections::BTreeMap;
 
 use refit_core::plan::{RegistryOutcome, RegistryReport};
 use refit_core::promotion::{
-    Asking, Gate, Limits, ModelChange, PromoteRule, PromotionChange, Says, StageEntry, StageRule,
-    Stages, Statement, Version,
+    Approver, Asking, Gate, Limits, ModelChange, PromoteRule, PromotionChange, Says, StageEntry,
+    StageRule, Stages, Statement, Version,
 };
 use refit_core::state::{BatchId, State};
 use serde_json::Number;
@@ -30,17 +30,26 @@ pub(crate) fn promote(text: &str) -> PromoteRule {
         staging: StageRule::default(),
         acceptance: None,
         production: StageRule::default(),
+        approvers: BTreeMap::new(),
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
             ("staging", value) => rule.staging = stage_rule(value),
             ("production", value) => rule.production = stage_rule(value),
             ("acceptance", value) => rule.acceptance = Some(value.to_owned()),
+            ("approvers", value) => rule.approvers = value.split(',').map(approver).collect(),
             ("gate", value) => limit(&mut rule.gate, value),
             _ => rule.request = Asking::Manual,
         }
     }
     rule
+}
+
+/// `ann:octocat`, with the login at GitHub
+fn approver(text: &str) -> (String, Approver) {
+    let (name, login) = text.split_once(':').unwrap_or((text, ""));
+    let github = Some(login.to_owned()).filter(|login| !login.is_empty());
+    (name.to_owned(), Approver { github, receiver: None })
 }
 
 fn stage_rule(text: &str) -> StageRule {
@@ -124,6 +133,7 @@ pub(crate) fn statement(verb: &str, args: &[String]) -> Statement {
             _ => Says::Rollback,
         },
         stage: setting("stage=").map(|stage| stage.parse().unwrap()),
+        request: setting("request=").map(|number| number.parse().unwrap()),
         person: args[2].clone(),
         reason: setting("why=").unwrap_or_default().to_owned(),
     }

@@ -1,6 +1,7 @@
 //! Breakages of the rules of rows and schedules, each of which an invariant notices.
 
 use refit_core::mutant::{Mutant, activate};
+use refit_core::promotion::PromotionPhase;
 
 use crate::world::World;
 
@@ -96,6 +97,34 @@ fn a_person_who_approves_what_they_asked_for_is_noticed() {
          10:03 approve churn 1 ann"
     );
     check(Mutant::OneForTheOther, &alone, "a stage is approved as its rule asks");
+}
+
+#[test]
+fn an_approval_of_somebody_the_rule_does_not_name_is_noticed() {
+    let other = format!(
+        "rule t bucket=b quiet=0s promote='churn staging=1 approvers=ann'\n{FOLLOWED}
+         10:02 approve churn 1 bob"
+    );
+    check(Mutant::AnybodyApproves, &other, "a stage is approved as its rule asks");
+}
+
+#[test]
+fn a_word_on_an_earlier_request_changes_nothing() {
+    let late = format!(
+        "rule t bucket=b quiet=0s promote='churn staging=1 production=1'\n{FOLLOWED}
+         10:02 approve churn 1 ann request=1
+         10:03 entered b2
+         10:04 approve churn 1 ann request=1"
+    );
+    let phase = |mutant| {
+        activate(mutant);
+        let mut world = World::new();
+        world.lines(&late);
+        activate(None);
+        world.state.models["churn"].version("1").unwrap().phase
+    };
+    assert_eq!(phase(None), PromotionPhase::Requested);
+    assert_eq!(phase(Some(Mutant::EarlierRequestApproved)), PromotionPhase::Entering);
 }
 
 #[test]

@@ -511,3 +511,40 @@ fn rules_that_begin_to_promote_leave_runs_that_are_over() {
         "#]],
     );
 }
+
+#[test]
+fn where_the_rule_names_who_may_approve_accounts_are_theirs_and_nobody_else_approves() {
+    check(
+        "rule t bucket=b quiet=0s promote='churn staging=2 approvers=ann:octocat,bob'
+         10:00 put a#1
+         10:01 started b2; succeeded b2; registered b2 3
+         10:02 approve churn 3 eve
+         10:03 approve churn 3 github:mallory; reject churn 3 github:mallory
+         10:04 approve churn 3 github:OctoCat request=1
+         10:05 approve churn 3 ann
+         10:06 approve churn 3 bob request=2
+         10:07 approve churn 3 Bob request=1",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            10:01 churn b2 to be registered
+            10:01 churn b2 registered as 3
+            10:01 churn b2 staging requested
+            10:02 no: the rule names who may approve, and not this person: person=`eve`
+            10:03 no: no approver of the rule has this account: person=`github:mallory`
+            10:03 no: no approver of the rule has this account: person=`github:mallory`
+            10:04 ok: approved: model=`churn`, version=`3`, stage=`staging`, person=`ann`
+            10:04 churn b2 approved by ann
+            10:05 no: this person has approved it already: person=`ann`
+            10:06 no: what this is about is no longer asked for: version=`3`, phase=`requested`
+            10:07 ok: approved: model=`churn`, version=`3`, stage=`staging`, person=`bob`
+            10:07 churn b2 approved by bob
+            10:07 churn b2 to enter
+        "#]],
+    );
+}

@@ -108,7 +108,7 @@ async fn publishes() {
     let config: NotifierConfig = serde_json::from_value(config).unwrap();
     let teller = Teller::new(config.open().unwrap(), None);
     let (id, letter) = sample("bus", Timestamp::from_millis(1_700_000_000_000));
-    let told = || deliver(teller.tell("ledger-1", id, &letter), &out, &SystemClock);
+    let told = || deliver(teller.tell("ledger-1", id, &letter, None), &out, &SystemClock);
     assert_eq!((told().await, told().await), (Receipt::Delivered, Receipt::Delivered));
     for _ in 0..2 {
         let pulled = pull(1, &server).await;

@@ -105,6 +105,7 @@ async fn what_a_person_moves_is_noted_and_a_rollback_takes_it_back() {
         version: "7".to_owned(),
         says: Says::Rollback,
         stage: None,
+        request: None,
         person: "ann".to_owned(),
         reason: String::new(),
     };

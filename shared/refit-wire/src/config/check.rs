@@ -1,5 +1,6 @@
 //! What is wrong between pieces that are right by themselves.
 
+mod approvers;
 mod models;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use super::never;
 use super::report::Notes;
 use super::v1;
 
+pub(super) use self::approvers::approvers;
 pub(super) use self::models::models;
 
 /// Schemes of the stores a ledger can be in.

@@ -5,6 +5,7 @@ mod batch;
 mod drift;
 mod expression;
 mod guard;
+mod links;
 mod models;
 mod notify;
 mod on;
@@ -18,8 +19,9 @@ use std::sync::Arc;
 use refit_core::rules::{Rules, ServiceProfile, Trigger};
 use refit_core::time::Span;
 
+use self::links::LinkSettings;
 use self::models::Registries;
-use self::notify::Receivers;
+pub(super) use self::notify::Receivers;
 use super::document::NodeId;
 use super::located::{Located, given, named};
 use super::report::Notes;
@@ -39,8 +41,10 @@ pub(super) fn config(notes: &mut Notes<'_>, revision: String) -> Option<Config> 
     check::services_in_use(notes, &services, &file);
     check::receivers_in_use(notes, &triggers, &file);
     check::models(notes, &triggers, &file);
+    check::approvers(notes, &triggers, (&receivers, &file));
+    let links = links::settings(notes, &file);
     let mut config = assemble(services, triggers);
-    tell(&mut config, receivers);
+    tell(&mut config, receivers, links.as_ref());
     keep_models(&mut config, registries);
     config.ledger = file.ledger.and_then(|ledger| ledger.value);
     config.rules.revision = revision;
@@ -144,10 +148,14 @@ fn assemble(services: Services, triggers: Triggers) -> Config {
     config
 }
 
-fn tell(config: &mut Config, receivers: Receivers) {
+fn tell(config: &mut Config, receivers: Receivers, links: Option<&LinkSettings>) {
     for (name, told) in receivers.into_iter().filter_map(|(name, told)| Some((name, told?))) {
         config.rules.receivers.insert(name.clone(), told.receiver);
-        config.tellers.insert(name.clone(), told.teller);
+        let teller = match links.and_then(|links| links.of(&name, &config.rules)) {
+            Some(links) => told.teller.with_links(links),
+            None => told.teller,
+        };
+        config.tellers.insert(name.clone(), Arc::new(teller));
         config.notifier_configs.insert(name, told.config);
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
-pub(super) use self::models::{Asking, Limits, OnModel, Promote, StageRule};
+pub(super) use self::models::{Approver, Asking, Limits, Links, OnModel, Promote, StageRule};
 pub(super) use self::receivers::{Kind, RECEIVER_SETTINGS, Receiver};
 pub(super) use self::sources::{Clock, Day, Drift, Misfire, Schedule, Window};
 use super::located::{EITHER, Located, Named, OneOrMany};
@@ -34,6 +34,8 @@ pub(super) struct File {
     pub(super) triggers: Option<Located<Named<Trigger>>>,
     /// Who can be told of what happens, by name. Triggers name them.
     pub(super) notify: Option<Located<Named<Receiver>>>,
+    /// Links by which persons answer what waits for their approval. Default: there are none.
+    pub(super) links: Option<Located<Links>>,
 }
 
 /// From events to runs of one pipeline.

@@ -18,12 +18,23 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn of(ledger: &str, letter: &Letter, template: Option<&Template>) -> Self {
-        let said = |notice: &Notice| match template.map(|template| said(template, ledger, notice)) {
+    /// `link` finds the link of a notice, which stands in a line of its own.
+    pub(super) fn of(
+        ledger: &str,
+        letter: &Letter,
+        template: Option<&Template>,
+        link: &dyn Fn(&Notice) -> Option<String>,
+    ) -> Self {
+        let worded = |notice: &Notice| match template.map(|template| said(template, ledger, notice))
+        {
             Some(Ok(text)) => text,
             // A mistake in a template must not keep an alert from being sent.
             Some(Err(fault)) => format!("{}\n(its template failed: {fault})", usual(notice)),
             None => usual(notice),
+        };
+        let said = |notice: &Notice| match link(notice) {
+            Some(link) => format!("{}\napprove or reject: {link}", worded(notice)),
+            None => worded(notice),
         };
         match letter.notices.as_slice() {
             [notice] if letter.beyond == 0 => Self { title: title(notice), text: said(notice) },

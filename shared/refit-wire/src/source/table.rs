@@ -107,6 +107,7 @@ pub const TABLE: &[Row] = &[
     ]),
     row(["GitHub push", "webhook", "scm.push", "delivery", "webhook/github-push"]),
     row(["GitHub workflow", "webhook", "run.status", "delivery", "webhook/github-workflow-run"]),
+    row(["GitHub comment", "webhook", "command", "comment", "webhook/github-comment"]),
     row(["MLflow registry", "webhook", "registry", "delivery", "webhook/mlflow"]),
     row(["Standard Webhooks", "webhook", "webhook", "webhook id", "webhook/standard"]),
     row(["Cloud Scheduler", "HTTP", "tick", TICK, "scheduler/ping"]),

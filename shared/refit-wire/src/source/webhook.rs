@@ -1,9 +1,11 @@
-//! Signed webhooks: GitHub, MLflow, and any sender that follows Standard Webhooks.
+//! Signed webhooks: GitHub, MLflow, and any sender that follows Standard Webhooks; and answers by signed links.
 //!
 //! A signature is verified on the bytes as they came, before anything is read of them. Several secrets may hold at a
 //! time, so that one can be replaced. Where the signature covers the time of sending, that may be five minutes off.
 
+mod comment;
 mod github;
+mod link;
 mod mlflow;
 mod standard;
 
@@ -14,6 +16,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use refit_core::time::{Span, Timestamp};
 use sha2::Sha256;
+
+use crate::link::{HEADER, KEY_BYTES_MIN};
 
 use super::{Arrival, Delivery, Meaning, Rejected};
 
@@ -31,6 +35,8 @@ pub enum Sender {
     Mlflow,
     /// Anybody who follows Standard Webhooks.
     Standard,
+    /// A person who follows a link that refit signed.
+    Link,
 }
 
 /// The secrets that hold, by sender.
@@ -42,11 +48,12 @@ struct Claim {
     signed: Vec<u8>,
     signatures: Vec<Vec<u8>>,
     sent: Option<Timestamp>,
+    until: Option<Timestamp>,
 }
 
 impl Sender {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Github, Self::Mlflow, Self::Standard];
+    pub const ALL: [Self; 4] = [Self::Github, Self::Mlflow, Self::Standard, Self::Link];
 
     /// The sender that a request is of, by its headers.
     #[must_use]
@@ -65,6 +72,7 @@ impl Sender {
             Self::Github => "github",
             Self::Mlflow => "mlflow",
             Self::Standard => "standard",
+            Self::Link => "link",
         }
     }
 
@@ -75,6 +83,7 @@ impl Sender {
             Self::Github => "x-github-event",
             Self::Mlflow => "x-mlflow-delivery-id",
             Self::Standard => "webhook-id",
+            Self::Link => HEADER,
         }
     }
 
@@ -83,6 +92,7 @@ impl Sender {
             Self::Github => github::claim(delivery),
             Self::Mlflow => mlflow::claim(delivery),
             Self::Standard => standard::claim(delivery),
+            Self::Link => link::claim(delivery),
         }
     }
 }
@@ -96,7 +106,10 @@ impl Secrets {
     pub fn add(&mut self, sender: Sender, text: &str) -> Result<(), String> {
         let keys = text.split_whitespace().map(|secret| match sender {
             Sender::Standard => standard::key(secret),
-            Sender::Github | Sender::Mlflow => Ok(secret.as_bytes().to_vec()),
+            Sender::Link if secret.len() < KEY_BYTES_MIN => {
+                Err(format!("links need a secret of {KEY_BYTES_MIN} bytes at the least"))
+            }
+            Sender::Github | Sender::Mlflow | Sender::Link => Ok(secret.as_bytes().to_vec()),
         });
         let keys = keys.collect::<Result<Vec<_>, String>>()?;
         if keys.is_empty() {
@@ -128,6 +141,9 @@ impl Secrets {
         let claim = sender.claim(delivery)?;
         if !keys.iter().any(|key| claim.holds(key)) {
             return Err(refused("the signature does not match the body"));
+        }
+        if claim.until.zip(now).is_some_and(|(until, now)| until <= now) {
+            return Err(refused("the link holds no longer"));
         }
         match (claim.sent, now) {
             (Some(sent), Some(now)) if sent.since(now).max(now.since(sent)) > TOLERANCE => {
@@ -161,6 +177,7 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
         Some(Sender::Github) => github::read(delivery).map(Some),
         Some(Sender::Mlflow) => mlflow::read(delivery).map(Some),
         Some(Sender::Standard) => standard::read(delivery).map(Some),
+        Some(Sender::Link) => link::read(delivery).map(Some),
         None => Ok(None),
     }
 }
@@ -290,6 +307,45 @@ mod tests {
         for (pairs, expected) in cases {
             assert_eq!(verified(&known, pairs, "{}", None), Err(expected.to_owned()));
         }
+    }
+
+    /// A link of ann, as it is handed on.
+    fn link(key: &str) -> String {
+        let link = crate::link::Link {
+            model: "churn".to_owned(),
+            version: "3".to_owned(),
+            stage: refit_core::promotion::Stage::Production,
+            request: 2,
+            person: "ann".to_owned(),
+            until: "2026-01-05T12:00:00Z".parse().unwrap(),
+        };
+        link.token(key.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_link_holds_whole_by_its_secret_and_until_its_time() {
+        let (key, other) =
+            ("0123456789abcdef0123456789abcdef", "a-secret-of-somebody-else-entirely");
+        let known = secrets(Sender::Link, &format!("{other}-too {key}"));
+        let (whole, forged) = (link(key), link(other));
+        let (said, signature) = whole.split_once('.').unwrap();
+        let swapped = format!("{}.{signature}", link(other).replace('.', ""));
+        let (before, after) = ("2026-01-05T11:59:59Z", "2026-01-05T12:00:00Z");
+        for (token, now, expected) in [
+            (whole.as_str(), before, Ok(Sender::Link)),
+            (&whole, after, Err("the link holds no longer")),
+            (&forged, before, Err("the signature does not match the body")),
+            (&whole[..whole.len() - 3], before, Err("the signature does not match the body")),
+            (said, before, Err("this is no link, or not all of it")),
+            (&swapped, before, Err("this is no link, or not all of it")),
+            (&whole[1..], before, Err("this is no link, or not all of it")),
+            ("", before, Err("this is no link, or not all of it")),
+        ] {
+            let found = verified(&known, &[(HEADER, token)], "decision=approve", Some(now));
+            assert_eq!(found, expected.map_err(str::to_owned), "{token}");
+        }
+        let short = Secrets::default().add(Sender::Link, "guessable").unwrap_err();
+        assert!(short.contains("32 bytes") && !short.contains("guessable"), "{short}");
     }
 
     #[test]

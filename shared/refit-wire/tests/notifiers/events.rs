@@ -13,7 +13,7 @@ use crate::teller;
 fn events(target: &str, place: &str, fields: &Value) -> Outgoing {
     let letter = letter(&format!("one {fields}"));
     let config = json!({ "events": { target: place } });
-    teller(&config, None).tell("ledger-1", id(&letter), &letter).outgoing
+    teller(&config, None).tell("ledger-1", id(&letter), &letter, None).outgoing
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn play(kind: &str) -> Vec<Receipt> {
         let mut lines = case.lines();
         let (title, asked) = (lines.next().unwrap(), lines.next().unwrap());
         let letter = letter(asked);
-        let sending = teller.tell("ledger-1", id(&letter), &letter);
+        let sending = teller.tell("ledger-1", id(&letter), &letter, None);
         let (_, answer) = case.split_once("\n< ").unwrap();
         let answer = answer.split("\n= ").next().unwrap().trim_end();
         let receipt = (sending.read)(recorded(answer));

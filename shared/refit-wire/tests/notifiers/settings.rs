@@ -1,9 +1,16 @@
 //! Settings that cannot be, words that are one's own, and letters that are too long.
 
+use std::collections::BTreeSet;
+
+use http::HeaderMap;
 use refit_core::notice::Receipt;
-use refit_wire::http::{Auth, Response};
-use refit_wire::notify::NotifierConfig;
+use refit_core::promotion::Stage;
+use refit_core::time::Span;
+use refit_wire::http::{Auth, Response, Secret};
+use refit_wire::link::{HEADER, Link};
+use refit_wire::notify::{Links, NotifierConfig};
 use refit_wire::outgoing::Outgoing;
+use refit_wire::pipeline::endpoint::Endpoint;
 use serde_json::{Value, json};
 
 use crate::letters::{id, letter};
@@ -57,7 +64,7 @@ fn settings_that_cannot_be_are_refused() {
 
 fn said(config: &Value, text: Option<&str>, asked: &str) -> Value {
     let letter = letter(asked);
-    let sending = teller(config, text).tell("ledger-1", id(&letter), &letter);
+    let sending = teller(config, text).tell("ledger-1", id(&letter), &letter, None);
     match sending.outgoing {
         Outgoing::Http(request) => serde_json::from_slice(&request.body).unwrap(),
         other => panic!("{other:?}"),
@@ -106,10 +113,54 @@ fn what_is_too_long_is_cut_and_keeps_its_id() {
 fn a_secret_is_named_and_never_in_what_is_sent() {
     let letter = letter("one {}");
     let config = json!({ "telegram": { "token": { "env": "BOT" }, "chat": "-7" } });
-    let sending = teller(&config, None).tell("ledger-1", id(&letter), &letter);
+    let sending = teller(&config, None).tell("ledger-1", id(&letter), &letter, None);
     let Outgoing::Http(request) = sending.outgoing else { panic!("no request") };
     assert_eq!(request.url.as_str(), "https://api.telegram.org/");
     assert!(matches!(request.auth, Auth::Url { .. }));
     let answer = Response { status: 500, ..Response::default() };
     assert!(matches!((sending.read)(Ok(answer)), Receipt::Failed { .. }));
+}
+
+#[test]
+fn what_waits_for_a_persons_approval_is_told_to_them_with_a_link_and_nothing_else_is() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let links = Links {
+        place: Endpoint::new("https://hook.acme.example/refit").unwrap(),
+        secret: Secret::Env("LINKS".to_owned()),
+        valid: Span::days(3),
+        person: "ann".to_owned(),
+        models: BTreeSet::from(["churn".to_owned()]),
+    };
+    let teller = teller(&webhook(), None).with_links(links);
+    let told = |fields: &str, key: Option<&str>| {
+        let letter = letter(&format!("one {fields}"));
+        let is_asked = teller.secret(&letter).is_some();
+        let sending = teller.tell("ledger-1", id(&letter), &letter, key);
+        let Outgoing::Http(request) = sending.outgoing else { panic!("it is sent over HTTP") };
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let text = body["text"].as_str().unwrap().to_owned();
+        (is_asked, text.split_once("reject: ").map(|(_, link)| link.to_owned()))
+    };
+    let waits = r#"{"kind": "requested", "model": "churn", "version": "3", "stage": "production", "request": 2}"#;
+    let (is_asked, link) = told(waits, Some(&format!("{key} an-older-one")));
+    let (place, token) = link.as_deref().unwrap().split_once("?link=").unwrap();
+    assert_eq!((is_asked, place), (true, "https://hook.acme.example/refit/approve"));
+    assert_eq!(told(waits, Some(key)).1, link, "it is the same however often it is sent");
+    let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), token.parse().unwrap())]);
+    let expected = Link {
+        model: "churn".to_owned(),
+        version: "3".to_owned(),
+        stage: Stage::Production,
+        request: 2,
+        person: "ann".to_owned(),
+        until: "2026-11-24T09:30:00Z".parse().unwrap(),
+    };
+    assert_eq!(Link::of(&headers), Some(expected));
+    assert_eq!(
+        told(waits, Some("short")),
+        (true, None),
+        "a secret that could be guessed signs none"
+    );
+    assert_eq!(told(&waits.replace("churn", "fraud"), Some(key)), (false, None));
+    assert_eq!(told(&waits.replace("requested", "promoted"), Some(key)), (false, None));
 }

@@ -62,7 +62,8 @@ fn form_of(sample: &Shared) -> Value {
         "document" => normal_form(&understand_document(&json())),
         _ => {
             let mut secrets = Secrets::default();
-            Sender::ALL.iter().for_each(|sender| secrets.add(*sender, SECRET).unwrap());
+            let short = Sender::ALL.iter().filter(|sender| **sender != Sender::Link);
+            short.for_each(|sender| secrets.add(*sender, SECRET).unwrap());
             let verified = Sender::of(&sample.headers).map(|_| secrets.verify(&delivery, None));
             let understood =
                 verified.unwrap_or(Ok(Sender::Github)).and_then(|_| understand(&delivery));

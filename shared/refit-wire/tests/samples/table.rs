@@ -59,6 +59,10 @@ on:
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.
 
+A comment that begins with `/refit approve` or `/refit reject` is no message but a person's word on a version, and so is an
+answer by a signed link: [promotion.md](promotion.md). An alias or a tag that was set at MLflow is a message, and approves
+nothing: who set it is not said.
+
 ## Callers
 
 `REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). With

@@ -28,10 +28,10 @@ pub(in super::super) fn models(notes: &mut Notes<'_>, triggers: &Triggers, file:
 }
 
 /// A trigger's name, and where it stands.
-type Place<'a> = (&'a String, NodeId);
+pub(super) type Place<'a> = (&'a String, NodeId);
 
 /// Where a setting of a trigger stands.
-fn setting(notes: &Notes<'_>, (name, at): Place<'_>, path: &[&str]) -> NodeId {
+pub(super) fn setting(notes: &Notes<'_>, (name, at): Place<'_>, path: &[&str]) -> NodeId {
     let document = notes.document;
     let mut node = document.root();
     for step in ["triggers", name.as_str()].iter().chain(path) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::promotion::{Asking, Gate, Limits, PromoteRule, StageRule};
+use refit_core::promotion::{Approver, Asking, GITHUB, Gate, Limits, PromoteRule, StageRule};
 use refit_core::rules::ModelMatch;
 
 use super::super::document::NodeId;
@@ -100,6 +100,7 @@ pub(super) fn promote(
         staging,
         acceptance: given(&promote.acceptance).map(|(name, _)| name.clone()),
         production,
+        approvers: approvers(notes, &promote.approvers),
     })
 }
 
@@ -163,6 +164,39 @@ fn stage(
     });
     let four_eyes = given(&rule.four_eyes).is_some_and(|(four_eyes, _)| *four_eyes);
     StageRule { approvals, four_eyes }
+}
+
+fn approvers(
+    notes: &mut Notes<'_>,
+    setting: &Option<Located<super::super::located::Named<v1::Approver>>>,
+) -> BTreeMap<String, Approver> {
+    if let Some((all, at)) = given(setting)
+        && all.0.is_empty()
+    {
+        notes.refuse(at, "nobody is named: nobody could approve");
+    }
+    let mut approvers = BTreeMap::new();
+    for (name, written) in named(setting) {
+        let (Some(person), Some(written)) = (&name.value, &written.value) else { continue };
+        if person.trim().is_empty() || person.starts_with(GITHUB) {
+            let cure = "write such as `ann: { github: octocat }`";
+            notes.refuse(name.at, "a name is wanted, not an account").cured_by(cure);
+        }
+        let github = given(&written.github).map(|(login, at)| {
+            if !is_login(login) {
+                notes.refuse(at, "a login at GitHub is made of A-Z, a-z, 0-9 and `-`");
+            }
+            login.clone()
+        });
+        let receiver = given(&written.receiver).map(|(receiver, _)| receiver.clone());
+        approvers.insert(person.clone(), Approver { github, receiver });
+    }
+    approvers
+}
+
+fn is_login(text: &str) -> bool {
+    // The accounts of companies that manage their users have a `_` before the company's code.
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
 fn gate(

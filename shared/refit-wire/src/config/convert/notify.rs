@@ -1,7 +1,6 @@
 //! Who is told of what.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use refit_core::notice::NoticeKind;
 use refit_core::rules::Receiver;
@@ -19,15 +18,15 @@ use super::expression::Scene;
 use crate::notify::{NotifierConfig, Teller, usual};
 
 /// Somebody to be told.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
+#[derive(Debug)]
+pub(in super::super) struct Told {
     pub(super) config: NotifierConfig,
-    pub(super) receiver: Receiver,
-    pub(super) teller: Arc<Teller>,
+    pub(in super::super) receiver: Receiver,
+    pub(super) teller: Teller,
 }
 
 /// The receivers by name; those that are wrong without what they are.
-pub(super) type Receivers = BTreeMap<String, Option<Told>>;
+pub(in super::super) type Receivers = BTreeMap<String, Option<Told>>;
 
 pub(super) fn receivers(notes: &mut Notes<'_>, file: &v1::File) -> Receivers {
     let mut receivers = Receivers::new();
@@ -54,7 +53,7 @@ fn told(notes: &mut Notes<'_>, written: &v1::Receiver, at: NodeId) -> Option<Tol
     let on = given(&written.on).map_or_else(usual, |(on, _)| kinds(on));
     match config.open() {
         Ok(notifier) => {
-            let teller = Arc::new(Teller::new(notifier, text));
+            let teller = Teller::new(notifier, text);
             let receiver = Receiver { on, groups: !about.is_for_programs };
             Some(Told { config, receiver, teller })
         }

@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::located::{Located, Named};
+use super::Duration;
+use crate::pipeline::auth::SecretRef;
+use crate::pipeline::endpoint::Endpoint;
 
 /// Versions of a model that are given a stage.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -52,6 +55,35 @@ pub(in super::super) struct Promote {
     pub(in super::super) acceptance: Option<Located<String>>,
     /// What production takes. Default: one approval.
     pub(in super::super) production: Option<Located<StageRule>>,
+    /// Who may approve, by name: those, and nobody else. Default: everybody who may write to the ledger.
+    #[schemars(with = "Option<BTreeMap<String, Approver>>")]
+    pub(in super::super) approvers: Option<Located<Named<Approver>>>,
+}
+
+/// By what somebody is known who may approve.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Approver {
+    /// The login at GitHub, whose comments then count.
+    pub(in super::super) github: Option<Located<String>>,
+    /// The receiver under `notify` that nobody else reads: what waits for approval is told there with a link, by which
+    /// whoever has it answers in this name.
+    pub(in super::super) receiver: Option<Located<String>>,
+}
+
+/// Links by which persons answer what waits for their approval.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Links {
+    /// Where `hook` is, such as `https://hook.acme.example`.
+    #[schemars(required)]
+    pub(in super::super) url: Option<Located<Endpoint>>,
+    /// Where the secret is kept that links are signed with, of 32 bytes at the least; `hook` has the same as
+    /// `REFIT_HOOK_LINK`, and no other ledger has it.
+    #[schemars(required)]
+    pub(in super::super) secret: Option<Located<SecretRef>>,
+    /// How long a link holds, from 5m to 30d. Default: `3d`.
+    pub(in super::super) valid: Option<Located<Duration>>,
 }
 
 /// The limits of a metric; all that are given must hold.

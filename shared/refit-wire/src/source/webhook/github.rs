@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::fields::Fields;
 use super::super::payload::is_json;
 use super::super::{Delivery, Meaning, Rejected, Understood};
-use super::{Claim, header, refused};
+use super::{Claim, comment, header, refused};
 
 /// The route.
 const ORIGIN: &str = "github.webhook";
@@ -28,7 +28,12 @@ pub(super) fn claim(delivery: &Delivery<'_>) -> Result<Claim, Rejected> {
     let text = text.ok_or_else(|| refused("the webhook has no signature"))?;
     let signature = text.strip_prefix(prefix).and_then(unhex);
     let signature = signature.ok_or_else(|| refused("the signature cannot be read"))?;
-    Ok(Claim { signed: delivery.body.to_vec(), signatures: vec![signature], sent: None })
+    Ok(Claim {
+        signed: delivery.body.to_vec(),
+        signatures: vec![signature],
+        sent: None,
+        until: None,
+    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -53,6 +58,11 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Meaning, Rejected> {
         Fields::of(&payload).ok_or_else(|| Rejected::malformed("the webhook is no JSON object"))?;
     let id = header(delivery.headers, "x-github-delivery");
     let id = id.ok_or_else(|| Rejected::malformed("the webhook has no delivery id"))?;
+    if event == "issue_comment"
+        && let Some(command) = comment::read(fields, id)?
+    {
+        return Ok(command);
+    }
     match event {
         "push" => push(fields, id),
         "workflow_run" => workflow_run(fields, id),

@@ -33,6 +33,7 @@ pub(super) fn claim(delivery: &Delivery<'_>) -> Result<Claim, Rejected> {
         signed: signed(id, time, delivery.body),
         signatures: vec![signature],
         sent: Some(seconds(time).ok_or_else(unread)?),
+        until: None,
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn claim(delivery: &Delivery<'_>) -> Result<Claim, Rejected> {
     }
     let (id, time) = text("webhook-id").zip(text("webhook-timestamp")).ok_or_else(unread)?;
     let sent = Some(seconds(time).ok_or_else(unread)?);
-    Ok(Claim { signed: signed(id, time, delivery.body), signatures, sent })
+    Ok(Claim { signed: signed(id, time, delivery.body), signatures, sent, until: None })
 }
 
 /// What a delivery says.

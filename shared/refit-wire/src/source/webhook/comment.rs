@@ -1,0 +1,162 @@
+//! A comment on GitHub that says something of a version: `/refit approve MODEL VERSION [STAGE] [REASON]`, or `reject`.
+//!
+//! What was written first counts: an edited or deleted comment says nothing. Who says it is the account alone, which is
+//! nobody unless the rule names it among its approvers.
+
+use refit_core::event::{Command, Event, Fact, Identity};
+use refit_core::promotion::{GITHUB, Says, Statement};
+
+use super::super::fields::Fields;
+use super::super::{Meaning, Rejected, Understood};
+
+/// The route.
+const ORIGIN: &str = "github.comment";
+/// What the identity begins with.
+const SCHEME: [&str; 2] = ["github", "comment"];
+/// The word a command begins with.
+const WORD: &str = "/refit";
+/// The relations to a repository of those who may write to it, or who belong to its organisation.
+const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
+/// Bytes of a reason.
+const REASON_BYTES_MAX: usize = 1000;
+
+/// What a new comment says; nothing where it is no command.
+pub(super) fn read(payload: Fields<'_>, delivery: &str) -> Result<Option<Meaning>, Rejected> {
+    let Some(comment) = payload.object("comment")? else { return Ok(None) };
+    let body = comment.text("body")?.unwrap_or_default();
+    let line = body.lines().next().unwrap_or_default();
+    let is_command = line.split_whitespace().next() == Some(WORD);
+    if payload.text("action")? != Some("created") || !is_command {
+        return Ok(None);
+    }
+    let missing = || Rejected::malformed("the webhook names no comment, or nobody who wrote it");
+    let login = comment.object("user")?.map(|user| user.text("login")).transpose()?.flatten();
+    let login = login.ok_or_else(missing)?;
+    let relation = comment.text("author_association")?.unwrap_or_default();
+    if !INSIDERS.contains(&relation) {
+        return Ok(Some(ignored("who wrote the comment does not belong to the repository")));
+    }
+    let Some(said) = statement(line, login) else {
+        return Ok(Some(ignored(
+            "no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`",
+        )));
+    };
+    if said.reason.len() > REASON_BYTES_MAX {
+        return Ok(Some(ignored("the reason is longer than 1000 bytes")));
+    }
+    let id = comment.int64("id")?.ok_or_else(missing)?.to_string();
+    Ok(Some(Meaning::record(Event {
+        identity: Identity(SCHEME.into_iter().chain([id.as_str()]).map(str::to_owned).collect()),
+        origin: ORIGIN.to_owned(),
+        time: comment.time("created_at")?,
+        delivery: Some(delivery.to_owned()),
+        replay: None,
+        fact: Fact::Command(Command::Promotion(said)),
+    })))
+}
+
+fn statement(line: &str, login: &str) -> Option<Statement> {
+    let mut words = line.split_whitespace().skip(1).peekable();
+    let says = match words.next()? {
+        "approve" => Says::Approve,
+        "reject" => Says::Reject,
+        _ => return None,
+    };
+    let (model, version) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let stage = words.peek().and_then(|word| word.parse().ok());
+    let reason: Vec<&str> = words.skip(usize::from(stage.is_some())).collect();
+    let (person, reason) = (format!("{GITHUB}{login}"), reason.join(" "));
+    Some(Statement { model, version, says, stage, request: None, person, reason })
+}
+
+fn ignored(reason: &str) -> Meaning {
+    Meaning::Means(Understood::Ignore { reason: reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read_of(action: &str, relation: &str, body: &str) -> Result<Option<Meaning>, Rejected> {
+        let payload: Value = json!({
+            "action": action,
+            "comment": {
+                "id": 1_234_567_890_u64, "body": body, "author_association": relation,
+                "user": { "login": "octocat" }, "created_at": "2026-01-05T12:00:00Z",
+            },
+        });
+        read(Fields::of(&payload).unwrap(), "72d3")
+    }
+
+    /// What a comment says, in a line.
+    fn said(action: &str, relation: &str, body: &str) -> String {
+        match read_of(action, relation, body).unwrap() {
+            None => "a message".to_owned(),
+            Some(Meaning::Means(Understood::Ignore { reason })) => format!("nothing: {reason}"),
+            Some(Meaning::Means(Understood::Record(events))) => {
+                assert_eq!(events[0].identity.0, ["github", "comment", "1234567890"]);
+                let Fact::Command(Command::Promotion(said)) = &events[0].fact else { panic!() };
+                let Statement { model, version, says, stage, person, reason, .. } = said;
+                let stage = stage.map(|stage| format!(" {stage}")).unwrap_or_default();
+                format!("{person} {says:?} {model} {version}{stage} '{reason}'")
+            }
+            Some(_) => panic!("a comment holds nothing else"),
+        }
+    }
+
+    #[test]
+    fn a_new_comment_of_an_insider_that_begins_with_the_word_is_a_command() {
+        let usage = "nothing: no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`";
+        let stranger = "nothing: who wrote the comment does not belong to the repository";
+        for (action, relation, body, expected) in [
+            ("created", "OWNER", "/refit approve churn 3", "github:octocat Approve churn 3 ''"),
+            (
+                "created",
+                "MEMBER",
+                "/refit approve churn 3 production\r\nlooked at the curves",
+                "github:octocat Approve churn 3 production ''",
+            ),
+            (
+                "created",
+                "COLLABORATOR",
+                "  /refit  reject churn 3 staging wrong table",
+                "github:octocat Reject churn 3 staging 'wrong table'",
+            ),
+            (
+                "created",
+                "OWNER",
+                "/refit reject churn 3 staged on a Friday",
+                "github:octocat Reject churn 3 'staged on a Friday'",
+            ),
+            ("edited", "OWNER", "/refit approve churn 3", "a message"),
+            ("deleted", "OWNER", "/refit approve churn 3", "a message"),
+            ("created", "OWNER", "looks good\n/refit approve churn 3", "a message"),
+            ("created", "OWNER", "> /refit approve churn 3", "a message"),
+            ("created", "OWNER", "/refitted approve churn 3", "a message"),
+            ("created", "OWNER", "", "a message"),
+            ("created", "OWNER", "/refit", usage),
+            ("created", "OWNER", "/refit approve churn", usage),
+            ("created", "OWNER", "/refit rollback churn 3", usage),
+            ("created", "OWNER", "/refit Approve churn 3", usage),
+            ("created", "CONTRIBUTOR", "/refit approve churn 3", stranger),
+            ("created", "NONE", "/refit approve churn 3", stranger),
+            ("created", "", "/refit approve churn 3", stranger),
+        ] {
+            assert_eq!(said(action, relation, body), expected, "{action} {relation} {body}");
+        }
+        let long = format!("/refit reject churn 3 {}", "x".repeat(1001));
+        assert_eq!(
+            said("created", "OWNER", &long),
+            "nothing: the reason is longer than 1000 bytes"
+        );
+    }
+
+    #[test]
+    fn a_comment_of_nobody_is_refused() {
+        let payload = json!({"action": "created", "comment": {"body": "/refit approve churn 3"}});
+        let refused = read(Fields::of(&payload).unwrap(), "1").err().map(|it| it.status);
+        assert_eq!(refused, Some(400));
+    }
+}
