@@ -34,6 +34,8 @@ const PIPELINE: &str = "churn";
 const JSON: &str = "content-type: application/json\r\n";
 /// A secret that is given to the processes, and must never be seen.
 pub(crate) const SECRET: &str = "canary-secret-4711";
+/// The secret that links are signed with.
+pub(crate) const LINK_SECRET: &str = "canary-of-links-0123456789abcdef-4711";
 
 /// Short times, so that what takes minutes takes seconds.
 pub(crate) fn timing() -> Timing {
@@ -136,9 +138,13 @@ impl World {
         let revision = sha256_hex(text.as_bytes());
         let body = text.as_bytes().to_vec().into();
         self.ground.store.create(&layout::rules(&revision), body).await.unwrap();
+        let replaces = self.state().await.rules;
+        self.command(Command::Apply { revision, replaces, start: false }).await
+    }
+
+    /// Gives a command, and returns the answer.
+    pub(crate) async fn command(&self, command: Command) -> Answer {
         let before = self.state().await;
-        let replaces = before.rules;
-        let command = Command::Apply { revision, replaces, start: false };
         let event = command_event(command, "it", &env::nonce());
         let id = event.id();
         self.intake.append(vec![event]).await.unwrap();
@@ -244,6 +250,14 @@ impl World {
         start("drift", &self.ground, &self.metadata, &[]).await
     }
 
+    /// The door of webhooks and links, which wakes `tick`.
+    pub(crate) async fn hook(&self, variables: &[(&str, &str)]) -> Process {
+        let tick = self.tick.as_ref().expect("tick runs");
+        let wake = format!("http://{}/", tick.place);
+        let wake = [("REFIT_WAKE", wake.as_str())];
+        start("hook", &self.ground, &self.metadata, &[&wake, variables].concat()).await
+    }
+
     /// Everything every process has logged.
     pub(crate) fn lines(&self) -> Vec<String> {
         let tick = self.tick.iter().flat_map(Process::lines);
@@ -283,7 +297,7 @@ fn is_settled(state: &State) -> bool {
 }
 
 async fn tick(ground: &Ground, metadata: &Metadata) -> Process {
-    let variables = [("KFP_TOKEN", SECRET)];
+    let variables = [("KFP_TOKEN", SECRET), ("LINKS", LINK_SECRET)];
     start("tick", ground, metadata, &variables).await
 }
 
