@@ -32,7 +32,8 @@
 //! shown as the place where the model is served.
 //!
 //! The working folder is the pipeline's. A line `::progress 0.4 message` is shown as the step's progress. A step may be
-//! run again after the service was stopped while it ran; steps that had succeeded are not.
+//! run again after the service was stopped while it ran; steps that had succeeded are not. What is left of its process
+//! group is ended first; on Linux also where the process that led it is gone.
 //!
 //! Whatever is answered is durable first. The service keeps every run it was ever asked for, so that an id never
 //! starts twice.
@@ -80,6 +81,7 @@ pub use serving::Servers;
 
 use definition::{Pipeline, name_of};
 use folder::{Folder, Journal};
+use process::Process;
 use run::{Accepted, Change, History, Record, Request};
 
 /// What the service is given.
@@ -281,8 +283,9 @@ impl Pipelines {
     async fn end_leftovers(&self) -> Result<(), Error> {
         let entries: Vec<_> = lock(&self.runs).values().cloned().collect();
         let processes = entries.iter().filter_map(|entry| lock(&entry.history).process.clone());
-        let (clock, grace) = (&self.config.clock, self.config.limits.grace);
-        let ends = processes.map(|process| async move { process.end(&**clock, grace).await });
+        let Config { root, clock, limits, .. } = &self.config;
+        let end = async |process: Process| process.end(root, &**clock, limits.grace).await;
+        let ends = processes.map(end);
         if join_all(ends).await.contains(&false) {
             let message = "a step of an earlier life of the pipeline service cannot be ended";
             return Err(Error::new(ErrorKind::Unavailable, message));

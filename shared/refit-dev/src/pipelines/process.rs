@@ -1,7 +1,9 @@
 //! Process groups: how a step's is started, recognised after a restart, and ended.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, PipeReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command as StdCommand, Stdio};
 
@@ -16,6 +18,8 @@ use tokio::process::{Child, ChildStdin, Command};
 /// Waits for a line before it becomes the command, and ends if none comes.
 const GATE: &str = "read -r refit_gate && exec \"$@\" </dev/null";
 const POLL: Span = Span::from_millis(50);
+/// How a step, and what serves a model, is told of a folder of its own.
+const TOLD: [&str; 2] = ["REFIT_RUN_DIR=", "REFIT_MODEL_DIR="];
 
 /// A process that leads a group of its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,19 +104,24 @@ impl Process {
 
     /// Ends a group an earlier life of the service left behind: asks, then kills. Whether it is gone.
     ///
-    /// One whose leader is gone is left alone, as there is nothing left to recognise it by.
-    pub(super) async fn end(&self, clock: &dyn Clock, grace: Span) -> bool {
-        if self.is_alive() {
+    /// Once its leader is gone its number may be another's, so that what is left of it is known by its environment: on
+    /// Linux, by a folder below `root` that it was told of. What has thrown that away is left alone.
+    pub(super) async fn end(&self, root: &Path, clock: &dyn Clock, grace: Span) -> bool {
+        if self.is_left(root) {
             self.signal(Signal::TERM);
-            self.gone(clock, grace).await;
+            self.gone(root, clock, grace).await;
             self.signal(Signal::KILL);
         }
-        self.gone(clock, grace).await
+        self.gone(root, clock, grace).await
     }
 
-    async fn gone(&self, clock: &dyn Clock, within: Span) -> bool {
+    fn is_left(&self, root: &Path) -> bool {
+        self.is_alive() || has_members(self.pid, root)
+    }
+
+    async fn gone(&self, root: &Path, clock: &dyn Clock, within: Span) -> bool {
         let start = clock.elapsed().as_millis();
-        while self.is_alive() {
+        while self.is_left(root) {
             if clock.elapsed().as_millis() - start >= within.as_millis() {
                 return false;
             }
@@ -122,6 +131,24 @@ impl Process {
     }
 }
 
+/// Whether a process of that group was told of a folder below `root`; never, where there is no `/proc`.
+fn has_members(group: i32, root: &Path) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut numbers = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    numbers.any(|pid| group_of(pid) == Some(group) && is_told_of(pid, root))
+}
+
+fn group_of(pid: i32) -> Option<i32> {
+    stat(pid)?.get(2)?.parse().ok()
+}
+
+fn is_told_of(pid: i32, root: &Path) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let folder = |entry| TOLD.iter().find_map(|name| <[u8]>::strip_prefix(entry, name.as_bytes()));
+    let mut folders = environment.split(|byte| *byte == 0).filter_map(folder);
+    folders.any(|folder| Path::new(OsStr::from_bytes(folder)).starts_with(root))
+}
+
 /// When the process of that number started, in words that no other process of that number has; none where there is no
 /// such process, or only its exit status is left.
 fn started(pid: i32) -> Option<String> {
@@ -129,12 +156,17 @@ fn started(pid: i32) -> Option<String> {
 }
 
 fn started_by_proc(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    Some(format!("{} {}", boot.trim(), stat(pid)?.get(19)?))
+}
+
+/// What the kernel tells of the process of that number, from its state on; nothing once it is over.
+fn stat(pid: i32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program, in brackets, may hold anything.
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let (state, ticks) = (fields.first()?, fields.get(19)?);
-    (!is_over(state)).then(|| format!("{} {ticks}", boot.trim()))
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned);
+    let fields: Vec<_> = fields.collect();
+    fields.first().is_some_and(|state| !is_over(state)).then_some(fields)
 }
 
 fn started_by_ps(pid: i32) -> Option<String> {
@@ -152,13 +184,14 @@ fn is_over(state: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use refit_platform::clock::SystemClock;
     use rustix::process::{WaitId, WaitIdOptions, waitid};
 
     use super::*;
 
     fn waiting(command: &[&str]) -> Waiting {
         let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
-        Waiting::new(&command, Path::new("/"), &[("REFIT_STEP", Path::new("a"))]).unwrap()
+        Waiting::new(&command, Path::new("/"), &[("REFIT_RUN_DIR", Path::new("/root/a"))]).unwrap()
     }
 
     #[tokio::test]
@@ -170,6 +203,21 @@ mod tests {
         drop(gate);
         assert_eq!(child.wait().await.unwrap().code(), Some(1), "it was not killed");
         assert!(!process.is_alive());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_group_without_its_leader_is_ended_if_it_was_told_of_a_folder_of_ours() {
+        let waiting = waiting(&["sh", "-c", "sleep 1000 & exit 7"]);
+        let process = waiting.process.clone();
+        let (mut child, _output) = waiting.begin().await.unwrap();
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+        assert!(!process.is_alive());
+        let long = Span::hours(1);
+        assert!(process.end(Path::new("/roo"), &SystemClock, long).await, "a stranger's");
+        assert!(process.is_left(Path::new("/root")), "it was not touched");
+        assert!(process.end(Path::new("/root"), &SystemClock, long).await);
+        assert!(!process.is_left(Path::new("/root")));
     }
 
     #[tokio::test]

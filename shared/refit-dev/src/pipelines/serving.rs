@@ -21,7 +21,7 @@ use url::{Host, Url};
 use super::definition::Pipeline;
 use super::log::{self, Log};
 use super::process::{Process, Waiting};
-use super::{Current, Pipelines, disk, folder, lock, pipelines_of};
+use super::{Config, Current, Pipelines, disk, folder, lock, pipelines_of};
 use crate::news::{News, Teller};
 
 /// How often it is looked at which version is in Production, and whether what serves it is still there.
@@ -104,8 +104,8 @@ impl Servers {
             let message = "the folder of what serves models cannot be used";
             Error::new(ErrorKind::Unavailable, message).because(error)
         })?;
-        let (clock, grace) = (&pipelines.config.clock, pipelines.config.limits.grace);
-        let ends = left.iter().map(|process| process.end(&**clock, grace));
+        let Config { root, clock, limits, .. } = &pipelines.config;
+        let ends = left.iter().map(|process| process.end(root, &**clock, limits.grace));
         if join_all(ends).await.contains(&false) {
             let message = "what served a model in an earlier life cannot be ended";
             return Err(Error::new(ErrorKind::Unavailable, message));

@@ -7,7 +7,7 @@ use refit_dev::pipelines::State;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::world::{GRACE, Open, POLL, World, hold, id, let_go};
+use crate::world::{GRACE, Open, POLL, World, hold, id, let_go, let_through};
 
 /// Does something with the service, then takes the process away under it: nothing of it goes on, but its children do.
 fn killed_after<T>(world: &World, work: impl AsyncFnOnce(&Open) -> T) -> T {
@@ -57,6 +57,38 @@ fn a_step_under_way_is_ended_and_run_again_but_none_that_had_succeeded() {
         assert!(run.started_at.unwrap() <= run.ended_at.unwrap());
     });
     assert_eq!((world.marks("first"), world.marks("marks")), (1, 2));
+}
+
+/// The first time, leaves behind what holds a named pipe, and waits at another; ends at once, from the second time on.
+const LEAVES: &str = "echo x >>$REFIT_BUCKETS/marks
+    [ $(wc -l <$REFIT_BUCKETS/marks) -gt 1 ] && exit 0
+    exec 3>$REFIT_BUCKETS/held; sleep 1000 & exec 3>$REFIT_BUCKETS/leads
+    echo ::progress 0.5 ready; read go <$REFIT_BUCKETS/go";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_step_left_behind_when_it_ended_with_nobody_there_is_ended_too() {
+    let world = World::new();
+    let [held, leads, go] = ["held", "leads", "go"].map(|name| world.fifo(name));
+    world.pipeline("leaves", &[("a", LEAVES)]);
+    let open_both =
+        || [&held, &leads].map(|fifo| File::options().read(true).write(true).open(fifo).unwrap());
+    let both = killed_after(&world, async |open| {
+        let both = open_both();
+        let run = open.start(1, "leaves").await;
+        open.says(run, "ready").await;
+        both
+    });
+    Runtime::new().unwrap().block_on(async {
+        let [worker, leader] = [&held, &leads].map(|fifo| hold(fifo));
+        drop(both);
+        let_through(go).await;
+        let_go(leader).await;
+        let open = open_over_time(&world).await;
+        let_go(worker).await;
+        open.ends(id(1), State::Succeeded).await;
+    });
+    assert_eq!(world.marks("marks"), 2);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Credentials: where they come from, where they go, and where they never show.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -12,8 +15,11 @@ use refit_engine::port::{Clock, Transport as _};
 use refit_platform::auth::Places;
 use refit_platform::env;
 use refit_platform::transport::{HttpTransport, Options};
+use refit_testkit::skip::skipped;
 use refit_wire::http::{Auth, Failure, Reply, Request, Secret};
+use serde_json::{Value, json};
 
+use crate::alone::{alone, given, new_folder, passes};
 use crate::requests::transport;
 use crate::web::{Answer, Server};
 
@@ -100,6 +106,50 @@ async fn a_hundred_requests_at_once_ask_for_one_token() {
         reply.unwrap();
     }
     assert_eq!((metadata.requests().len(), target.requests().len()), (1, 100));
+}
+
+#[test]
+fn a_hundred_requests_at_once_ask_for_one_token_with_a_key_file() {
+    let test = "a_hundred_requests_at_once_ask_for_one_token_with_a_key_file";
+    let folder = new_folder();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["genpkey", "-algorithm", "RSA", "-out"]).arg(folder.path().join("key.pem"));
+    if !openssl.output().is_ok_and(|output| output.status.success()) {
+        return skipped(test, "there is no openssl to make a key with");
+    }
+    let mut command = alone("credentials::asks_for_one_token_with_a_key_file", folder.path());
+    command.env("GOOGLE_APPLICATION_CREDENTIALS", folder.path().join("account.json"));
+    passes(command);
+}
+
+/// `gcp_auth`, which others wrote, reads the file and asks; the server is a fake of ours.
+#[tokio::test]
+#[ignore = "run by a_hundred_requests_at_once_ask_for_one_token_with_a_key_file, with a file that names a server here"]
+async fn asks_for_one_token_with_a_key_file() {
+    let Some(folder) = given() else { return };
+    let folder = Path::new(&folder);
+    let (issuer, target) = (metadata().await, Server::start(|_| Answer::ok("")).await);
+    let email = "refit-tick@acme.iam.gserviceaccount.com";
+    let account = json!({
+        "type": "service_account", "project_id": "acme", "client_email": email,
+        "private_key": fs::read_to_string(folder.join("key.pem")).unwrap(),
+        "token_uri": issuer.url("/token"),
+    });
+    fs::write(folder.join("account.json"), account.to_string()).unwrap();
+    let transport = transport(Options::default());
+    let sends = (0..100).map(|_| transport.send(get(&target, access(&target))));
+    for reply in futures::future::join_all(sends).await {
+        reply.unwrap();
+    }
+    assert_eq!(header(&target, "authorization"), vec![format!("Bearer {CANARY}-0"); 100]);
+    let [asked] = &issuer.requests()[..] else { panic!("asked once: {:?}", issuer.requests()) };
+    assert!(asked.starts_with("POST /token HTTP/1.1\r\n"), "{asked}");
+    let (_, assertion) = asked.split_once("&assertion=").unwrap();
+    let claims = assertion.split('.').nth(1).unwrap().replace("%3D", "");
+    let claims: Value =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!(email), &json!(issuer.url("/token"))));
+    assert_eq!(claims["scope"], "https://www.googleapis.com/auth/cloud-platform");
 }
 
 #[tokio::test]
