@@ -34,6 +34,8 @@ const PIPELINE: &str = "churn";
 const JSON: &str = "content-type: application/json\r\n";
 /// A secret that is given to the processes, and must never be seen.
 pub(crate) const SECRET: &str = "canary-secret-4711";
+/// Where somebody is told of runs, which is a secret as a whole; nobody is there.
+const SECRET_URL: &str = "https://localhost:1/canary-of-the-receiver";
 
 /// Short times, so that what takes minutes takes seconds.
 pub(crate) fn timing() -> Timing {
@@ -244,6 +246,11 @@ impl World {
         start("drift", &self.ground, &self.metadata, &[]).await
     }
 
+    /// The door of webhooks, which GitHub signs with the secret, and which wakes nobody.
+    pub(crate) async fn hook(&self) -> Process {
+        start("hook", &self.ground, &self.metadata, &[("REFIT_HOOK_GITHUB", SECRET)]).await
+    }
+
     /// Everything every process has logged.
     pub(crate) fn lines(&self) -> Vec<String> {
         let tick = self.tick.iter().flat_map(Process::lines);
@@ -283,7 +290,7 @@ fn is_settled(state: &State) -> bool {
 }
 
 async fn tick(ground: &Ground, metadata: &Metadata) -> Process {
-    let variables = [("KFP_TOKEN", SECRET)];
+    let variables = [("KFP_TOKEN", SECRET), ("RECEIVER", SECRET_URL)];
     start("tick", ground, metadata, &variables).await
 }
 
