@@ -10,12 +10,10 @@ use refit_core::error::ErrorKind;
 use refit_core::time::Timestamp;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock as _, Store, StoreClock, Transport};
-use refit_host::callers::Check;
-use refit_host::environment::Callers;
-use refit_host::function::{Base, checked, events, guarded};
-use refit_host::intake::Door;
+use refit_host::environment::{Callers, Platform, Settings};
+use refit_host::function::{Base, Doors, mount};
+use refit_host::hooks::HookSecrets;
 use refit_host::server;
-use refit_host::waker::Caller;
 use refit_platform::clock::SystemClock;
 use refit_platform::store::MemoryStore;
 use refit_platform::transport::{HttpTransport, Options};
@@ -105,12 +103,17 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
         store_clock: StoreClock::Service,
         buckets: refit_wire::listing::Buckets::default(),
     };
-    let waker = Caller::new(Arc::clone(&base.transport), &format!("http://{}/", tick.place()));
-    let router = {
-        let door = Arc::new(Door::push(base.intake(), Arc::new(waker.unwrap()), None));
-        guarded(checked(events(&door, &["/"]), Check::new(Callers::None, &base)))
+    let settings = Settings {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        ledger: base.root.clone(),
+        wake: Some(format!("http://{}/", tick.place())),
+        callers: Callers::None,
+        hooks: HookSecrets::default(),
+        reports: None,
+        platform: Platform::Server,
     };
-    let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+    let (router, _) = mount(Doors::Object, &base, &settings, None).await.unwrap();
+    let listener = server::listen(settings.address).await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
     tokio::spawn(server::serve(listener, router, clock, std::future::pending()));
 

@@ -2,15 +2,22 @@
 
 use std::path::Path;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use refit_core::run::Phase;
+use refit_core::state::State;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use refit_testkit::fake::metadata::Metadata;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::Sha256;
 
+use crate::patience::call;
 use crate::world::{Api, SECRET, World, upload};
 
 const GENERATION: u64 = 1_767_614_397_000_000;
 const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
+/// Somebody who is told of every run, at an address that is a secret.
+const RECEIVER: &str =
+    "notify: { bus: { webhook: { secret_url: { env: RECEIVER }, host: \"localhost:1\" } } }\n";
 const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARNING", "ERROR"];
 
 /// Every line is one JSON object that says how severe it is and what happened.
@@ -21,7 +28,7 @@ fn check_lines(lines: &[String]) {
         let severity = parsed["severity"].as_str().unwrap_or_default();
         assert!(SEVERITIES.contains(&severity), "{line}");
         assert!(parsed["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
-        assert!(matches!(parsed["service"].as_str(), Some("object" | "tick")), "{line}");
+        assert!(matches!(parsed["service"].as_str(), Some("hook" | "object" | "tick")), "{line}");
     }
 }
 
@@ -39,9 +46,45 @@ fn is_secret(text: &str) -> bool {
     text.contains("canary")
 }
 
+/// What GitHub signs a body with.
+fn signature(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sends webhooks that the secret signs, and another does.
+async fn play_webhooks(world: &mut World) {
+    let hook = world.hook(&[("REFIT_HOOK_GITHUB", SECRET)]).await;
+    let body = json!({
+        "ref": "refs/heads/main", "after": "5f1c", "repository": { "full_name": "acme/churn" },
+    });
+    let body = body.to_string();
+    for (secret, status) in [(SECRET, 204), ("canary-of-another", 401)] {
+        let headers = format!(
+            "x-github-event: push\r\nx-github-delivery: 1\r\ncontent-type: application/json\r\n\
+             x-hub-signature-256: sha256={}\r\n",
+            signature(secret, body.as_bytes())
+        );
+        let reply = call(&hook.place, "POST /", &headers, body.as_bytes()).await.unwrap();
+        assert_eq!(reply.status, status);
+    }
+    world.logged.extend(hook.kill().await);
+}
+
+/// Has passes made until the receiver was sought in vain.
+async fn play_receiver(world: &World) {
+    let sought = |state: &State| state.outboxes.values().any(|it| it.trouble.is_some());
+    let state = world.until("a letter was sent", sought).await;
+    let message = &state.outboxes["bus"].trouble.as_ref().unwrap().message;
+    assert!(message.contains("connect"), "it was sent to where the secret says: {message}");
+}
+
 async fn play(service: &str, metadata: Metadata, options: Options) {
     let mut world = World::with_metadata(Kfp::start(options), metadata).await;
-    let answer = world.apply(&world.rules(Api::V2beta1, service, RULE)).await;
+    let rule = format!("{RULE}\n\x20   notify: [bus]");
+    let rules = format!("{RECEIVER}{}", world.rules(Api::V2beta1, service, &rule));
+    let answer = world.apply(&rules).await;
     assert!(answer.ok, "{}", answer.message);
     world.kfp.trouble(Ask::Catalog, Trouble::Unavailable);
     world.kfp.trouble(Ask::Start, Trouble::AnswerLost);
@@ -53,7 +96,9 @@ async fn play(service: &str, metadata: Metadata, options: Options) {
     ] {
         assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
     }
+    play_webhooks(&mut world).await;
     world.settle().await;
+    play_receiver(&world).await;
     assert_eq!(world.runs().len(), 1);
     let state = format!("{:?}", world.state().await);
     assert!(!is_secret(&state));

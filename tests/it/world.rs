@@ -36,6 +36,8 @@ const JSON: &str = "content-type: application/json\r\n";
 pub(crate) const SECRET: &str = "canary-secret-4711";
 /// The secret that links are signed with.
 pub(crate) const LINK_SECRET: &str = "canary-of-links-0123456789abcdef-4711";
+/// Where somebody is told of runs, which is a secret as a whole; nobody is there.
+const SECRET_URL: &str = "https://localhost:1/canary-of-the-receiver";
 
 /// Short times, so that what takes minutes takes seconds.
 pub(crate) fn timing() -> Timing {
@@ -297,7 +299,7 @@ fn is_settled(state: &State) -> bool {
 }
 
 async fn tick(ground: &Ground, metadata: &Metadata) -> Process {
-    let variables = [("KFP_TOKEN", SECRET), ("LINKS", LINK_SECRET)];
+    let variables = [("KFP_TOKEN", SECRET), ("LINKS", LINK_SECRET), ("RECEIVER", SECRET_URL)];
     start("tick", ground, metadata, &variables).await
 }
 

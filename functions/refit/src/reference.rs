@@ -38,6 +38,33 @@ fn the_reference_is_what_the_code_says() {
     assert!(written == current, "docs/reference.md is out of date: UPDATE_EXPECT=1 rewrites it");
 }
 
+#[test]
+fn every_command_says_what_it_prints_as_json() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (_, after) = written.split_once("\n## JSON of the command line\n").unwrap();
+    let (section, _) = after.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let named: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let leaves = leaves(&Cli::command());
+    let silent: Vec<_> = leaves.iter().filter(|leaf| !named.contains(leaf.as_str())).collect();
+    assert!(leaves.len() >= 35 && silent.is_empty(), "{silent:?} of {}", leaves.len());
+}
+
+/// The commands that do something, by the words that name them, but for those no help shows.
+fn leaves(command: &Command) -> Vec<String> {
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let named = shown.flat_map(|command| {
+        let below = leaves(command);
+        let name = command.get_name();
+        match below.is_empty() {
+            true => vec![name.to_owned()],
+            false => below.iter().map(|below| format!("{name} {below}")).collect(),
+        }
+    });
+    named.collect()
+}
+
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();

@@ -253,7 +253,10 @@ async fn reports(root: &str) -> Result<Reports, Error> {
 }
 
 /// The doors by their paths, and the one of events that come otherwise than as requests.
-async fn mount(
+///
+/// # Errors
+/// What is to be woken, or the folder of reports, cannot be opened.
+pub async fn mount(
     doors: Doors,
     base: &Base,
     settings: &Settings,

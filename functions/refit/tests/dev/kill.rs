@@ -114,5 +114,6 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
 
     assert!(dev.terminate().success());
     proof::nothing_is_wrong(world.path(), &of);
+    proof::status_is_clean(world.path(), &of);
     println!("{of}: {kills} kills, {} files, {} runs", expected.len(), runs.len());
 }

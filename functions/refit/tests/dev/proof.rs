@@ -92,3 +92,22 @@ pub(crate) fn nothing_is_wrong(folder: &Path, of: &str) {
         assert_eq!(json(folder, &[proof])["findings"], json!([]), "{of}: {proof}");
     }
 }
+
+/// Demands that `refit status` is clean: nothing waits or runs, nothing was not understood, nobody is still to be told,
+/// the rules can be read, and no trigger is in trouble or paused.
+pub(crate) fn status_is_clean(folder: &Path, of: &str) {
+    let status = json(folder, &["status"]);
+    let clean = json!({
+        "rules_unreadable": null, "pending": 0, "quarantined": 0,
+        "batches": [], "runs": [], "receivers": [],
+    });
+    for (name, value) in clean.as_object().unwrap() {
+        assert_eq!(status.get(name), Some(value), "{of}: {name}: {status:#}");
+    }
+    let triggers = status["triggers"].as_array().unwrap();
+    let is_ready = |trigger: &Value| {
+        let clean = [("trouble", Value::Null), ("paused", Value::Null), ("removed", json!(false))];
+        clean.iter().all(|(name, value)| trigger.get(name) == Some(value))
+    };
+    assert!(!triggers.is_empty() && triggers.iter().all(is_ready), "{of}: {triggers:#?}");
+}
