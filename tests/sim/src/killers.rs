@@ -12,6 +12,7 @@ pub const ELSEWHERE: &[(Mutant, &str)] = &[
     (Mutant::OldAnswerBelieved, "cargo run --release -p refit-model"),
     (Mutant::LookUpsTooClose, "cargo run --release -p refit-model"),
     (Mutant::RowGoesOn, "cargo test -p refit-core --test decisions"),
+    (Mutant::RestorationIgnored, "cargo test -p refit-core --test decisions"),
     (Mutant::ReplayReachesOthers, "cargo test -p refit-sim --test proof scenarios"),
     (Mutant::SweptBeforeTrigger, "cargo test -p refit-sim --test proof scenarios"),
     (Mutant::ReplayedTwice, "cargo test -p refit-sim --test proof scenarios"),

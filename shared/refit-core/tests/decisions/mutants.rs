@@ -2,6 +2,7 @@
 
 use refit_core::mutant::{Mutant, activate};
 
+use crate::events::late_after_restoring;
 use crate::world::World;
 
 fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
@@ -116,4 +117,12 @@ fn two_versions_on_their_way_to_stages_at_once_are_noticed() {
          10:03 started b5; succeeded b5; registered b5 2"
     );
     check(Mutant::TwoEnterAtOnce, &two, "one version is given a stage at a time");
+}
+
+#[test]
+fn a_restored_ledger_that_takes_what_it_forgot_is_noticed() {
+    activate(Some(Mutant::RestorationIgnored));
+    let refused = late_after_restoring();
+    activate(None);
+    assert_eq!(refused, "", "what was late is a member");
 }
