@@ -85,11 +85,29 @@ fn a_run_is_cancelled_once_and_the_ledger_is_whole_until_something_is_lost() {
     }
     assert_eq!(world.json("audit")["runs"], 1);
     assert_eq!(world.json("fsck")["runs"], Value::Null, "fsck counts no runs");
+    lose_a_segment(&world);
     std::fs::remove_file(world.path("ledger").join(manifest)).unwrap();
     let lost = world.refit("fsck --json").ends(7).json();
     assert!(text(&lost["findings"][0], "message").contains(manifest), "{lost}");
     world.refit("fsck").ends(7).says("1 finding");
+    let lost = world.refit("audit --json").ends(7).json();
+    assert_eq!(lost["findings"][0]["what"], "a manifest holds the members of its batch", "{lost}");
+    world.refit("audit").ends(7).says("1 finding");
     world.refit(&format!("manifest cat {batch}")).ends(6).complains("there is no such manifest");
+}
+
+/// A segment that was consumed and is younger than the window is missed, and so is one that cannot be read.
+fn lose_a_segment(world: &World) {
+    let inbox = std::fs::read_dir(world.path("ledger/inbox")).unwrap();
+    let segment = inbox.map(|file| file.unwrap().path()).max().expect("a command was recorded");
+    let body = std::fs::read(&segment).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    world.refit("audit").ends(7).says("a segment is kept for a window").says(name);
+    std::fs::write(&segment, b"{}").unwrap();
+    world.refit("audit").ends(7).says("a segment can be read").says(name);
+    std::fs::write(&segment, body).unwrap();
+    world.refit("audit").ends(0);
 }
 
 #[test]
