@@ -8,7 +8,8 @@ use refit_host::function::read_rules;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::context::{Context, no_ledger};
+use crate::cmd::sweep;
+use crate::context::{Context, Opened, no_ledger};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::words::count;
@@ -17,7 +18,10 @@ use crate::words::count;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// That every event has exactly one fate.
-    Audit,
+    Audit {
+        /// Whether every object that is watched had its event.
+        buckets: bool,
+    },
     /// That what is stored is whole.
     Fsck,
 }
@@ -37,14 +41,35 @@ pub(crate) async fn prove(context: &Context, proof: Proof) -> Result<Exit, Failu
     let progress = Progress::new(context.output, "commits read");
     let tell = |count| progress.count(count);
     let report = match proof {
-        Proof::Audit => audit::audit(ledger, &read_rules(), &tell).await,
+        Proof::Audit { .. } => audit::audit(ledger, &read_rules(), &tell).await,
         Proof::Fsck => audit::fsck(ledger, &read_rules(), &tell).await,
     };
     drop(progress);
-    let report = report.or_else(unreadable)?;
+    let mut report = report.or_else(unreadable)?;
+    if proof == (Proof::Audit { buckets: true }) {
+        look_into_buckets(context, &opened, &mut report).await?;
+    }
     let exit = if report.is_clean() { Exit::Ok } else { Exit::Findings };
     context.output.show(&Proved { report, proof })?;
     Ok(exit)
+}
+
+/// Every object that a trigger in force watches is known, but for those a sweep leaves alone.
+async fn look_into_buckets(
+    context: &Context,
+    opened: &Opened,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let state = opened.state().await?.ok_or_else(|| no_ledger(&opened.location))?;
+    let (swept, missed) = sweep::look(context, opened, &state).await?;
+    report.objects = Some(swept.objects);
+    for event in missed {
+        report.find("an object that is watched is recorded", format!("missed: {}", event.name()));
+    }
+    for trouble in swept.troubles {
+        report.find("what is watched can be looked at", trouble);
+    }
+    Ok(())
 }
 
 /// A record that cannot be read is what was looked for.
@@ -61,7 +86,7 @@ impl Serialize for Proved {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Report { commits, findings, more_findings, .. } = &self.report;
         match self.proof {
-            Proof::Audit => self.report.serialize(serializer),
+            Proof::Audit { .. } => self.report.serialize(serializer),
             Proof::Fsck => {
                 let mut fields = serializer.serialize_struct("Report", 3)?;
                 fields.serialize_field("commits", commits)?;
@@ -95,12 +120,17 @@ impl Proved {
         let commits = count(commits, "commit", "commits");
         match self.proof {
             Proof::Fsck => commits,
-            Proof::Audit => format!(
-                "{commits}, {}, {}, {accepted} accepted, {refused} refused, {}, {pending} pending, {orphans} orphans",
-                count(segments, "segment", "segments"),
-                count(events, "event", "events"),
-                count(runs, "run", "runs"),
-            ),
+            Proof::Audit { .. } => {
+                let objects = self.report.objects.map(|number| count(number, "object", "objects"));
+                let objects = objects.map(|text| format!(", {text} in buckets"));
+                format!(
+                    "{commits}, {}, {}, {accepted} accepted, {refused} refused, {}, {pending} pending, {orphans} orphans{}",
+                    count(segments, "segment", "segments"),
+                    count(events, "event", "events"),
+                    count(runs, "run", "runs"),
+                    objects.unwrap_or_default(),
+                )
+            }
         }
     }
 }

@@ -157,6 +157,8 @@ pub enum InboxChange {
     DeleteBelow(Timestamp),
     /// Delete marks set before this time were acted on.
     DeleteDone(Timestamp),
+    /// The ledger was restored from a copy: what is older than this commit may be forgotten, and comes late.
+    Restored,
 }
 
 /// A change of how a trigger stands.

@@ -144,6 +144,7 @@ fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
         InboxChange::Listed { fast, full } => (marks.fast, marks.full) = (*fast, *full),
         InboxChange::DeleteBelow(mark) => marks.delete.push((stamp.now, *mark)),
         InboxChange::DeleteDone(before) => marks.delete.retain(|(set, _)| set >= before),
+        InboxChange::Restored => marks.restored = Some(stamp.now),
     }
 }
 

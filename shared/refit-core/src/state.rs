@@ -70,6 +70,9 @@ pub struct Marks {
     pub kept: Timestamp,
     /// The commit up to which garbage was removed.
     pub swept: u64,
+    /// When the ledger was last restored from a copy, which has forgotten what came in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Timestamp>,
 }
 
 /// The name of a batch, and of the run it becomes: the commit that opened it and its place there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use refit_core::commit::{Change, Commit};
+use refit_core::commit::{Change, Commit, InboxChange};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
 use refit_core::mutant::{self, Mutant};
@@ -19,6 +19,8 @@ use crate::record;
 pub const SNAPSHOTS_KEPT: usize = 3;
 /// How often a commit whose fate is unclear is tried again in one pass.
 const COMMIT_TRIES: u32 = 3;
+/// How often a mark is tried again where reconcilers take its number.
+const MARK_TRIES: u32 = 5;
 
 /// A state with what is known of where it came from.
 #[derive(Clone, Debug)]
@@ -73,18 +75,8 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub async fn found(&self, id: &str, timing: &Timing) -> Result<(), Error> {
-        let genesis = Commit {
-            v: VERSION,
-            seq: 0,
-            nonce: id.to_owned(),
-            now: Timestamp::EPOCH,
-            segments: Vec::new(),
-            changes: vec![Change::Created { ledger: id.to_owned(), timing: timing.clone() }],
-            decisions: Vec::new(),
-            fresh: Default::default(),
-            uses: Vec::new(),
-            members: None,
-        };
+        let created = Change::Created { ledger: id.to_owned(), timing: timing.clone() };
+        let genesis = Commit { changes: vec![created], ..bare(0, id, Timestamp::EPOCH) };
         self.store.create(&layout::commit(0), record::write_commit(&genesis)).await?;
         Ok(())
     }
@@ -212,6 +204,35 @@ impl Ledger {
         ))
     }
 
+    /// Marks a ledger that was restored from a copy: from the commit this answers with on, events from before it are
+    /// late. None where the ledger was never founded.
+    ///
+    /// Nothing else is decided by it, and nothing that waits in the inbox is consumed.
+    ///
+    /// # Errors
+    /// The store's, `Data` for a commit that cannot be read, and `Unavailable` where reconcilers keep taking its
+    /// number, or where it is not known whether it is written: a second mark does no harm.
+    pub async fn mark_restored(
+        &self,
+        nonce: &str,
+        clock: &dyn Clock,
+    ) -> Result<Option<Commit>, Error> {
+        let Some(mut view) = self.load().await? else { return Ok(None) };
+        for _ in 0..MARK_TRIES {
+            let page = self.store.list(layout::LOG, &layout::commit(u64::MAX), 1).await?;
+            let changes = vec![Change::Inbox(InboxChange::Restored)];
+            let now = page.now.max(view.state.now);
+            let commit = Commit { changes, ..bare(view.state.seq + 1, nonce, now) };
+            let draft = Draft { commit: &commit, objects: &[] };
+            match self.write(&mut view, &draft, clock, &|other| other == nonce).await? {
+                Written::Ours { commit, .. } => return Ok(Some(*commit)),
+                Written::Foreign(winner) => fold(&mut view.state, &winner),
+            }
+        }
+        let message = "reconcilers are at work on the ledger: stop them first";
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
     async fn write_objects(&self, objects: &[(String, Bytes)]) -> Result<(), Error> {
         let writes: Vec<_> =
             objects.iter().map(|(name, body)| self.store.create(name, body.clone())).collect();
@@ -227,6 +248,22 @@ pub struct Draft<'a> {
     pub commit: &'a Commit,
     /// Names and contents.
     pub objects: &'a [(String, Bytes)],
+}
+
+/// A commit that changes nothing.
+fn bare(seq: u64, nonce: &str, now: Timestamp) -> Commit {
+    Commit {
+        v: VERSION,
+        seq,
+        nonce: nonce.to_owned(),
+        now,
+        segments: Vec::new(),
+        changes: Vec::new(),
+        decisions: Vec::new(),
+        fresh: Default::default(),
+        uses: Vec::new(),
+        members: None,
+    }
 }
 
 /// The state after `log/0`.

@@ -383,7 +383,7 @@ impl Reconciler {
         let view = self.load().await?;
         if view.state.seq < self.longest {
             let message = format!(
-                "the log is shorter than it was; if the ledger was restored from a copy, say so with `refit fsck --restored`: commits=`{}`, before=`{}`",
+                "the log is shorter than it was; if the ledger was restored from a copy, say so with `refit fsck --restored` and start this process anew: commits=`{}`, before=`{}`",
                 view.state.seq, self.longest
             );
             return Err(Error::new(ErrorKind::Data, message));

@@ -88,6 +88,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::NoticeForgotten
         | Mutant::ReplayReachesOthers
         | Mutant::ReplayedTwice
+        | Mutant::RestorationIgnored
         | Mutant::SweptBeforeTrigger
         | Mutant::NoticeForgottenUndelivered
         | Mutant::NoticeTwiceUnderTwoIds

@@ -136,7 +136,8 @@ fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
 
 /// Checks everything.
 pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>) -> Verdict {
-    let mut verdict = Verdict::default();
+    let broken = world.lock().watch.broken.clone();
+    let mut verdict = Verdict { violations: broken, ..Verdict::default() };
     let ledger = ledger(world);
     let read: ReadRules = {
         let books = Arc::clone(books);

@@ -6,34 +6,87 @@ use std::str::FromStr;
 
 use refit_core::mutant::Mutant;
 
-/// Mutants the simulation does not kill, and what does: their interleaving is too rare to be drawn, or their
+/// Tests that kill mutants the simulation does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// How they are run; the name of a test follows.
+    pub command: &'static str,
+    /// The file they are in, from the root of the repository.
+    pub file: &'static str,
+    /// The file that names the mutants, where the tests take them from a list.
+    pub list: &'static str,
+}
+
+const MODEL: Suite = Suite {
+    command: "cargo test -p refit-model --test exhaustive",
+    file: "tests/model/tests/exhaustive.rs",
+    list: "tests/model/src/mutants.rs",
+};
+const DECISIONS: Suite = Suite {
+    command: "cargo test -p refit-core --features mutants --test decisions",
+    file: "shared/refit-core/tests/decisions/mutants.rs",
+    list: "shared/refit-core/tests/decisions/mutants.rs",
+};
+const SCENARIOS: Suite = Suite {
+    command: "cargo test -p refit-sim --test proof",
+    file: "tests/sim/tests/scenarios/people.rs",
+    list: "tests/sim/tests/scenarios/people.rs",
+};
+const SERVICES: Suite = Suite {
+    command: "cargo test -p refit-testkit --test services",
+    file: "shared/refit-testkit/tests/services/models.rs",
+    list: "shared/refit-testkit/tests/services/models.rs",
+};
+
+/// Mutants the simulation does not kill, and the test that does: their interleaving is too rare to be drawn, or their
 /// events are none the simulation draws.
-pub const ELSEWHERE: &[(Mutant, &str)] = &[
-    (Mutant::OldAnswerBelieved, "cargo run --release -p refit-model"),
-    (Mutant::LookUpsTooClose, "cargo run --release -p refit-model"),
-    (Mutant::RowGoesOn, "cargo test -p refit-core --test decisions"),
-    (Mutant::ReplayReachesOthers, "cargo test -p refit-sim --test proof scenarios"),
-    (Mutant::SweptBeforeTrigger, "cargo test -p refit-sim --test proof scenarios"),
-    (Mutant::ReplayedTwice, "cargo test -p refit-sim --test proof scenarios"),
-    (Mutant::ScheduleFiresTwice, "cargo test -p refit-core --test decisions"),
-    (Mutant::ScheduleFiresForThePast, "cargo test -p refit-core --test decisions"),
-    (Mutant::NoticeForgotten, "cargo test -p refit-core --test decisions"),
-    (Mutant::NoticeForgottenUndelivered, "cargo test -p refit-core --test decisions"),
-    (Mutant::NoticeTwiceUnderTwoIds, "cargo test -p refit-core --test decisions"),
-    (Mutant::ApprovalCountsTwice, "cargo test -p refit-core --test decisions"),
-    (Mutant::OneForTheOther, "cargo test -p refit-core --test decisions"),
-    (Mutant::AnybodyApproves, "cargo test -p refit-core --test decisions"),
-    (Mutant::EarlierRequestApproved, "cargo test -p refit-core --test decisions"),
-    (Mutant::PromotedUntested, "cargo test -p refit-core --test decisions"),
-    (Mutant::TwoEnterAtOnce, "cargo test -p refit-core --test decisions"),
-    (Mutant::ClaimUnread, "cargo test -p refit-testkit --test services"),
-    (Mutant::TwinEndedUnclaimed, "cargo test -p refit-core --test decisions"),
-    (Mutant::RegisteredWithoutLookUp, "cargo test -p refit-testkit --test services"),
+pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
+    (
+        Mutant::OldAnswerBelieved,
+        MODEL,
+        "mutants_are_killed_and_what_kills_them_spares_the_protocol",
+    ),
+    (Mutant::LookUpsTooClose, MODEL, "mutants_are_killed_and_what_kills_them_spares_the_protocol"),
+    (Mutant::RowGoesOn, DECISIONS, "a_row_that_goes_on_is_noticed"),
+    (
+        Mutant::RestorationIgnored,
+        DECISIONS,
+        "a_restored_ledger_that_takes_what_it_forgot_is_noticed",
+    ),
+    (Mutant::ReplayReachesOthers, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
+    (
+        Mutant::SweptBeforeTrigger,
+        SCENARIOS,
+        "a_sweep_starts_nothing_for_what_is_older_than_the_trigger",
+    ),
+    (Mutant::ReplayedTwice, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
+    (Mutant::ScheduleFiresTwice, DECISIONS, "a_time_that_comes_again_is_noticed"),
+    (Mutant::ScheduleFiresForThePast, DECISIONS, "a_schedule_that_begins_in_the_past_is_noticed"),
+    (Mutant::NoticeForgotten, DECISIONS, "a_transition_nobody_is_told_of_is_noticed"),
+    (Mutant::NoticeForgottenUndelivered, DECISIONS, "a_letter_that_was_not_delivered_is_kept"),
+    (Mutant::NoticeTwiceUnderTwoIds, DECISIONS, "a_notice_under_two_ids_is_noticed"),
+    (Mutant::ApprovalCountsTwice, DECISIONS, "a_person_who_is_counted_twice_is_noticed"),
+    (Mutant::OneForTheOther, DECISIONS, "a_person_who_approves_what_they_asked_for_is_noticed"),
+    (
+        Mutant::AnybodyApproves,
+        DECISIONS,
+        "an_approval_of_somebody_the_rule_does_not_name_is_noticed",
+    ),
+    (Mutant::EarlierRequestApproved, DECISIONS, "a_word_on_an_earlier_request_changes_nothing"),
+    (Mutant::ClaimUnread, DECISIONS, "a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed"),
+    (
+        Mutant::TwinEndedUnclaimed,
+        DECISIONS,
+        "a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed",
+    ),
+    (Mutant::PromotedUntested, DECISIONS, "a_version_that_goes_on_untested_is_noticed"),
+    (Mutant::TwoEnterAtOnce, DECISIONS, "two_versions_on_their_way_to_stages_at_once_are_noticed"),
+    (Mutant::RegisteredWithoutLookUp, SERVICES, "without_a_look_up_a_version_is_registered_twice"),
 ];
 
 /// The mutants the simulation is to kill.
 pub fn simulated() -> impl Iterator<Item = Mutant> {
-    let elsewhere = |mutant: &Mutant| ELSEWHERE.iter().any(|(other, _)| other == mutant);
+    let elsewhere = |mutant: &Mutant| ELSEWHERE.iter().any(|(other, ..)| other == mutant);
     Mutant::ALL.iter().copied().filter(move |mutant| !elsewhere(mutant))
 }
 

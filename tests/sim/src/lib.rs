@@ -19,4 +19,5 @@ pub mod script;
 pub mod service;
 pub mod stage;
 pub mod store;
+pub mod watch;
 pub mod world;

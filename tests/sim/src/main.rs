@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::killers::{SEEDS_KEPT, Table, simulated};
-use refit_sim::many::{Summary, hunt, run_many, run_one};
+use refit_sim::killers::{ELSEWHERE, SEEDS_KEPT, Table, simulated};
+use refit_sim::many::{Summary, corpus, hunt, run_many, run_one};
 use refit_sim::schedule::Plan;
 
 /// Runs the engine in simulated worlds, every fault from a seed, and checks every guarantee.
@@ -72,10 +72,24 @@ fn schedules(args: &Args) -> bool {
             eprintln!("{done} of {} schedules", args.schedules);
         }
     };
+    let failed = corpus().filter(|(seed, _)| !show_failing(*seed)).count();
+    println!("corpus           {} seeds that once failed, {failed} fail", corpus().count());
     let seeds = args.seed..args.seed.saturating_add(args.schedules);
     let summary = run_many(seeds, args.threads, None, &progress, &|_| false);
     print(&summary, started.elapsed());
-    summary.failures.is_empty()
+    if let Some(seed) = summary.failures.iter().map(|verdict| verdict.seed).min() {
+        show_failing(seed);
+    }
+    summary.failures.is_empty() && failed == 0
+}
+
+/// Runs a schedule, and prints what happened in it if something is wrong.
+fn show_failing(seed: u64) -> bool {
+    let verdict = run_one(&Plan { seed, verbose: true }, None);
+    if !verdict.violations.is_empty() {
+        print!("{}", verdict.story());
+    }
+    verdict.violations.is_empty()
 }
 
 fn print(summary: &Summary, took: Duration) {
@@ -125,6 +139,10 @@ fn show(seed: u64, mutant: Option<&str>) -> bool {
 
 fn mutants(schedules: u64, only: &str, threads: usize, write: Option<&PathBuf>) -> bool {
     let chosen = simulated().filter(|mutant| format!("{mutant:?}").contains(only));
+    let elsewhere = ELSEWHERE.iter().filter(|(mutant, ..)| format!("{mutant:?}").contains(only));
+    for (mutant, suite, test) in elsewhere {
+        println!("{:<24} elsewhere: {} {test}", format!("{mutant:?}"), suite.command);
+    }
     let mut table = Table::default();
     let mut alive = 0;
     for mutant in chosen {

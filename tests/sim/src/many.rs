@@ -117,6 +117,21 @@ fn run_caught(plan: &Plan) -> Verdict {
     })
 }
 
+/// Seeds that once failed, each with what it found.
+const CORPUS: &str = include_str!("../corpus.txt");
+
+/// Seeds that once failed, each with what it found then.
+///
+/// # Panics
+/// If the corpus has a line that is not `seed: what it found`.
+pub fn corpus() -> impl Iterator<Item = (u64, &'static str)> {
+    let lines = CORPUS.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.map(|line| {
+        let (seed, found) = line.split_once(':').expect("a line is `seed: what it found`");
+        (seed.trim().parse().expect("a seed is a number"), found.trim())
+    })
+}
+
 /// Runs one schedule on this thread, with a mutant if one is named.
 #[must_use]
 pub fn run_one(plan: &Plan, mutant: Option<Mutant>) -> Verdict {

@@ -115,7 +115,13 @@ impl Stage {
             let body = Bytes::from(revision.clone());
             drop(raw.create(&layout::rules(revision), body).now_or_never());
         }
-        world.lock().counts = Default::default();
+        let revisions = books.iter();
+        let rules = revisions.map(|(name, book)| (name.clone(), Arc::clone(&book.rules))).collect();
+        {
+            let mut inner = world.lock();
+            inner.watch.rules = rules;
+            inner.counts = Default::default();
+        }
         Self {
             outside: Outside::new(world.clone(), doors),
             world,

@@ -232,7 +232,7 @@ fn create(world: &World, name: &str, body: Bytes) -> Created {
         return Created::Lost { at };
     }
     let body = stale(&mut inner, folder, body);
-    inner.objects.insert(name.to_owned(), Stored { created: at, body });
+    inner.insert(name.to_owned(), Stored { created: at, body });
     Created::Won { at }
 }
 

@@ -1,6 +1,7 @@
 //! The world outside the engine: one store, the services, and what happened.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use crate::executor::Time;
 use crate::faults::{Fault, Faults, Injected};
 use crate::random::Random;
 use crate::service::Services;
+use crate::watch::Watch;
 
 /// When the world begins, by the store's right time, in milliseconds since 1970.
 pub const BEGIN: i64 = 1_800_000_000_000;
@@ -30,6 +32,8 @@ pub struct Inner {
     pub faults: Faults,
     /// What the store holds.
     pub objects: BTreeMap<String, Stored>,
+    /// Who looks at every commit that is stored.
+    pub watch: Watch,
     /// Creates that take effect later: when, what.
     pub late: Vec<(i64, String, Bytes)>,
     /// Until when the store refuses nearly every create.
@@ -144,6 +148,7 @@ impl World {
             random,
             faults,
             objects: BTreeMap::new(),
+            watch: Watch::default(),
             late: Vec::new(),
             storm_until: 0,
             store_skew: vec![(0, 0)],
@@ -194,12 +199,19 @@ impl Inner {
         Timestamp::from_millis(BEGIN + now + skew)
     }
 
+    /// Stores an object, unless there is one of that name.
+    pub fn insert(&mut self, name: String, stored: Stored) {
+        let Entry::Vacant(place) = self.objects.entry(name) else { return };
+        self.watch.stored(place.key(), &stored.body);
+        place.insert(stored);
+    }
+
     /// Lets what was late take effect.
     fn settle(&mut self, now: i64) {
         while let Some(at) = self.late.iter().position(|(at, ..)| *at <= now) {
             let (at, name, body) = self.late.remove(at);
             let created = self.store_now(at);
-            self.objects.entry(name).or_insert(Stored { created, body });
+            self.insert(name, Stored { created, body });
         }
         self.services.settle(now);
     }

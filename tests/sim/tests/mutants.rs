@@ -1,5 +1,4 @@
 //! Every mutant of the protocol is killed: a check that no mutant can fail is not a check.
-#![expect(clippy::print_stderr, reason = "what killed each is part of the result")]
 
 use refit_core::mutant::Mutant;
 use refit_sim::killers::{ELSEWHERE, Killers, Table, check_of, simulated};
@@ -49,18 +48,18 @@ fn known_kill(mutant: Mutant, known: &Killers) -> Option<(u64, String)> {
 fn every_mutant_is_killed() {
     let table: Table = TABLE.parse().expect("the table can be read");
     let mut alive = Vec::new();
-    for (mutant, command) in ELSEWHERE {
-        eprintln!("{:<24} killed by: {command}", format!("{mutant:?}"));
+    for (mutant, suite, test) in ELSEWHERE {
+        tell!("{:<24} killed by: {} {test}", format!("{mutant:?}"), suite.command);
     }
     for mutant in simulated() {
         let known = table.of(mutant);
         let killed = known_kill(mutant, &known).or_else(|| {
-            eprintln!("no known schedule kills {mutant:?} any more: write the table anew");
+            tell!("no known schedule kills {mutant:?} any more: write the table anew");
             let found = hunt(mutant, 0..SEARCH, 2, 1);
             found.seeds.first().map(|seed| (*seed, found.check.clone()))
         });
         match killed {
-            Some((seed, check)) => eprintln!(
+            Some((seed, check)) => tell!(
                 "{:<24} killed by `{check}` in seed {seed}; found after {} schedules",
                 format!("{mutant:?}"),
                 known.schedules,
@@ -69,6 +68,21 @@ fn every_mutant_is_killed() {
         }
     }
     assert!(alive.is_empty(), "these live: {alive:?}");
+}
+
+/// The tests that are said to kill the others are there, and name them.
+#[test]
+fn every_killer_elsewhere_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |file: &str| {
+        std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    };
+    for (mutant, suite, test) in ELSEWHERE {
+        let is_test = read(suite.file).contains(&format!("fn {test}()"));
+        assert!(is_test, "{mutant:?}: there is no test {test} in {}", suite.file);
+        let named = format!("Mutant::{mutant:?}");
+        assert!(read(suite.list).contains(&named), "{named} is not in {}", suite.list);
+    }
 }
 
 /// What kills a mutant is the mutant: without it the same schedules are clean.

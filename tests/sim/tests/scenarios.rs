@@ -1,12 +1,12 @@
 //! Bugs that other products shipped, as scenarios with exact times. The number of each is that of the list in
 //! `docs/guarantees.md`; those that wait for a setting are in [`WAITING`] with its name.
-#![expect(clippy::print_stderr, reason = "what waits is part of the result")]
 
 mod arrivals;
 mod batches;
 mod launches;
 mod load;
 mod people;
+mod times;
 
 use refit_core::rules::{ObjectMatch, On, Trigger};
 use refit_core::time::Span;
@@ -18,9 +18,6 @@ const WAITING: &[(u32, &str, &str)] = &[
     (6, "a1 to a10, then b1, joined", "on.all"),
     (7, "a today, b tomorrow, with a daily reset", "on.all, within"),
     (23, "an unrelated event after a join fired", "on.all"),
-    (26, "an outage over 40 ticks", "on.schedule, misfire"),
-    (27, "02:30 daily across a change of the clocks", "on.schedule"),
-    (28, "thousands of ticks behind a long run", "on.schedule"),
 ];
 /// Scenarios of the command line, tested with it.
 const ELSEWHERE: &[(u32, &str)] = &[(30, "a replay without a filter is refused")];
@@ -62,7 +59,7 @@ fn is_clean(script: &Script) {
 #[test]
 fn scenarios_that_wait_say_for_what() {
     for (number, what, setting) in WAITING {
-        eprintln!("scenario {number} ({what}) waits for: {setting}");
+        tell!("scenario {number} ({what}) waits for: {setting}");
     }
     let numbers = WAITING.iter().map(|(number, ..)| *number);
     let mut all: Vec<u32> = numbers.chain(ELSEWHERE.iter().map(|(number, _)| *number)).collect();
@@ -71,6 +68,7 @@ fn scenarios_that_wait_say_for_what() {
     all.extend(launches::NUMBERS);
     all.extend(load::NUMBERS);
     all.extend(people::NUMBERS);
+    all.extend(times::NUMBERS);
     all.sort_unstable();
     assert_eq!(
         all,

@@ -1,18 +1,14 @@
 //! Many schedules, each with other faults: nothing is lost, nothing happens twice, everything comes to rest.
-#![expect(clippy::print_stderr, reason = "what was injected is part of the result")]
 
 use std::num::NonZero;
 
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::many::{Summary, run_many, run_one};
+use refit_sim::many::{Summary, corpus, run_many, run_one};
 use refit_sim::schedule::Plan;
 
 /// Schedules of a test run.
 const SCHEDULES: u64 = 100_000;
-/// Seeds that once failed, each with what it found.
-const CORPUS: &str = include_str!("../corpus.txt");
-
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, NonZero::get)
 }
@@ -28,13 +24,15 @@ fn report(summary: &Summary) -> String {
         let wrong = verdict.violations.join("; ");
         format!("{wrong}\n    see: cargo run --release -p refit-sim -- show {seed}")
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let first = summary.failures.iter().map(|verdict| verdict.seed).min();
+    let story = first.map(|seed| run_one(&Plan { seed, verbose: true }, None).story());
+    lines.chain(story).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn a_hundred_thousand_schedules_break_no_guarantee() {
     let summary = quietly(0..SCHEDULES, threads());
-    eprintln!(
+    tell!(
         "schedules {}, events accepted {}, commits {}, runs {}, faults {}, trace hash {:016x}",
         summary.schedules,
         summary.acknowledged,
@@ -45,7 +43,7 @@ fn a_hundred_thousand_schedules_break_no_guarantee() {
     );
     for fault in Fault::ALL {
         let count = summary.injected.of(*fault);
-        eprintln!("  {count:>9}  {}", fault.text());
+        tell!("  {count:>9}  {}", fault.text());
         assert!(count > 0, "never injected: {}", fault.text());
     }
     assert_eq!(summary.schedules, SCHEDULES);
@@ -75,12 +73,9 @@ fn a_seed_decides_everything() {
 
 #[test]
 fn what_once_failed_does_not_fail_again() {
-    let lines = CORPUS.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    for line in lines {
-        let (seed, found) = line.split_once(':').expect("a line is `seed: what it found`");
-        let seed = seed.trim().parse().expect("a seed is a number");
-        let verdict = run_one(&Plan { seed, verbose: false }, None);
-        assert!(verdict.violations.is_empty(), "{seed}:{found}: {:?}", verdict.violations);
+    for (seed, found) in corpus() {
+        let verdict = run_one(&Plan { seed, verbose: true }, None);
+        assert!(verdict.violations.is_empty(), "{found}:\n{}", verdict.story());
     }
 }
 

@@ -9,11 +9,19 @@ use crate::proof::{Proof, prove};
 #[command(
     after_help = "Reads the whole log and every segment that is kept, and changes nothing. Exits with 7 if something is wrong.
 
-Example:
-  refit audit --json | jq '.findings'"
-)]
-pub(crate) struct Args {}
+With --buckets, so is what `refit sweep --dry-run` would find: an object a trigger in force watches, which the ledger \
+        does not know; and a bucket that cannot be listed.
 
-pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
-    prove(context, Proof::Audit).await
+Examples:
+  refit audit --json | jq '.findings'
+  refit audit --buckets"
+)]
+pub(crate) struct Args {
+    /// Look into the watched buckets as well, for objects that were never recorded
+    #[arg(long)]
+    buckets: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    prove(context, Proof::Audit { buckets: args.buckets }).await
 }

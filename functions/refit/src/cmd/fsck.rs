@@ -1,19 +1,44 @@
 //! `refit fsck`: proof that what is stored is whole.
 
-use crate::context::Context;
+use refit_platform::env;
+
+use crate::context::{Context, no_ledger};
 use crate::exit::{Exit, Failure};
 use crate::proof::{Proof, prove};
 
 /// Prove that the log has no gap, and that everything it names is stored and is what its name says
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the whole log, and changes nothing. Exits with 7 if something is wrong.
+    after_help = "Reads the whole log, and changes nothing, unless --restored is given. Exits with 7 if something is wrong.
 
-Example:
-  refit fsck --ledger gs://acme-refit/prod"
+A ledger that was restored from an older copy has forgotten what came later, and would take it for new. Stop what \
+        reconciles, restore, say --restored, and start it again: events from before that are refused as late then, and \
+        `refit replay --force` takes those in that are wanted. What the copy holds open starts, also where it was \
+        started after the copy was made: `refit pause` before, if that is not wanted.
+
+Examples:
+  refit fsck --ledger gs://acme-refit/prod
+  refit fsck --restored"
 )]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The ledger was restored from a copy: take nothing in that is older than this moment
+    #[arg(long)]
+    restored: bool,
+}
 
-pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    if args.restored {
+        mark(context).await?;
+    }
     prove(context, Proof::Fsck).await
+}
+
+/// Marks the ledger first: also one with findings must not take in what it has forgotten.
+async fn mark(context: &Context) -> Result<(), Failure> {
+    let opened = context.open_existing().await?;
+    let marked = opened.ledger.mark_restored(&env::nonce(), &*opened.base.clock).await?;
+    let commit = marked.ok_or_else(|| no_ledger(&opened.location))?;
+    let (seq, now) = (commit.seq, commit.now);
+    context.output.note(&format!("events from before {now} are late from now on, commit=`{seq}`"));
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
+use refit_core::state::State;
 use refit_engine::call::Caller;
 use refit_engine::gather::Gatherer;
 use refit_engine::sweep::{Eyes, Sweep, Swept};
@@ -51,7 +52,24 @@ struct Missed {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
-    let rules = match opened.rules(&state).await? {
+    let (swept, missed) = look(context, &opened, &state).await?;
+    let told = missed.iter().map(Missed::new).collect();
+    let is_recorded = !args.dry_run && !missed.is_empty();
+    if is_recorded {
+        opened.record(context.output, missed).await?;
+    }
+    let found = Found { swept, missed: told, is_recorded };
+    context.output.show(&found)?;
+    Ok(if found.swept.troubles.is_empty() { Exit::Ok } else { Exit::Internal })
+}
+
+/// Looks into the watched buckets: what a sweep comes to, and the events of what was missed.
+pub(crate) async fn look(
+    context: &Context,
+    opened: &Opened,
+    state: &State,
+) -> Result<(Swept, Vec<Event>), Failure> {
+    let rules = match opened.rules(state).await? {
         Some(Ok(book)) => book.rules,
         Some(Err(why)) => {
             let message = format!("the rules in force cannot be read by this version: {why}");
@@ -59,14 +77,13 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         }
         None => return Err(Failure::new(Exit::NotFound, "no rules are in force")),
     };
-    let now = opened.now(&state).await?;
+    let now = opened.now(state).await?;
     let base = &opened.base;
     let caller =
         Caller { transport: &base.transport, clock: &base.clock, limit: state.timing.call };
     let buckets = &base.buckets;
     let mut gatherer = Gatherer::new(Arc::clone(&base.store), read_rules(), buckets.clone());
-    let mut eyes =
-        Eyes { buckets, caller, gatherer: &mut gatherer, state: &state, now, rules: &rules };
+    let mut eyes = Eyes { buckets, caller, gatherer: &mut gatherer, state, now, rules: &rules };
     let mut sweep = Sweep::new(&rules);
     let progress = Progress::new(context.output, "objects looked at");
     let mut missed = Vec::new();
@@ -75,14 +92,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         progress.count(sweep.swept.objects);
     }
     drop(progress);
-    let told = missed.iter().map(Missed::new).collect();
-    let is_recorded = !args.dry_run && !missed.is_empty();
-    if is_recorded {
-        opened.record(context.output, missed).await?;
-    }
-    let found = Found { swept: sweep.swept, missed: told, is_recorded };
-    context.output.show(&found)?;
-    Ok(if found.swept.troubles.is_empty() { Exit::Ok } else { Exit::Internal })
+    Ok((sweep.swept, missed))
 }
 
 impl Opened {

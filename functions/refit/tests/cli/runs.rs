@@ -1,6 +1,7 @@
 //! Runs: listed, explained, cancelled, settled; and the ledger proved.
 
 use refit_core::run::Phase;
+use refit_core::time::Span;
 use refit_testkit::fake::kfp::{Ask, Trouble};
 use serde_json::Value;
 
@@ -84,11 +85,50 @@ fn a_run_is_cancelled_once_and_the_ledger_is_whole_until_something_is_lost() {
     }
     assert_eq!(world.json("audit")["runs"], 1);
     assert_eq!(world.json("fsck")["runs"], Value::Null, "fsck counts no runs");
+    lose_a_segment(&world);
     std::fs::remove_file(world.path("ledger").join(manifest)).unwrap();
     let lost = world.refit("fsck --json").ends(7).json();
     assert!(text(&lost["findings"][0], "message").contains(manifest), "{lost}");
     world.refit("fsck").ends(7).says("1 finding");
+    let lost = world.refit("audit --json").ends(7).json();
+    assert_eq!(lost["findings"][0]["what"], "a manifest holds the members of its batch", "{lost}");
+    world.refit("audit").ends(7).says("1 finding");
     world.refit(&format!("manifest cat {batch}")).ends(6).complains("there is no such manifest");
+}
+
+/// A segment that was consumed and is younger than the window is missed, and so is one that cannot be read.
+fn lose_a_segment(world: &World) {
+    let inbox = std::fs::read_dir(world.path("ledger/inbox")).unwrap();
+    let segment = inbox.map(|file| file.unwrap().path()).max().expect("a command was recorded");
+    let body = std::fs::read(&segment).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    world.refit("audit").ends(7).says("a segment is kept for a window").says(name);
+    std::fs::write(&segment, b"{}").unwrap();
+    world.refit("audit").ends(7).says("a segment can be read").says(name);
+    std::fs::write(&segment, body).unwrap();
+    world.refit("audit").ends(0);
+}
+
+#[test]
+fn a_restored_ledger_takes_nothing_in_from_before_it_was_marked() {
+    let world = World::ruled(EACH);
+    world.refit("fsck").ends(0);
+    assert_eq!(world.state().marks.restored, None, "fsck alone marks nothing");
+    let marked = world.refit("fsck --restored").ends(0).says("nothing is wrong");
+    let mark = world.state().marks.restored.expect("it is marked");
+    let told = format!("events from before {mark} are late from now on");
+    assert!(marked.stderr.contains(&told), "{}", marked.stderr);
+    world.write_sample("old", "2", &(mark - Span::secs(1)).to_string());
+    world.write_sample("new", "3", &(mark + Span::secs(1)).to_string());
+    world.refit("replay old.http").ends(0).says("it is older than the ledger remembers");
+    world.refit("replay new.http").ends(0);
+    world.until("the new one is a run", |state| state.runs.len() == 1);
+    world.refit("replay old.http --force").ends(0);
+    world.until("and so is what was forced", |state| state.runs.len() == 2);
+    for proof in ["audit", "fsck"] {
+        world.refit(proof).ends(0).says("nothing is wrong");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Looking for what was missed: in the buckets, and in the inbox.
 
-use refit_core::time::Span;
+use refit_core::time::{Span, Timestamp};
+use refit_core::timing::Timing;
 use refit_engine::layout;
 use refit_engine::port::Clock as _;
 use refit_engine::record::write_segment;
@@ -10,18 +11,33 @@ use refit_wire::sample::read_sample;
 use refit_wire::source::{Understood, understand};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::runtime::Runtime;
 
-use crate::world::World;
+use crate::world::{World, timing};
 
 /// Every event is a run.
 const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per: 24h }";
 
-/// Lists one bucket as Cloud Storage does, in two pages; a fake of ours.
-struct Bucket;
+/// Lists one bucket as Cloud Storage does, in two pages, with one object from after it was made; a fake of ours.
+struct Bucket {
+    made: Timestamp,
+}
+
+impl Bucket {
+    /// Serves it to command lines that have this in their environment.
+    fn open(runtime: &Runtime) -> (Server, [(&'static str, String); 1]) {
+        let entered = runtime.enter();
+        let server = Server::new();
+        server.open(Arc::new(Self { made: SystemClock.now() }));
+        drop(entered);
+        let told = [("STORAGE_EMULATOR_HOST", server.place())];
+        (server, told)
+    }
+}
 
 impl Site for Bucket {
     fn react(self: Arc<Self>, request: Request) -> Reacting {
-        let now = SystemClock.now();
+        let now = self.made;
         let item = |name: &str, age: Span| {
             json!({
                 "name": name, "bucket": "acme-data", "generation": "1", "size": "7",
@@ -47,12 +63,8 @@ impl Site for Bucket {
 #[test]
 fn a_sweep_tells_what_lies_in_the_buckets_and_starts_nothing_that_is_older_than_its_trigger() {
     let world = World::ruled(EACH);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let entered = runtime.enter();
-    let server = Server::new();
-    server.open(Arc::new(Bucket));
-    drop(entered);
-    let told = [("STORAGE_EMULATOR_HOST", server.place())];
+    let runtime = Runtime::new().unwrap();
+    let (_server, told) = Bucket::open(&runtime);
     let swept = world.told("sweep --json", &told).ends(0).json();
     let of = |name: &str| swept["swept"][name].as_u64().unwrap();
     let counts = ["objects", "too_new", "too_old", "before_trigger", "missed"].map(of);
@@ -63,6 +75,30 @@ fn a_sweep_tells_what_lies_in_the_buckets_and_starts_nothing_that_is_older_than_
     world.refit("apply --yes").ends(0);
     world.told("sweep", &told).ends(1).says("not swept: there is no such bucket: bucket=`other`");
     assert!(world.state().runs.is_empty());
+}
+
+#[test]
+fn an_audit_of_the_buckets_finds_what_was_never_recorded() {
+    // What is older than a second is not too new to be missed.
+    let world = World::timed(&Timing { grace: Span::secs(1), ..timing() });
+    world.write_rules(EACH);
+    world.refit("apply --yes").ends(0);
+    let runtime = Runtime::new().unwrap();
+    let (_server, told) = Bucket::open(&runtime);
+    world.told("audit", &told).ends(0).says("nothing is wrong");
+    let missed = "an object that is watched is recorded: missed: gs://acme-data/churn/new";
+    let end = SystemClock.elapsed() + Span::secs(60);
+    while world.told("audit --buckets", &told).code == Some(0) {
+        assert!(SystemClock.elapsed() < end, "it is never missed");
+    }
+    world.told("audit --buckets", &told).ends(7).says(missed).says("3 objects in buckets");
+    world.told("sweep", &told).ends(0).says("missed and recorded=`1`");
+    world.until("there is a run", |state| state.runs.len() == 1);
+    let proved = world.told("audit --buckets --json", &told).ends(0).json();
+    assert_eq!((&proved["findings"], &proved["objects"]), (&json!([]), &json!(3)));
+    world.write_other_bucket();
+    world.refit("apply --yes").ends(0);
+    world.told("audit --buckets", &told).ends(7).says("what is watched can be looked at");
 }
 
 #[test]

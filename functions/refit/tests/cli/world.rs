@@ -40,7 +40,7 @@ pub(crate) struct World {
 }
 
 /// Short times, so that what takes minutes takes a second.
-fn timing() -> Timing {
+pub(crate) fn timing() -> Timing {
     Timing {
         lease: Span::secs(3),
         margin: Span::from_millis(200),
@@ -55,8 +55,12 @@ fn timing() -> Timing {
 
 /// Founds a ledger in the folder.
 pub(crate) async fn found(folder: &Path) {
+    found_with(folder, &timing()).await;
+}
+
+async fn found_with(folder: &Path, timing: &Timing) {
     let store = LocalStore::open(folder.join("ledger")).await.unwrap();
-    Ledger::new(Arc::new(store)).found("cli", &timing()).await.unwrap();
+    Ledger::new(Arc::new(store)).found("cli", timing).await.unwrap();
 }
 
 /// Starts `refit serve` in the folder: the process, and where it answers.
@@ -73,13 +77,18 @@ fn serve(folder: &Path) -> (Running, String) {
 impl World {
     /// A world in which nothing is ruled yet.
     pub(crate) fn new() -> Self {
+        Self::timed(&timing())
+    }
+
+    /// The same with other lengths of time.
+    pub(crate) fn timed(timing: &Timing) -> Self {
         let runtime = Runtime::new().unwrap();
         let entered = runtime.enter();
         let kfp = Kfp::start(Options { looks: None, ..Options::default() });
         drop(entered);
         kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
         let folder = TempDir::with_prefix("refit-cli").unwrap();
-        runtime.block_on(found(folder.path()));
+        runtime.block_on(found_with(folder.path(), timing));
         let (serve, place) = serve(folder.path());
         Self { runtime, kfp, folder, serve, place }
     }

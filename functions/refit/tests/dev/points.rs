@@ -8,7 +8,9 @@ mod killing;
 mod life;
 mod planted;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -22,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::process::Dev;
 use crate::proof;
-use killing::{Point, Side};
+use killing::{MET, Point, Side};
 
 /// The trigger of short runs, and its bucket.
 const MARK: &str = "mark";
@@ -95,6 +97,7 @@ const POINTS: &[(Scene, &str, usize)] = &[
     (Scene::Old, "list parts/", 1),
     (Scene::Old, "list manifests/", 1),
     (Scene::Old, "list seen/", 1),
+    (Scene::Old, "sweep", 1),
     (Scene::Old, "delete inbox/", 2),
     (Scene::Old, "delete snapshot/", 1),
     (Scene::Old, "delete parts/", 2),
@@ -133,13 +136,14 @@ impl Folder {
         self.0.path()
     }
 
-    /// One life, to its point.
-    fn live_until(&self, point: &Point) {
+    /// One life, to its point: the operations it met.
+    fn live_until(&self, point: &Point) -> BTreeSet<String> {
         let mut life = life::process(self.path(), point);
         let output = life.stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let killed = output.status.signal() == Some(Signal::KILL.as_raw());
         assert!(killed, "{point} was never reached: {said}");
+        said.lines().filter_map(|line| line.strip_prefix(MET)).map(str::to_owned).collect()
     }
 
     /// What was uploaded.
@@ -217,7 +221,10 @@ fn kill_at(scene: Scene, point: &Point, templates: &Path) -> String {
         let start = Point { side: Side::Before, operation: "start".to_owned(), number: 1 };
         folder.live_until(&start);
     }
-    folder.live_until(point);
+    let met = folder.live_until(point);
+    let named = |name: &str| POINTS.iter().any(|(_, operation, _)| *operation == name);
+    let unnamed: Vec<_> = met.iter().filter(|name| !named(name)).collect();
+    assert!(met.contains(&point.operation) && unnamed.is_empty(), "no point is: {unnamed:?}");
     let runs = folder.prove(&point.to_string());
     format!("{scene:?}: killed {point}: {runs} runs")
 }
@@ -243,7 +250,8 @@ fn killed_at_every_point_it_loses_nothing_and_does_nothing_twice() {
         }
     });
     let told = told.into_inner().unwrap();
-    told.iter().flatten().for_each(|line| println!("{line}"));
+    // What the test harness does not swallow.
+    told.iter().flatten().for_each(|line| writeln!(std::io::stderr(), "{line}").unwrap());
     let failed: Vec<_> = told.iter().filter_map(|line| line.as_ref().err()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }

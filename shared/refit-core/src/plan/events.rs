@@ -134,8 +134,15 @@ impl Desk<'_> {
             return Some(Refusal::Late);
         }
         let oldest = item.event.time.map_or(item.arrived, |time| time.min(item.arrived));
-        let late = !item.event.is_forced() && oldest < self.now - self.state.timing.age_max();
+        let late = !item.event.is_forced() && oldest < self.remembered();
         late.then_some(Refusal::Late)
+    }
+
+    /// Since when the ledger knows everything it has seen.
+    fn remembered(&self) -> Timestamp {
+        let restored =
+            self.state.marks.restored.filter(|_| !mutant::is(Mutant::RestorationIgnored));
+        (self.now - self.state.timing.age_max()).max(restored.unwrap_or(Timestamp::EPOCH))
     }
 
     /// Whether an event the ledger knows is to be judged again: no batch has it, or none of the trigger it is for.

@@ -1,8 +1,12 @@
 //! Which events are refused, and why.
 
 use expect_test::expect;
+use refit_core::commit::{Change, Commit, Decision, InboxChange};
+use refit_core::fold::fold;
+use refit_core::memory::Fresh;
 
 use crate::check;
+use crate::world::World;
 
 #[test]
 fn the_same_fact_is_one_member_however_often_it_arrives() {
@@ -47,6 +51,33 @@ fn after_the_window_an_old_fact_is_late() {
             40d10:02 c#1 refused: late
         "#]],
     );
+}
+
+/// What is late of two events in a ledger that was restored at 11:00, one from before and one from after.
+pub(crate) fn late_after_restoring() -> String {
+    let mut world = World::new();
+    world.lines("rule t bucket=b quiet=1m\n10:00 apply\n11:00 put in/x#1");
+    let stamp = world.log.last().unwrap().clone();
+    let changes = vec![Change::Inbox(InboxChange::Restored)];
+    let seq = world.state.seq + 1;
+    let (segments, decisions) = (Vec::new(), Vec::new());
+    let marks = Commit { seq, changes, segments, decisions, fresh: Fresh::default(), ..stamp };
+    fold(&mut world.state, &marks);
+    let before = world.log.len();
+    world.lines("11:01 put in/a#1 time=10:59; put in/b#1 time=11:00");
+    let refused = world.log[before..].iter().flat_map(|commit| &commit.decisions);
+    let refused = refused.filter_map(|decision| match decision {
+        Decision::Refused { reason, events, .. } => {
+            Some(format!("{reason:?} {}", events.contains(0, 0)))
+        }
+        Decision::Accepted { .. } | Decision::Answered { .. } => None,
+    });
+    refused.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn what_a_restored_ledger_may_have_forgotten_is_late() {
+    assert_eq!(late_after_restoring(), "Late true");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
+use crate::events::late_after_restoring;
 use crate::world::World;
 
 fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
@@ -168,4 +169,12 @@ fn a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed() {
     let twin = "10:20 found b2/1";
     assert_eq!(effective(None, twin), (2, false), "it may still make the claim");
     assert_eq!(effective(Some(Mutant::TwinEndedUnclaimed), twin), (2, true), "it is to end");
+}
+
+#[test]
+fn a_restored_ledger_that_takes_what_it_forgot_is_noticed() {
+    activate(Some(Mutant::RestorationIgnored));
+    let refused = late_after_restoring();
+    activate(None);
+    assert_eq!(refused, "", "what was late is a member");
 }

@@ -4,10 +4,12 @@ use refit_core::event::{Command, DataRef, Event, Held, Identity, PauseMode, Repl
 use refit_core::mutant::{Mutant, activate};
 use refit_core::reason::Refusal;
 use refit_core::rules::Rules;
+use refit_core::schedule::Misfire;
 use refit_sim::draw::apply;
 use refit_sim::rules::rules_of;
 use refit_sim::script::{Opening, Script, object, uploaded};
 
+use super::times::scheduled;
 use super::{batches, is_clean, launched, trigger};
 
 pub(super) const NUMBERS: &[u32] = &[4, 15, 25, 29, 31];
@@ -194,6 +196,23 @@ fn deploying_starts_nothing() {
     }
     script.play(90_000.0);
     assert!(launched(&script).is_empty() && script.runs().is_empty());
+    is_clean(&script);
+}
+
+/// 25: a schedule is edited so that today's time has passed: it starts nothing until tomorrow's.
+#[test]
+fn an_edited_schedule_starts_nothing() {
+    let at = |cron| rules_of([("t", scheduled(cron, "UTC", Misfire::All(100)))]);
+    // The world begins at 08:00.
+    let mut script = Script::open(Opening::of(at("0 9 * * *")).then(at("30 7 * * *")));
+    script.runs_take(30.0);
+    let edited = script.command(100.0, apply("r1", Some("r0"), false));
+    script.play(84_000.0);
+    assert!(script.answer(edited).is_some_and(|(ok, _)| ok));
+    assert!(launched(&script).is_empty(), "until 07:20 on the next day");
+    script.play(86_400.0);
+    let at: Vec<f64> = launched(&script).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(at, [23.5 * 3600.0]);
     is_clean(&script);
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,11 +59,17 @@ impl FromStr for Point {
 struct Watch {
     point: Point,
     met: AtomicUsize,
+    /// The operations of this life, each told once.
+    names: Mutex<BTreeSet<String>>,
 }
+
+/// What a line begins with that tells of an operation which was met for the first time in a life.
+pub(super) const MET: &str = "met: ";
 
 impl Watch {
     /// Lets an operation through, unless the point is met.
     async fn over<T>(&self, operation: &str, work: impl Future<Output = T>) -> T {
+        self.tell(operation);
         let is_met = operation == self.point.operation
             && self.met.fetch_add(1, Ordering::Relaxed) + 1 == self.point.number;
         if is_met && self.point.side == Side::Before {
@@ -74,6 +81,13 @@ impl Watch {
         }
         done
     }
+
+    fn tell(&self, operation: &str) {
+        let mut names = self.names.lock().expect("no holder of the lock panics");
+        if names.insert(operation.to_owned()) {
+            writeln!(std::io::stderr(), "{MET}{operation}").expect("stderr takes what is told");
+        }
+    }
 }
 
 /// Ends this process as a power cut would.
@@ -84,7 +98,7 @@ fn die() -> ! {
 
 /// Puts a world on ports that kill it at the point.
 pub(super) fn dress(base: Base, point: Point) -> Base {
-    let watch = Arc::new(Watch { point, met: AtomicUsize::new(0) });
+    let watch = Arc::new(Watch { point, met: AtomicUsize::new(0), names: Mutex::default() });
     Base {
         store: Arc::new(Killing { inner: base.store, watch: Arc::clone(&watch) }),
         transport: Arc::new(Calling { inner: base.transport, watch, started: Mutex::default() }),
