@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use refit_core::commit::{Change, Commit, Decision, RunChange, TriggerChange};
-use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
+use refit_core::drift::{Detector, DriftReport, Finding, Model, Role, Summary, Window};
 use refit_core::event::{
     Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
     Replay, ReplayMode,
@@ -551,7 +551,7 @@ fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     (vec!["ce".into(), id.to_owned()], Fact::Message(message))
 }
 
-/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country condition=c end=10:00`
 fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let text = |name: &str| settings.get(name).copied();
     let finding = |drifted| {
@@ -559,7 +559,9 @@ fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     };
     let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
     let drifted = listed("drifted").map(finding(Some(true)));
-    let findings = drifted.chain(listed("open").map(finding(None))).collect();
+    let conditions = listed("condition").map(finding(Some(true)));
+    let conditions = conditions.map(|it| Finding { role: Some(Role::Dataset), ..it });
+    let findings = drifted.chain(listed("open").map(finding(None))).chain(conditions).collect();
     let verdict = json!(text("verdict").unwrap_or("drift"));
     let report = DriftReport {
         verdict: serde_json::from_value(verdict).unwrap(),
