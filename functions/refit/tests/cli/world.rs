@@ -40,7 +40,7 @@ pub(crate) struct World {
 }
 
 /// Short times, so that what takes minutes takes a second.
-fn timing() -> Timing {
+pub(crate) fn timing() -> Timing {
     Timing {
         lease: Span::secs(3),
         margin: Span::from_millis(200),
@@ -54,9 +54,9 @@ fn timing() -> Timing {
 }
 
 /// Founds a ledger in the folder.
-pub(crate) async fn found(folder: &Path) {
+pub(crate) async fn found(folder: &Path, timing: &Timing) {
     let store = LocalStore::open(folder.join("ledger")).await.unwrap();
-    Ledger::new(Arc::new(store)).found("cli", &timing()).await.unwrap();
+    Ledger::new(Arc::new(store)).found("cli", timing).await.unwrap();
 }
 
 /// Starts `refit serve` in the folder: the process, and where it answers.
@@ -73,13 +73,18 @@ fn serve(folder: &Path) -> (Running, String) {
 impl World {
     /// A world in which nothing is ruled yet.
     pub(crate) fn new() -> Self {
+        Self::timed(&timing())
+    }
+
+    /// The same on a ledger with these times.
+    pub(crate) fn timed(timing: &Timing) -> Self {
         let runtime = Runtime::new().unwrap();
         let entered = runtime.enter();
         let kfp = Kfp::start(Options { looks: None, ..Options::default() });
         drop(entered);
         kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
         let folder = TempDir::with_prefix("refit-cli").unwrap();
-        runtime.block_on(found(folder.path()));
+        runtime.block_on(found(folder.path(), timing));
         let (serve, place) = serve(folder.path());
         Self { runtime, kfp, folder, serve, place }
     }
@@ -94,10 +99,14 @@ impl World {
 
     /// A world in which a trigger named `churn` has this rule.
     pub(crate) fn ruled(rule: &str) -> Self {
-        let world = Self::new();
-        world.write_rules(rule);
-        world.refit("apply --yes").ends(0);
-        world
+        Self::new().under(rule)
+    }
+
+    /// The same world once its trigger has this rule.
+    pub(crate) fn under(self, rule: &str) -> Self {
+        self.write_rules(rule);
+        self.refit("apply --yes").ends(0);
+        self
     }
 
     /// Does something that needs the runtime of this world.
