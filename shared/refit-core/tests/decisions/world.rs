@@ -554,14 +554,13 @@ fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
 /// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country condition=c end=10:00`
 fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let text = |name: &str| settings.get(name).copied();
-    let finding = |drifted| {
-        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
+    let finding = |role, drifted| {
+        move |name: &str| Finding { name: name.to_owned(), role, drifted, ..Finding::default() }
     };
     let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
-    let drifted = listed("drifted").map(finding(Some(true)));
-    let conditions = listed("condition").map(finding(Some(true)));
-    let conditions = conditions.map(|it| Finding { role: Some(Role::Dataset), ..it });
-    let findings = drifted.chain(listed("open").map(finding(None))).chain(conditions).collect();
+    let drifted = listed("drifted").map(finding(None, Some(true)));
+    let named = listed("condition").map(finding(Some(Role::Dataset), Some(true)));
+    let findings = drifted.chain(listed("open").map(finding(None, None))).chain(named).collect();
     let verdict = json!(text("verdict").unwrap_or("drift"));
     let report = DriftReport {
         verdict: serde_json::from_value(verdict).unwrap(),
