@@ -30,6 +30,7 @@ mod page;
 mod patience;
 mod process;
 mod rules;
+mod schedule;
 mod services;
 mod shutdown;
 mod sweep;

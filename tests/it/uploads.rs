@@ -89,6 +89,11 @@ impl Still {
         assert_eq!(view.state.rules, Some(revision));
     }
 
+    /// Another process in the place of the one that makes the passes.
+    pub(crate) fn restart(&mut self) {
+        self.reconciler = Reconciler::new(self.base.parts(Timing::default()));
+    }
+
     /// Lets time pass, and then a pass be made.
     pub(crate) async fn after(&mut self, span: Span) {
         self.clock.advance(span);

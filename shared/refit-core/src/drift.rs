@@ -224,7 +224,7 @@ pub enum Role {
     Prediction,
     /// It is what should have come out.
     Target,
-    /// It is about all of the data.
+    /// It is no column: it is about all of the data, or the condition of a monitor.
     Dataset,
 }
 

@@ -6,7 +6,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::drift::{DriftReport, Verdict};
+use crate::drift::{DriftReport, Finding, Role, Verdict};
 use crate::event::{DataRef, Message, PauseMode};
 use crate::expression::Expression;
 use crate::key::{Hash128, hash128};
@@ -469,15 +469,23 @@ impl DriftMatch {
         }
     }
 
+    /// That other features drifted is known only where some column is said to have: a report that lists none, and one
+    /// whose findings are conditions of a monitor, leave it open.
     fn judge_features(&self, report: &DriftReport) -> Result<(), (Refusal, Option<String>)> {
         let ours = report.findings.iter().filter(|it| self.features.contains(&it.name));
         let drifted: Vec<Option<bool>> = ours.map(|finding| finding.drifted).collect();
         if self.features.is_empty() || drifted.contains(&Some(true)) {
             return Ok(());
         }
-        match drifted.contains(&None) {
-            true => Err((Refusal::Undecided, Some("it leaves the features open".to_owned()))),
-            false => Err((Refusal::OtherFeatures, None)),
+        let column_drifted =
+            |it: &Finding| it.role != Some(Role::Dataset) && it.drifted == Some(true);
+        let known = match drifted.is_empty() {
+            true => report.findings.iter().any(column_drifted),
+            false => !drifted.contains(&None),
+        };
+        match known {
+            true => Err((Refusal::OtherFeatures, None)),
+            false => Err((Refusal::Undecided, Some("it leaves the features open".to_owned()))),
         }
     }
 

@@ -84,10 +84,16 @@ pub async fn pull(
     let worker = Arc::new(Worker { door, clock: Arc::clone(&clock), failures: AtomicU32::new(0) });
     let mut shutdown = std::pin::pin!(shutdown);
     let ended = loop {
-        let place = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
-        let next = tokio::select! {
-            next = subscription.next() => next,
+        // While the ledger takes nothing a place is free only after a while: the end is watched for meanwhile as well.
+        let place = tokio::select! {
+            biased;
             () = &mut shutdown => break Ok(()),
+            place = Arc::clone(&room).acquire_owned() => place.expect("it is never closed"),
+        };
+        let next = tokio::select! {
+            biased;
+            () = &mut shutdown => break Ok(()),
+            next = subscription.next() => next,
         };
         match next {
             Some(Ok(pulled)) => {
@@ -131,12 +137,16 @@ mod tests {
     use async_trait::async_trait;
     use refit_core::error::ErrorKind;
     use refit_core::event::{Event, Fact};
+    use refit_engine::intake::Intake;
     use refit_engine::nonce::Nonces;
     use refit_engine::port::Store;
     use refit_engine::record::read_segment;
     use refit_platform::clock::SystemClock;
     use refit_platform::store::MemoryStore;
+    use refit_testkit::clock::ManualClock;
+    use refit_testkit::fault::{Fault, FaultyStore};
     use refit_wire::source::PulledMessage;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::waker::Nobody;
@@ -170,21 +180,18 @@ mod tests {
         }
     }
 
+    fn door(inbox: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Door {
+        let intake = Intake::new(inbox, clock, Nonces::new("worker"), Span::secs(4));
+        Door::push(intake, Arc::new(Nobody), None)
+    }
+
     /// What became of the messages, how pulling ended, and what was recorded.
     async fn pulled(
         messages: Vec<Result<PulledMessage, Error>>,
     ) -> (Vec<(String, bool)>, Result<(), Error>, Vec<Event>) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-        let inbox: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let nonces = Nonces::new("worker");
-        let intake = refit_engine::intake::Intake::new(
-            Arc::clone(&inbox),
-            Arc::clone(&clock),
-            nonces,
-            Span::secs(4),
-        );
-        let door = Door::push(intake, Arc::new(Nobody), None);
+        let inbox: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let door = door(Arc::clone(&inbox), Arc::clone(&clock));
         let scripted = Scripted { messages: messages.into(), ..Scripted::default() };
         let settled = Arc::clone(&scripted.settled);
         let ended = pull(Box::new(scripted), 4, door, clock, std::future::pending()).await;
@@ -225,5 +232,64 @@ mod tests {
             pulled(vec![Ok(message("good", b"{}".to_vec())), Err(gone)]).await;
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Rejected);
         assert_eq!((settled, events.len()), (vec![("good".to_owned(), true)], 1));
+    }
+    /// A subscription that never ends, whose every message the ledger does not take.
+    #[derive(Debug)]
+    struct Endless {
+        given: u32,
+        settled: Arc<Mutex<Vec<(String, bool)>>>,
+    }
+
+    #[async_trait]
+    impl Subscription for Endless {
+        async fn next(&mut self) -> Option<Result<Pulled, Error>> {
+            self.given += 1;
+            let (settled, id) = (Arc::clone(&self.settled), self.given.to_string());
+            let message = message(&id, b"{}".to_vec());
+            let settle = move |is_taken| settled.lock().unwrap().push((id, is_taken));
+            Some(Ok(Pulled::new(message, settle)))
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    /// Polled until nothing that can go on by itself is left: the runtime has one thread.
+    async fn quiet() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_in_ten_seconds_though_every_place_waits_for_a_ledger_that_is_down() {
+        let clock = Arc::new(ManualClock::new("2026-01-05T10:00:00Z".parse().unwrap()));
+        let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let memory = Arc::new(MemoryStore::new(Arc::clone(&shared)));
+        let down = FaultyStore::new(memory, |_| Fault::Before(ErrorKind::Unavailable));
+        let door = door(Arc::new(down), Arc::clone(&shared));
+        let settled = Arc::default();
+        let endless = Endless { given: 0, settled: Arc::clone(&settled) };
+        let (end, shutdown) = oneshot::channel::<()>();
+        let shutdown = async { drop(shutdown.await) };
+        let mut pulling = tokio::spawn(pull(Box::new(endless), 1, door, shared, shutdown));
+        for _ in 0..40 {
+            quiet().await;
+            clock.advance(Span::secs(1));
+        }
+        quiet().await;
+        assert_eq!(
+            settled.lock().unwrap().len(),
+            5,
+            "kept for 1, 2, 4, 8 and 16 s, the sixth for 32 s"
+        );
+        assert!(!pulling.is_finished());
+        end.send(()).unwrap();
+        for _ in 0..10 {
+            quiet().await;
+            clock.advance(Span::secs(1));
+        }
+        quiet().await;
+        assert!(pulling.is_finished(), "ten seconds are over");
+        assert!((&mut pulling).await.unwrap().is_ok());
     }
 }

@@ -269,21 +269,33 @@ impl<'a> Stage<'a> {
     }
 
     /// What is to be sent of what was found, or of what the ledger recorded.
-    async fn select(&self, mut found: Found) -> Result<Found, Failure> {
-        if !self.args.paths.is_empty() {
-            for (_, events) in &mut found.events {
-                events.retain(|event| {
-                    self.selection.has_time(event.time)
-                        && self.selection.has_event(event, Some(&self.rules))
-                });
+    async fn select(&self, found: Found) -> Result<Found, Failure> {
+        let found = match self.args.paths.is_empty() {
+            true => return self.recorded(found).await,
+            false => self.within(found),
+        };
+        match (self.args.force, self.selection.trigger.is_some()) {
+            (true, _) => Ok(found.map(|event| Ok(self.again(event)))),
+            (false, true) => self.known(found).await,
+            (false, false) => self.anew(found).await,
+        }
+    }
+
+    /// What the filters let pass of samples. One that has no time lies within no bounds, which is said of it.
+    fn within(&self, mut found: Found) -> Found {
+        for (_, events) in &mut found.events {
+            events.retain(|event| {
+                let is_open = event.time.is_none() || self.selection.has_time(event.time);
+                is_open && self.selection.has_event(event, Some(&self.rules))
+            });
+        }
+        found.map(|event| match self.selection.has_time(event.time) {
+            true => Ok(event),
+            false => {
+                let reason = "it has no time of its own, and so lies within no --since and --until";
+                Err(LeftOut::new(&event, reason))
             }
-            found.events.retain(|(_, events)| !events.is_empty());
-        }
-        match (self.args.paths.is_empty(), self.args.force || self.selection.trigger.is_none()) {
-            (true, _) => self.recorded(found).await,
-            (false, true) => Ok(found.map(|event| Ok(self.again(event)))),
-            (false, false) => self.known(found).await,
-        }
+        })
     }
 
     /// What the ledger recorded, as far as something may come of it.
@@ -301,13 +313,33 @@ impl<'a> Stage<'a> {
 
     /// Events of samples that are for one trigger: the ledger must know them, or others would never be told.
     async fn known(&self, found: Found) -> Result<Found, Failure> {
-        let ids = found.events.iter().flat_map(|(_, events)| events.iter().map(Event::id));
-        let past = past::of(self.context, self.opened, &ids.collect::<Vec<_>>()).await?;
+        let past = past::of(self.context, self.opened, &found.ids(|_| true)).await?;
         Ok(found.map(|event| match past.get(event.id()) {
             Some(recorded) => self.judge(recorded),
             None => {
                 let reason = "it was never recorded: leave --trigger out, or no other trigger will ever be told of it; --force takes it for a new fact";
                 Err(LeftOut::new(&event, reason))
+            }
+        }))
+    }
+
+    /// Events of samples that are for every trigger. One that has no time of its own never gets too old, so it is the
+    /// log that says whether it was recorded: the ledger's memory ends after 35 days.
+    async fn anew(&self, found: Found) -> Result<Found, Failure> {
+        let untimed = found.ids(|event| event.time.is_none());
+        if untimed.is_empty() {
+            return Ok(found.map(|event| Ok(self.again(event))));
+        }
+        let past = past::of(self.context, self.opened, &untimed).await?;
+        Ok(found.map(|event| {
+            let is_forgotten = past.is_forgotten(event.id());
+            match past.get(event.id()).filter(|_| event.time.is_none()) {
+                Some(recorded) => self.judge(recorded),
+                None if is_forgotten => {
+                    let reason = "it was recorded before, and what it said is not kept any more; --force takes it for a new fact";
+                    Err(LeftOut::new(&event, reason))
+                }
+                None => Ok(self.again(event)),
             }
         }))
     }
@@ -387,6 +419,12 @@ impl Found {
             events.iter().map(|event| Sent::new(file, event)).collect::<Vec<_>>()
         };
         self.events.iter().flat_map(of).collect()
+    }
+
+    /// Which events are such.
+    fn ids(&self, such: impl Fn(&Event) -> bool) -> Vec<Hash128> {
+        let events = self.events.iter().flat_map(|(_, events)| events);
+        events.filter(|event| such(event)).map(Event::id).collect()
     }
 
     /// The same after each event was looked at.

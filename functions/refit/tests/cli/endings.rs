@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Running, command, ended, refit};
-use crate::world::found;
+use crate::world::{found, timing};
 
 fn founded() -> TempDir {
     let folder = TempDir::new().unwrap();
-    tokio::runtime::Runtime::new().unwrap().block_on(found(folder.path()));
+    tokio::runtime::Runtime::new().unwrap().block_on(found(folder.path(), &timing()));
     folder
 }
 

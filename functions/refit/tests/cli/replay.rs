@@ -62,6 +62,76 @@ fn a_folder_is_sent_and_what_is_not_understood_is_told() {
     assert_eq!(unread["events"][0]["commit"], Value::Null);
 }
 
+/// Writes a sample that says no time.
+fn write_untimed(world: &World, name: &str) {
+    let text = format!(
+        "POST /object\n\
+         content-type: application/json\n\
+         ce-specversion: 1.0\n\
+         ce-id: untimed-{name}\n\
+         ce-type: google.cloud.storage.object.v1.finalized\n\
+         ce-source: //storage.googleapis.com/projects/_/buckets/acme-data\n\
+         ce-subject: objects/churn/{name}\n\
+         \n\
+         {{\"bucket\": \"acme-data\", \"name\": \"churn/{name}\", \"generation\": \"9\", \"size\": \"7\"}}\n"
+    );
+    std::fs::write(world.path(&format!("{name}.http")), text).unwrap();
+}
+
+#[test]
+fn the_filters_choose_among_samples() {
+    let world = World::ruled("batch: { quiet: 1h, max_wait: 2h }");
+    world.write_sample("a", "1", "2026-01-05T10:00:00Z");
+    world.write_sample("b", "2", "2026-01-05T12:00:00Z");
+    write_untimed(&world, "c");
+    let names = |line: &str, of: &str| -> Vec<String> {
+        let replayed = world.json(&format!("replay a.http b.http c.http --shadow {line}"));
+        let names = replayed[of].as_array().unwrap().iter();
+        names
+            .map(|one| one["name"].as_str().unwrap().replace("gs://acme-data/churn/", ""))
+            .collect()
+    };
+    let cases: [(&str, &[&str], &[&str]); 5] = [
+        ("", &["a", "b", "c"], &[]),
+        ("--since 2026-01-05T12:00:00Z", &["b"], &["c"]),
+        ("--until 2026-01-05T12:00:00Z", &["a"], &["c"]),
+        ("--object gs://acme-data/churn/b", &["b"], &[]),
+        ("--object gs://acme-data/churn/ --since 2026-01-05T11:00:00Z", &["b"], &["c"]),
+    ];
+    for (line, sent, unrecorded) in cases {
+        assert_eq!(
+            (names(line, "events"), names(line, "unrecorded")),
+            (owned(sent), owned(unrecorded)),
+            "{line}"
+        );
+    }
+    world.refit("replay c.http --since 1h").ends(0).says("it has no time of its own");
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn a_sample_without_a_time_starts_no_second_run_once_its_segment_is_gone() {
+    let world = World::ruled(EACH);
+    write_untimed(&world, "a");
+    world.refit("replay a.http").ends(0).says("churn: accepted into batch");
+    world.until("there is a run", |state| state.runs.len() == 1);
+    world
+        .refit("replay a.http")
+        .ends(0)
+        .says("gs://acme-data/churn/a, nothing to record: churn: accepted into batch");
+    // As housekeeping deletes them after the window.
+    for segment in std::fs::read_dir(world.path("ledger/inbox")).unwrap() {
+        std::fs::remove_file(segment.unwrap().path()).unwrap();
+    }
+    world.refit("replay a.http").ends(0).says("nothing to record: it was recorded before");
+    assert_eq!(world.state().runs.len(), 1);
+    world.refit("replay a.http --force").ends(0).says("churn: accepted into batch");
+    world.until("there is a second run", |state| state.runs.len() == 2);
+}
+
 #[test]
 fn samples_can_be_posted_to_a_door() {
     let world = World::new();

@@ -1,5 +1,7 @@
 //! Looking for what was missed: in the buckets, and in the inbox.
 
+use std::sync::Arc;
+
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use refit_engine::layout;
@@ -9,46 +11,28 @@ use refit_platform::clock::SystemClock;
 use refit_testkit::fake::server::{Answer, Reacting, Reaction, Request, Server, Site};
 use refit_wire::sample::read_sample;
 use refit_wire::source::{Understood, understand};
-use serde_json::json;
-use std::sync::Arc;
-use tokio::runtime::Runtime;
+use serde_json::{Value, json};
 
 use crate::world::{World, timing};
 
 /// Every event is a run.
 const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per: 24h }";
 
-/// Lists one bucket as Cloud Storage does, in two pages, with one object from after it was made; a fake of ours.
-struct Bucket {
-    made: Timestamp,
-}
-
-impl Bucket {
-    /// Serves it to command lines that have this in their environment.
-    fn open(runtime: &Runtime) -> (Server, [(&'static str, String); 1]) {
-        let entered = runtime.enter();
-        let server = Server::new();
-        server.open(Arc::new(Self { made: SystemClock.now() }));
-        drop(entered);
-        let told = [("STORAGE_EMULATOR_HOST", server.place())];
-        (server, told)
-    }
-}
+/// Lists one bucket as Cloud Storage does, with its objects and when they were created, in two pages; a fake of ours.
+struct Bucket([Vec<(&'static str, Timestamp)>; 2]);
 
 impl Site for Bucket {
     fn react(self: Arc<Self>, request: Request) -> Reacting {
-        let now = self.made;
-        let item = |name: &str, age: Span| {
+        let item = |(name, created): &(&str, Timestamp)| {
             json!({
                 "name": name, "bucket": "acme-data", "generation": "1", "size": "7",
-                "timeCreated": (now - age).to_string(),
+                "timeCreated": created.to_string(),
             })
         };
+        let items = |page: usize| self.0[page].iter().map(item).collect::<Vec<_>>();
         let page = match request.target.contains("pageToken=2") {
-            false => json!({ "items": [item("churn/new", Span::ZERO)], "nextPageToken": "2" }),
-            true => {
-                json!({ "items": [item("churn/old", Span::hours(1)), item("churn/ancient", Span::days(40))] })
-            }
+            false => json!({ "items": items(0), "nextPageToken": "2" }),
+            true => json!({ "items": items(1) }),
         };
         let is_known = request.target.starts_with("/storage/v1/b/acme-data/o?prefix=churn");
         Box::pin(async move {
@@ -60,15 +44,28 @@ impl Site for Bucket {
     }
 }
 
+/// Serves a bucket, and answers with what commands are told of it.
+fn opened(world: &World, bucket: Bucket) -> (Server, [(&'static str, String); 1]) {
+    let server = world.within(Server::new);
+    world.within(|| server.open(Arc::new(bucket)));
+    let told = [("STORAGE_EMULATOR_HOST", server.place())];
+    (server, told)
+}
+
+/// What a sweep counted under these names.
+fn counts<const N: usize>(swept: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| swept["swept"][name].as_u64().unwrap())
+}
+
 #[test]
 fn a_sweep_tells_what_lies_in_the_buckets_and_starts_nothing_that_is_older_than_its_trigger() {
     let world = World::ruled(EACH);
-    let runtime = Runtime::new().unwrap();
-    let (_server, told) = Bucket::open(&runtime);
+    let now = SystemClock.now();
+    let aged = vec![("churn/old", now - Span::hours(1)), ("churn/ancient", now - Span::days(40))];
+    let (_server, told) = opened(&world, Bucket([vec![("churn/new", now)], aged]));
     let swept = world.told("sweep --json", &told).ends(0).json();
-    let of = |name: &str| swept["swept"][name].as_u64().unwrap();
-    let counts = ["objects", "too_new", "too_old", "before_trigger", "missed"].map(of);
-    assert_eq!(counts, [3, 1, 1, 1, 0]);
+    let names = ["objects", "too_new", "too_old", "before_trigger", "missed"];
+    assert_eq!(counts(&swept, names), [3, 1, 1, 1, 0]);
     assert_eq!((&swept["missed"], &swept["is_recorded"]), (&json!([]), &json!(false)));
     world.told("sweep --dry-run", &told).ends(0).says("objects=`3`");
     world.write_other_bucket();
@@ -78,13 +75,34 @@ fn a_sweep_tells_what_lies_in_the_buckets_and_starts_nothing_that_is_older_than_
 }
 
 #[test]
+fn a_sweep_records_what_was_missed_once() {
+    let world = World::timed(&Timing { grace: Span::secs(2), ..timing() }).under(EACH);
+    let missed = vec![("churn/missed", SystemClock.now())];
+    let (_server, told) = opened(&world, Bucket([missed, Vec::new()]));
+    let end = SystemClock.elapsed() + Span::mins(1);
+    // Its notification may be under way until the grace is over.
+    while counts(&world.told("sweep --dry-run --json", &told).ends(0).json(), ["missed"]) != [1] {
+        assert!(SystemClock.elapsed() < end, "it is too new for ever");
+    }
+    assert!(world.state().runs.is_empty(), "nothing was recorded");
+    let swept = world.told("sweep --json", &told).ends(0).json();
+    assert_eq!(counts(&swept, ["objects", "known", "missed"]), [1, 0, 1]);
+    assert_eq!(swept["missed"][0]["name"], "gs://acme-data/churn/missed");
+    assert_eq!(swept["is_recorded"], true);
+    world.until("it has a run", |state| state.runs.len() == 1);
+    let again = world.told("sweep --json", &told).ends(0).json();
+    assert_eq!(counts(&again, ["objects", "known", "missed"]), [1, 1, 0]);
+    assert_eq!(again["is_recorded"], false);
+    assert_eq!(world.state().runs.len(), 1);
+}
+
+#[test]
 fn an_audit_of_the_buckets_finds_what_was_never_recorded() {
     // What is older than a second is not too new to be missed.
-    let world = World::timed(&Timing { grace: Span::secs(1), ..timing() });
-    world.write_rules(EACH);
-    world.refit("apply --yes").ends(0);
-    let runtime = Runtime::new().unwrap();
-    let (_server, told) = Bucket::open(&runtime);
+    let world = World::timed(&Timing { grace: Span::secs(1), ..timing() }).under(EACH);
+    let now = SystemClock.now();
+    let aged = vec![("churn/old", now - Span::hours(1)), ("churn/ancient", now - Span::days(40))];
+    let (_server, told) = opened(&world, Bucket([vec![("churn/new", now)], aged]));
     world.told("audit", &told).ends(0).says("nothing is wrong");
     let missed = "an object that is watched is recorded: missed: gs://acme-data/churn/new";
     let end = SystemClock.elapsed() + Span::secs(60);

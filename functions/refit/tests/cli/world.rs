@@ -54,11 +54,7 @@ pub(crate) fn timing() -> Timing {
 }
 
 /// Founds a ledger in the folder.
-pub(crate) async fn found(folder: &Path) {
-    found_with(folder, &timing()).await;
-}
-
-async fn found_with(folder: &Path, timing: &Timing) {
+pub(crate) async fn found(folder: &Path, timing: &Timing) {
     let store = LocalStore::open(folder.join("ledger")).await.unwrap();
     Ledger::new(Arc::new(store)).found("cli", timing).await.unwrap();
 }
@@ -80,7 +76,7 @@ impl World {
         Self::timed(&timing())
     }
 
-    /// The same with other lengths of time.
+    /// The same on a ledger with these times.
     pub(crate) fn timed(timing: &Timing) -> Self {
         let runtime = Runtime::new().unwrap();
         let entered = runtime.enter();
@@ -88,7 +84,7 @@ impl World {
         drop(entered);
         kfp.add_pipeline(PIPELINE, &[("manifest", "STRING")]);
         let folder = TempDir::with_prefix("refit-cli").unwrap();
-        runtime.block_on(found_with(folder.path(), timing));
+        runtime.block_on(found(folder.path(), timing));
         let (serve, place) = serve(folder.path());
         Self { runtime, kfp, folder, serve, place }
     }
@@ -103,10 +99,14 @@ impl World {
 
     /// A world in which a trigger named `churn` has this rule.
     pub(crate) fn ruled(rule: &str) -> Self {
-        let world = Self::new();
-        world.write_rules(rule);
-        world.refit("apply --yes").ends(0);
-        world
+        Self::new().under(rule)
+    }
+
+    /// The same world once its trigger has this rule.
+    pub(crate) fn under(self, rule: &str) -> Self {
+        self.write_rules(rule);
+        self.refit("apply --yes").ends(0);
+        self
     }
 
     /// Does something that needs the runtime of this world.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::expect;
-use refit_core::drift::{Detector, DriftReport, Finding, Model, Summary, Window};
+use refit_core::drift::{Detector, DriftReport, Finding, Model, Role, Summary, Window};
 use refit_core::event::Fact;
 use serde_json::json;
 
@@ -58,8 +58,50 @@ fn a_report_must_be_about_enough_columns_or_the_right_ones() {
             10:02 b3 closed: test#churn
             10:02 b3/1 intended
             10:03 r4 -> t b5
-            10:03 r4 refused by u: other_features
+            10:03 r4 refused by u: undecided (it leaves the features open)
             10:03 b5 held: quiet until 10:04
+        "#]],
+    );
+}
+
+#[test]
+fn a_report_that_names_no_column_neither_counts_in_a_row_nor_ends_it() {
+    check(
+        "rule t drift=churn features=age consecutive=2 quiet=1m
+         10:00 drift r1 drifted=age
+         10:10 drift r2
+         10:20 drift r3 condition=distance
+         10:30 drift r4 open=country
+         10:40 drift r5 drifted=age
+         10:50 drift r6 drifted=age
+         11:00 drift r7 condition=distance drifted=country
+         11:10 drift r8 drifted=age",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 r1 refused by t: unconfirmed (1 of 2 consecutive)
+            10:10 r2 refused by t: undecided (it leaves the features open)
+            10:20 r3 refused by t: undecided (it leaves the features open)
+            10:30 r4 refused by t: undecided (it leaves the features open)
+            10:40 r5 -> t b6
+            10:40 b6 held: quiet until 10:41
+            10:50 r6 refused by t: unconfirmed (1 of 2 consecutive)
+            10:50 b6 closed: test#churn
+            10:50 b6/1 intended
+            11:00 r7 refused by t: other_features
+            11:10 r8 refused by t: unconfirmed (1 of 2 consecutive)
+        "#]],
+    );
+}
+
+#[test]
+fn the_condition_of_a_monitor_can_be_asked_for_by_its_name() {
+    check(
+        "rule t drift=churn features=distance quiet=1m
+         10:00 drift r1 condition=distance",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 r1 -> t b2
+            10:00 b2 held: quiet until 10:01
         "#]],
     );
 }
@@ -202,15 +244,16 @@ fn drift_that_goes_on_is_held_by_the_cooldown() {
     );
 }
 
-/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country end=10:00`
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country condition=c end=10:00`
 pub(crate) fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let text = |name: &str| settings.get(name).copied();
-    let finding = |drifted| {
-        move |name: &str| Finding { name: name.to_owned(), drifted, ..Finding::default() }
+    let finding = |role, drifted| {
+        move |name: &str| Finding { name: name.to_owned(), role, drifted, ..Finding::default() }
     };
     let listed = |name: &str| text(name).into_iter().flat_map(|names| names.split(','));
-    let drifted = listed("drifted").map(finding(Some(true)));
-    let findings = drifted.chain(listed("open").map(finding(None))).collect();
+    let drifted = listed("drifted").map(finding(None, Some(true)));
+    let named = listed("condition").map(finding(Some(Role::Dataset), Some(true)));
+    let findings = drifted.chain(listed("open").map(finding(None, None))).chain(named).collect();
     let verdict = json!(text("verdict").unwrap_or("drift"));
     let report = DriftReport {
         verdict: serde_json::from_value(verdict).unwrap(),

@@ -65,6 +65,35 @@ fn every_step_of_a_run_is_told_to_whoever_asks_for_it() {
 }
 
 #[test]
+fn a_run_that_is_cancelled_is_told_when_it_has_ended() {
+    check(
+        "receiver bus on=launch,success,failure,cancelled alone
+         rule t bucket=b quiet=1m notify=bus
+         10:00 put a#1
+         10:01 started b2
+         10:10 cancel b2
+         10:11 cancelled b2
+         10:12 delivered bus
+         10:20 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:01 bus letter 1 at 10:01: launch b2/1
+            10:10 ok: to be cancelled: run=`b2`
+            10:10 b2 to be cancelled: asked
+            10:11 b2/1 ended: cancelled
+            10:11 b2 finished: cancelled
+            10:11 bus letter 2 at 10:11: cancelled b2/1
+            10:12 bus letter 1 delivered
+        "#]],
+    );
+}
+
+#[test]
 fn only_who_a_trigger_names_is_told() {
     check(
         "receiver ml on=launch

@@ -1,6 +1,9 @@
 //! When schedules start what.
 
 use expect_test::expect;
+use refit_core::schedule::Zone;
+use refit_core::time::Timestamp;
+use refit_core::window::Window;
 
 use crate::check;
 
@@ -229,4 +232,48 @@ fn runs_start_within_the_hours_and_days_of_the_window_only() {
             2d05:00 b7 held: quiet until 2d05:01
         "#]],
     );
+}
+
+/// When runs may be started in Berlin from `now` on, every day within these hours; `now` where it may be at once.
+fn opens(hours: &str, now: &str) -> String {
+    let (from, to) = hours.split_once('-').unwrap();
+    let week = jiff::civil::Weekday::Monday.cycle_forward().take(7);
+    let window = Window {
+        zone: Zone::new("Europe/Berlin").unwrap(),
+        days: week.collect(),
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+    };
+    let now: Timestamp = now.parse().unwrap();
+    window.opens(now).map_or_else(|| "now".to_owned(), |at| at.to_string())
+}
+
+#[test]
+fn a_window_opens_and_closes_at_its_civil_times_when_the_clock_changes() {
+    // On 29 March 01:00Z is three o'clock, and two has not been; on 25 October 00:00Z and 01:00Z are both two o'clock.
+    let cases = [
+        // It begins in the hour that is left out: at the moment of the gap.
+        ("02:00-06:00", "2026-03-29T00:59:59Z", "2026-03-29T01:00:00.000Z"),
+        ("02:30-06:00", "2026-03-29T00:59:59Z", "2026-03-29T01:00:00.000Z"),
+        ("02:30-06:00", "2026-03-29T01:00:00Z", "now"),
+        ("02:30-06:00", "2026-03-29T03:59:59Z", "now"),
+        ("02:30-06:00", "2026-03-29T04:00:00Z", "2026-03-30T00:30:00.000Z"),
+        // It ends in that hour.
+        ("22:00-02:30", "2026-03-29T00:59:59Z", "now"),
+        ("22:00-02:30", "2026-03-29T01:00:00Z", "2026-03-29T20:00:00.000Z"),
+        // All of it is left out: that day it is never open.
+        ("02:15-02:45", "2026-03-29T01:00:00Z", "2026-03-30T00:15:00.000Z"),
+        // It begins in the hour that comes twice: the first time.
+        ("02:30-06:00", "2026-10-25T00:29:59Z", "2026-10-25T00:30:00.000Z"),
+        ("02:30-06:00", "2026-10-25T00:30:00Z", "now"),
+        ("02:30-06:00", "2026-10-25T01:00:00Z", "now"),
+        ("02:30-06:00", "2026-10-25T05:00:00Z", "2026-10-26T01:30:00.000Z"),
+        // It ends in that hour: the first time as well.
+        ("22:00-02:30", "2026-10-25T00:29:59Z", "now"),
+        ("22:00-02:30", "2026-10-25T00:30:00Z", "2026-10-25T21:00:00.000Z"),
+        ("02:15-02:45", "2026-10-25T01:20:00Z", "2026-10-26T01:15:00.000Z"),
+    ];
+    for (hours, now, expected) in cases {
+        assert_eq!(opens(hours, now), expected, "{hours} at {now}");
+    }
 }

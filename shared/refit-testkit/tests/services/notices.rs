@@ -10,14 +10,19 @@ use crate::world::World;
 const NOTIFY: &str =
     "notify:\n  ml-team:\n    webhook: { url: \"https://post.acme.example/x\", auth: none }\n";
 
+const EVENTS: &str = "notify:\n  ml-team:\n    events: { url: \"https://post.acme.example/x\", auth: none }\n    on: [failure]\n";
+
 async fn world(on: &str) -> World {
+    told_by(&format!("{NOTIFY}{on}")).await
+}
+
+async fn told_by(notify: &str) -> World {
     let service = "http: { endpoint: \"http://127.0.0.1\", repeatable: true, \
                    start: { path: \"/runs/{key}\", run: /id }, \
                    find: { path: \"/runs?key={key}\", list: /runs, key: /key, run: /id }, STATUS }";
     let service = service.replace("STATUS", STATUS);
     let double = Box::new(Described { takes_keys: true });
-    let notify = format!("{NOTIFY}{on}");
-    World::telling(double, &service, "parameters: {}", &notify).await
+    World::telling(double, &service, "parameters: {}", notify).await
 }
 
 /// A run that was started and has failed.
@@ -53,6 +58,21 @@ async fn an_answer_that_is_lost_makes_it_told_again_under_the_same_id() {
     assert_eq!(told.len(), 4, "{told:?}");
     assert!(told.iter().all(|letter| *letter == told[0]), "{told:?}");
     assert!(world.state().await.outboxes["ml-team"].trouble.is_none());
+}
+
+#[tokio::test]
+async fn an_event_whose_answer_is_lost_is_posted_again_under_the_same_id_and_type() {
+    let world = told_by(EVENTS).await;
+    world.post.next([Fate::AnswerLost, Fate::Status(503)]);
+    failed(&world).await;
+    world.passes(80).await;
+    let posted = world.post.letters();
+    assert_eq!(posted.len(), 3, "{posted:#?}");
+    assert!(posted.iter().all(|event| *event == posted[0]), "{posted:#?}");
+    assert_eq!(posted[0]["type"], "dev.refit.run.failed.v1");
+    assert_eq!(posted[0]["source"], "/refit/ledgers/services/triggers/churn");
+    assert_eq!(posted[0]["id"].as_str().map(str::len), Some(32), "{posted:#?}");
+    assert!(world.state().await.outboxes["ml-team"].letters.is_empty());
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock as _, Store, StoreClock};
 use refit_engine::reconcile::{Parts, Reconciler};
+use refit_engine::record::write_segment;
 use refit_engine::submit::command_event;
 use refit_host::function::read_rules;
 use refit_platform::store::MemoryStore;
@@ -186,21 +187,35 @@ impl World {
 
     /// Delivers an event; one of the same id is the same event.
     pub(crate) async fn deliver(&self, id: &str) {
+        self.intake.append(vec![self.event(id)]).await.unwrap();
+    }
+
+    fn event(&self, id: &str) -> Event {
         let message = Message {
             source: "test".to_owned(),
             id: id.to_owned(),
             ty: "new".to_owned(),
             ..Message::default()
         };
-        let event = Event {
+        Event {
             identity: Identity(vec!["test".to_owned(), id.to_owned()]),
             origin: "test".to_owned(),
             time: Some(self.clock.now()),
             delivery: None,
             replay: None,
             fact: Fact::Message(message),
-        };
-        self.intake.append(vec![event]).await.unwrap();
+        }
+    }
+
+    /// Writes an event as a process does whose clock is so far behind, and that is not told so.
+    pub(crate) async fn hide(&self, id: &str, behind: Span) {
+        let name = layout::segment_object(&layout::segment(self.clock.now() - behind, "hidden"));
+        self.ledger.store().create(&name, write_segment(&[self.event(id)])).await.unwrap();
+    }
+
+    /// Lets time pass in which no pass is made.
+    pub(crate) fn rest(&self, span: Span) {
+        self.clock.advance(span);
     }
 
     /// Has both make so many passes, fifteen seconds apart.

@@ -1,6 +1,6 @@
 //! What the ledger recorded and decided of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use refit_core::commit::Commit;
@@ -30,6 +30,8 @@ const READS: usize = 16;
 pub(super) struct Past {
     pub(super) events: Vec<Recorded>,
     places: BTreeMap<Hash128, usize>,
+    /// Those asked for that the log knows, whether or not their segments are still there.
+    mentioned: BTreeSet<Hash128>,
 }
 
 /// An event, and what was decided of it whenever it came.
@@ -79,8 +81,10 @@ pub(super) async fn of(
     let progress = Progress::new(context.output, "commits read");
     let mut commits = std::pin::pin!(opened.commits_after(0));
     while let Some(commit) = commits.try_next().await? {
-        let mentioned = events.iter().any(|id| commit.fresh.identity(*id).is_some());
-        past.read(opened, &commit, |_, _| mentioned).await?;
+        let is_mentioned = |id: &&Hash128| commit.fresh.identity(**id).is_some();
+        let mentioned: Vec<Hash128> = events.iter().filter(is_mentioned).copied().collect();
+        past.read(opened, &commit, |_, _| !mentioned.is_empty()).await?;
+        past.mentioned.extend(mentioned);
         progress.count(commit.seq);
     }
     Ok(past)
@@ -124,6 +128,11 @@ impl Past {
                 self.events.push(Recorded { segment, event, decided, verdicts });
             }
         }
+    }
+
+    /// Whether the log knows an event whose segment housekeeping has deleted.
+    pub(super) fn is_forgotten(&self, id: Hash128) -> bool {
+        self.mentioned.contains(&id) && !self.places.contains_key(&id)
     }
 
     /// What is known of an event.

@@ -19,7 +19,8 @@ pub(in super::super) struct Drift {
     pub(in super::super) model: Option<Located<String>>,
     /// The least share of columns that drifted, above 0 and at most 1. Default: any.
     pub(in super::super) min_share: Option<Located<Share>>,
-    /// Features of which at least one must have drifted. Default: any.
+    /// Features of which at least one must have drifted. A report that lists no columns leaves that open; so does an
+    /// alarm or incident, which names a metric or condition, unless that name is asked for. Default: any.
     pub(in super::super) features: Option<Located<Vec<Located<String>>>>,
     /// So many reports in a row must say so; those that led to a run are used up. Default: 1.
     pub(in super::super) consecutive: Option<Located<Count>>,

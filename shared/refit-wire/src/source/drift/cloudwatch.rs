@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use refit_core::drift::{Detector, Direction, DriftReport, Finding, Model, Verdict};
+use refit_core::drift::{Detector, Direction, DriftReport, Finding, Model, Role, Verdict};
 use refit_core::time::Timestamp;
 use serde_json::{Number, Value};
 
@@ -132,6 +132,7 @@ fn record(
         model: Model { endpoint: named("Endpoint"), ..Model::default() },
         findings: vec![Finding {
             name: alarm.condition.metric.unwrap_or_else(|| alarm.name.to_owned()),
+            role: Some(Role::Dataset),
             value: alarm.condition.value,
             threshold: alarm.condition.threshold,
             direction: alarm.condition.direction,

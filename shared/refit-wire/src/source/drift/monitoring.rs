@@ -3,7 +3,7 @@
 //! An incident that opens and one that closes are two facts, and only the first is drift. The user labels of the
 //! alert policy say which model it is about, as `refit_model`. The message that tests a channel means nothing.
 
-use refit_core::drift::{Detector, Direction, DriftReport, Finding, Model, Verdict, Window};
+use refit_core::drift::{Detector, Direction, DriftReport, Finding, Model, Role, Verdict, Window};
 use refit_core::time::Timestamp;
 use serde_json::Number;
 
@@ -61,7 +61,7 @@ fn report(incident: Fields<'_>, verdict: Verdict, window: Window) -> Result<Drif
     })
 }
 
-/// The condition of the policy, with the labels of its time series.
+/// The condition of the policy, with the labels of its time series. It is no column, whatever it is called.
 fn finding(incident: Fields<'_>, verdict: Verdict) -> Result<Option<Finding>, Rejected> {
     let Some(name) = incident.text("condition_name")? else { return Ok(None) };
     let metric = incident.object("metric")?;
@@ -74,6 +74,7 @@ fn finding(incident: Fields<'_>, verdict: Verdict) -> Result<Option<Finding>, Re
     let observed = incident.text("observed_value")?.and_then(number);
     Ok(Some(Finding {
         name: name.to_owned(),
+        role: Some(Role::Dataset),
         statistic: metric.map(|metric| metric.text("type")).transpose()?.flatten().map(Into::into),
         value: observed.or_else(queried),
         threshold: incident.text("threshold_value")?.and_then(number),
