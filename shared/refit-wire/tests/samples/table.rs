@@ -39,8 +39,11 @@ there when it is told of it, and records the report beside the object; it needs 
 | caller or signature not verified | 401 or 403, nothing recorded | 401, nothing recorded | IAM | IAM |
 | too large | 413 | 413 | ok, in quarantine | not in the list, in quarantine |
 
-An answer is given within five seconds, and 2xx only once the events are durable. `refit quarantine` lists what was not
-understood, shows it, records what it means to a newer version, or takes it off the list.
+An answer is given within five seconds, and 2xx only once the events are durable: what was not recorded after four,
+whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
+
+`refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
+the list.
 
 ## Webhooks
 
@@ -61,9 +64,11 @@ A push has `event.data.paths` and `event.data.removed`; a registry event has the
 
 ## Callers
 
-`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). With
-`oidc`, a caller shows an ID token of Google: RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a
-verified account that `REFIT_OIDC_CALLERS` lists for the path. Webhooks are signed instead.
+`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). IAM
+lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
+the account that the verified token names, and anybody else hears 403. With `oidc`, a caller shows an ID token of Google:
+RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a verified account that `REFIT_OIDC_CALLERS` lists
+for the path. Webhooks are signed instead.
 
 ## AWS Lambda
 
