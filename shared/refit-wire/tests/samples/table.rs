@@ -1,11 +1,14 @@
 //! `docs/events.md`: what is understood, and what is answered. `UPDATE_EXPECT=1` writes it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use expect_test::expect_file;
+use refit_core::event::Fact;
 use refit_wire::normal_form::normal_form;
-use refit_wire::source::{TABLE, understand};
+use refit_wire::sample::Sample;
+use refit_wire::source::{TABLE, Understood, understand};
 
 use crate::own;
 
@@ -95,4 +98,32 @@ fn the_page_of_events_is_what_the_sources_understand() {
     page.push_str(TAIL);
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.md");
     expect_file![docs].assert_eq(&page);
+}
+
+/// Where a sample's events come from.
+fn origins(sample: &Sample) -> Vec<String> {
+    match understand(&sample.delivery()) {
+        Ok(Understood::Record(events)) => {
+            let is_known =
+                |event: &refit_core::event::Event| !matches!(event.fact, Fact::Invalid(_));
+            events.into_iter().filter(is_known).map(|event| event.origin).collect()
+        }
+        Ok(Understood::Ping(ping)) => vec![ping.origin],
+        Ok(Understood::Ignore { .. }) | Err(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn whatever_a_sample_comes_from_is_in_the_table() {
+    let samples = own::samples();
+    let is_shown =
+        |path: &Path| TABLE.iter().any(|row| path.ends_with(format!("{}.http", row.sample)));
+    let shown: BTreeSet<String> =
+        samples.iter().filter(|(path, _)| is_shown(path)).flat_map(|(_, it)| origins(it)).collect();
+    assert!(shown.len() >= 25, "{shown:?}");
+    for (path, sample) in &samples {
+        for origin in origins(sample) {
+            assert!(shown.contains(&origin), "{origin} has no row: {}", path.display());
+        }
+    }
 }
