@@ -29,7 +29,10 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("REFIT_HOOK_STANDARD", "a secret: whoever refers to it names it"),
     ("REFIT_HOOK_LINK", "a secret: whoever refers to it names it"),
     ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
-    ("REFIT_OIDC_CALLERS", "the platform has verified callers"),
+    (
+        "REFIT_OIDC_CALLERS",
+        "IAM lets each caller at one service; set it by hand where one service has all paths",
+    ),
     ("REFIT_OIDC_KEYS", "the platform has verified callers"),
     ("GOOGLE_APPLICATION_CREDENTIALS", "images hold no credentials: the platform gives them"),
     ("SSL_CERT_FILE", "images have roots of their own"),

@@ -102,7 +102,7 @@ fn router(base: &Base, driver: &Driver, stand_ins: Router) -> Result<Router, Err
     let push = Arc::new(Door::push(base.intake(), Arc::clone(&waker), None));
     let hook = Arc::new(base.hook(&secrets_from_env()?, waker));
     let check = Check::new(Callers::None, base);
-    let doors = function::all((&push, &hook), Some(driver), &check);
+    let doors = function::all((&push, &hook), Some(driver), &check, &base.clock);
     Ok(function::guarded(doors.merge(function::checked(stand_ins, check))))
 }
 

@@ -10,8 +10,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use refit_core::time::Span;
 use refit_engine::port::Clock;
 
-/// How long a caller may take to send a body, from when it is first read.
-const BODY_WITHIN: Span = Span::secs(10);
+/// How long a caller may take to send a body, from when it is first read: one that is slow is told so before a door
+/// gives the delivery up for reasons of its own.
+const BODY_WITHIN: Span = Span::secs(3);
 
 type Deadline = Pin<Box<dyn Future<Output = ()> + Send>>;
 

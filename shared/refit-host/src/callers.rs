@@ -7,9 +7,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 
-use crate::environment::Callers;
+use crate::environment::{Accounts, Callers};
 use crate::function::Base;
-use crate::oidc::{Refused, Tokens};
+use crate::oidc::{Refused, Tokens, admit_verified};
 
 /// What a caller has to show.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Check(Kind);
 enum Kind {
     /// Nothing: somebody else has looked, or looks.
     Nothing,
+    /// A token the platform has verified, of an account that is listed.
+    Verified(Arc<Accounts>),
     /// A token.
     Token(Arc<Tokens>),
     /// That it is on the same machine.
@@ -29,6 +31,7 @@ impl std::fmt::Debug for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.0 {
             Kind::Nothing => "Nothing",
+            Kind::Verified(_) => "Verified",
             Kind::Token(_) => "Token",
             Kind::Loopback => "Loopback",
         })
@@ -40,7 +43,8 @@ impl Check {
     #[must_use]
     pub fn new(callers: Callers, base: &Base) -> Self {
         Self(match callers {
-            Callers::Platform => Kind::Nothing,
+            Callers::Platform(None) => Kind::Nothing,
+            Callers::Platform(Some(accounts)) => Kind::Verified(Arc::new(accounts)),
             Callers::None => Kind::Loopback,
             Callers::Oidc(settings) => {
                 let (transport, clock) = (Arc::clone(&base.transport), Arc::clone(&base.clock));
@@ -53,16 +57,16 @@ impl Check {
     #[must_use]
     pub fn of_webhooks(&self) -> Self {
         match &self.0 {
-            Kind::Token(_) => Self(Kind::Nothing),
+            Kind::Verified(_) | Kind::Token(_) => Self(Kind::Nothing),
             Kind::Nothing | Kind::Loopback => self.clone(),
         }
     }
 
     /// Lets a request through if its caller is whom the environment says.
     ///
-    /// Where the platform has verified the caller, nothing is left to verify: Cloud Run replaces the signature of the
-    /// token. Where nobody has, the process listens on loopback only; a browser that was talked into calling it is
-    /// turned away by the name of the host it asked for.
+    /// Where the platform has verified the caller, nothing is left to verify, as Cloud Run replaces the signature of the
+    /// token; whose it is may still decide which path it may call. Where nobody has, the process listens on loopback
+    /// only; a browser that was talked into calling it is turned away by the name of the host it asked for.
     pub(crate) async fn pass(&self, request: Request, next: Next) -> Response {
         let refused = match &self.0 {
             Kind::Nothing => None,
@@ -70,6 +74,9 @@ impl Check {
                 StatusCode::FORBIDDEN,
                 "this process answers callers on the same machine only",
             )),
+            Kind::Verified(accounts) => {
+                admit_verified(accounts, request.headers(), request.uri().path()).err().map(answer)
+            }
             Kind::Token(tokens) => {
                 let verified = tokens.verify(request.headers(), request.uri().path()).await;
                 verified.err().map(answer)
@@ -106,17 +113,4 @@ fn is_loopback(request: &Request) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_of_another_host_cannot_reach_a_process_on_loopback() {
-        let of = |host: &str| {
-            is_loopback(
-                &Request::builder().header("host", host).body(axum::body::Body::empty()).unwrap(),
-            )
-        };
-        assert!(of("127.0.0.1:8377") && of("localhost") && of("[::1]:8377"));
-        assert!(!of("rebound.example:8377") && !of("127.0.0.1.example"));
-    }
-}
+mod tests;

@@ -50,8 +50,8 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REFIT_OIDC_CALLERS",
-        meaning: "with oidc: who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com",
-        default: "none: oidc needs it",
+        meaning: "who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com: with oidc, and on Cloud Run with platform",
+        default: "none: oidc needs it, and with platform IAM alone decides",
     },
     Variable {
         name: "REFIT_OIDC_KEYS",
@@ -184,13 +184,17 @@ const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 /// Who verifies the callers of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callers {
-    /// The platform has: Cloud Run and Lambda let nobody through whom IAM does not allow.
-    Platform,
+    /// The platform has: Cloud Run and Lambda let nobody through whom IAM does not allow. Which of them may call which
+    /// path is what is left, where it is said.
+    Platform(Option<Accounts>),
     /// The process does, by their tokens.
     Oidc(Oidc),
     /// Nobody has; only callers on the same machine can reach it.
     None,
 }
+
+/// The accounts that may call a path.
+pub type Accounts = BTreeMap<String, BTreeSet<String>>;
 
 /// Which tokens let a caller in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,7 +202,7 @@ pub struct Oidc {
     /// Whom they are for.
     pub audience: String,
     /// The accounts that may call a path.
-    pub accounts: BTreeMap<String, BTreeSet<String>>,
+    pub accounts: Accounts,
     /// Where the keys of the issuer are.
     pub keys: Url,
 }
@@ -234,7 +238,8 @@ pub struct Settings {
 impl fmt::Display for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Platform => "platform",
+            Self::Platform(None) => "platform",
+            Self::Platform(Some(_)) => "platform, by path",
             Self::Oidc(_) => "oidc",
             Self::None => "none",
         })
@@ -272,8 +277,12 @@ impl Settings {
         };
         let is_guarded = var("K_SERVICE").is_some() || platform == Platform::Lambda;
         let callers = callers(var, is_guarded)?;
+        if platform == Platform::Lambda && matches!(callers, Callers::Platform(Some(_))) {
+            let message = "REFIT_OIDC_CALLERS is set on Lambda, where IAM hands over no token: leave it out, or set REFIT_CALLERS=oidc";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let ip = match callers {
-            Callers::Platform | Callers::Oidc(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Callers::Platform(_) | Callers::Oidc(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             Callers::None => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let missing = || {
@@ -311,8 +320,8 @@ fn secrets(var: &dyn Fn(&str) -> Option<String>) -> Result<HookSecrets, Error> {
 
 fn callers(var: &dyn Fn(&str) -> Option<String>, is_guarded: bool) -> Result<Callers, Error> {
     match var("REFIT_CALLERS").as_deref() {
-        Some("platform") => Ok(Callers::Platform),
-        None if is_guarded => Ok(Callers::Platform),
+        Some("platform") => accounts(var).map(Callers::Platform),
+        None if is_guarded => accounts(var).map(Callers::Platform),
         Some("none") if is_guarded => {
             let message = "REFIT_CALLERS is `none` in a cloud, where it would let anybody in: use `platform` or `oidc`";
             Err(Error::new(ErrorKind::Invalid, message))
@@ -328,8 +337,16 @@ fn oidc(var: &dyn Fn(&str) -> Option<String>) -> Result<Oidc, Error> {
         let message = format!("{name} is not set: REFIT_CALLERS=oidc needs it");
         var(name).ok_or_else(|| Error::new(ErrorKind::Invalid, message))
     };
-    let text = required("REFIT_OIDC_CALLERS")?;
-    let mut accounts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    required("REFIT_OIDC_CALLERS")?;
+    let accounts = accounts(var)?.unwrap_or_default();
+    let keys = var("REFIT_OIDC_KEYS").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+    let keys = Url::parse(&keys).map_err(|_| wrong("REFIT_OIDC_KEYS", &keys, "a URL"))?;
+    Ok(Oidc { audience: required("REFIT_OIDC_AUDIENCE")?, accounts, keys })
+}
+
+fn accounts(var: &dyn Fn(&str) -> Option<String>) -> Result<Option<Accounts>, Error> {
+    let Some(text) = var("REFIT_OIDC_CALLERS") else { return Ok(None) };
+    let mut accounts = Accounts::new();
     for pair in text.split_whitespace() {
         let named = pair
             .split_once('=')
@@ -338,9 +355,7 @@ fn oidc(var: &dyn Fn(&str) -> Option<String>) -> Result<Oidc, Error> {
             .ok_or_else(|| wrong("REFIT_OIDC_CALLERS", pair, "PATH=ACCOUNT, such as /tick=a@b"))?;
         accounts.entry(path.to_owned()).or_default().insert(account.to_owned());
     }
-    let keys = var("REFIT_OIDC_KEYS").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
-    let keys = Url::parse(&keys).map_err(|_| wrong("REFIT_OIDC_KEYS", &keys, "a URL"))?;
-    Ok(Oidc { audience: required("REFIT_OIDC_AUDIENCE")?, accounts, keys })
+    Ok(Some(accounts))
 }
 
 fn wrong(name: &str, value: &str, wanted: &str) -> Error {
@@ -365,7 +380,7 @@ mod tests {
         let guarded = read(&[("REFIT_LEDGER", "l"), ("K_SERVICE", "object")]).unwrap();
         assert_eq!(
             (guarded.address.to_string().as_str(), guarded.callers),
-            ("0.0.0.0:8080", Callers::Platform)
+            ("0.0.0.0:8080", Callers::Platform(None))
         );
         let open =
             read(&[("REFIT_LEDGER", "l"), ("K_SERVICE", "object"), ("REFIT_CALLERS", "none")]);
@@ -376,9 +391,27 @@ mod tests {
     fn on_lambda_the_platform_guards_and_nothing_listens() {
         let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
         let settings = read(&[("REFIT_LEDGER", "l"), lambda]).unwrap();
-        assert_eq!((settings.platform, settings.callers), (Platform::Lambda, Callers::Platform));
+        assert_eq!(
+            (settings.platform, settings.callers),
+            (Platform::Lambda, Callers::Platform(None))
+        );
         let open = read(&[("REFIT_LEDGER", "l"), lambda, ("REFIT_CALLERS", "none")]);
         assert!(open.unwrap_err().contains("anybody"));
+    }
+
+    #[test]
+    fn what_the_platform_verified_may_be_told_apart_by_path_but_not_on_lambda() {
+        let listed = ("REFIT_OIDC_CALLERS", "/=push@b /tick=ping@b /tick=push@b");
+        let on = |platform| read(&[("REFIT_LEDGER", "l"), listed, platform]);
+        let Callers::Platform(Some(accounts)) = on(("K_SERVICE", "refit")).unwrap().callers else {
+            panic!("the list is read")
+        };
+        let of = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let wanted: [(String, BTreeSet<String>); 2] =
+            [("/".to_owned(), of(&["push@b"])), ("/tick".to_owned(), of(&["ping@b", "push@b"]))];
+        assert_eq!(accounts, Accounts::from(wanted));
+        let error = on(("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")).unwrap_err();
+        assert!(error.contains("REFIT_OIDC_CALLERS is set on Lambda"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
-use refit_core::time::Span;
 use refit_core::timing::Timing;
 use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::intake::Intake;
@@ -28,15 +27,12 @@ use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Platform, Settings};
 use crate::hooks::HookSecrets;
-use crate::intake::{BODY_BYTES_MAX, Door, Entry};
+use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
 use crate::lambda::{self, Host};
 use crate::links::links;
 use crate::reports::Reports;
 use crate::waker::{Caller, Nobody, Waker};
 use crate::{logs, server};
-
-/// How long recording may take before the sender is told to come again: well within its own limit.
-const APPEND_WITHIN: Span = Span::secs(4);
 
 /// The variable that names a stand-in for Cloud Storage, as Google's own clients know it.
 const STORAGE_STAND_IN: &str = "STORAGE_EMULATOR_HOST";
@@ -184,7 +180,7 @@ impl Base {
     #[must_use]
     pub fn intake(&self) -> Intake {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Intake::new(store, clock, self.nonces.clone(), APPEND_WITHIN)
+        Intake::new(store, clock, self.nonces.clone(), RECEIVED_WITHIN)
     }
 
     /// What a reconciler is made of; `timing` holds should the ledger have to be founded.
@@ -276,13 +272,16 @@ pub async fn mount(
     let (router, door) = match doors {
         Doors::Object | Doors::Drift => {
             let door = push();
-            (checked(events(&door, &["/"]), check), Some(door))
+            (prompt(checked(events(&door, &["/"]), check), &base.clock), Some(door))
         }
-        Doors::Hook => (checked(webhooks(&hook(), &["/", "/hook"]), check.of_webhooks()), None),
+        Doors::Hook => {
+            let checked = checked(webhooks(&hook(), &["/", "/hook"]), check.of_webhooks());
+            (prompt(checked, &base.clock), None)
+        }
         Doors::Tick => (checked(tick(driver, &["/"]), check), None),
         Doors::All => {
             let door = push();
-            (all((&door, &hook()), driver, &check), Some(door))
+            (all((&door, &hook()), driver, &check, &base.clock), Some(door))
         }
     };
     Ok((guarded(router), door))
@@ -293,6 +292,15 @@ pub fn checked(router: Router, check: Check) -> Router {
     router.layer(axum::middleware::from_fn(move |request, next| {
         let check = check.clone();
         async move { check.pass(request, next).await }
+    }))
+}
+
+/// Answers senders in time, however long keys, secrets, reports and the ledger take; what was not recorded comes again.
+pub fn prompt(router: Router, clock: &Arc<dyn Clock>) -> Router {
+    let clock = Arc::clone(clock);
+    router.layer(axum::middleware::from_fn(move |request, next| {
+        let clock = Arc::clone(&clock);
+        async move { in_time(&*clock, request, next).await }
     }))
 }
 
@@ -320,14 +328,17 @@ fn webhooks(door: &Arc<Door>, paths: &[&str]) -> Router {
     events(door, paths).merge(links(door))
 }
 
-/// Every door, where it is in a process that opens all of them: those of services, and that of webhooks.
+/// Every door, where it is in a process that opens all of them: those of services, and that of webhooks. A wake takes
+/// as long as a pass.
 pub fn all(
     (push, hook): (&Arc<Door>, &Arc<Door>),
     driver: Option<&Driver>,
     check: &Check,
+    clock: &Arc<dyn Clock>,
 ) -> Router {
-    let services = events(push, &["/", "/object", "/drift"]).merge(tick(driver, &["/tick"]));
-    checked(services, check.clone()).merge(checked(webhooks(hook, &["/hook"]), check.of_webhooks()))
+    let services = checked(events(push, &["/", "/object", "/drift"]), check.clone());
+    let webhooks = checked(webhooks(hook, &["/hook"]), check.of_webhooks());
+    prompt(services.merge(webhooks), clock).merge(checked(tick(driver, &["/tick"]), check.clone()))
 }
 
 /// The door of wakes and pings. A wake stays open until a pass that began after it has ended.

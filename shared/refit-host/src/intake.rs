@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
+use refit_core::time::Span;
+use refit_engine::deadline::within;
 use refit_engine::intake::Intake;
 use refit_engine::port::{Clock, Transport};
 use refit_wire::source::{Delivery, Rejected, Sender, Understood, quarantined, understand};
@@ -19,6 +23,10 @@ use crate::waker::Waker;
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How long a delivery may take, whatever it waits for, before its sender is told to come again: recorded and answered
+/// is within five seconds, and on Lambda whoever is woken is told after it.
+pub(crate) const RECEIVED_WITHIN: Span = Span::secs(4);
 
 /// What a webhook hears that comes where nobody would verify it.
 const WRONG_DOOR: &str = "a webhook came through a door that verifies none; send it to hook";
@@ -111,11 +119,7 @@ impl Door {
                 events: 0,
             },
         };
-        outcome.log(trace_of(&headers).as_deref());
-        match outcome.status.is_success() {
-            true => outcome.status.into_response(),
-            false => (outcome.status, outcome.told()).into_response(),
-        }
+        outcome.answer(trace_of(&headers).as_deref())
     }
 
     /// Records a delivery that was fetched, and says whether that is durable; what is too large goes into quarantine,
@@ -233,6 +237,15 @@ impl Outcome {
         }
     }
 
+    /// Writes it to the log, and answers the caller.
+    fn answer(&self, trace: Option<&str>) -> Response {
+        self.log(trace);
+        match self.status.is_success() {
+            true => self.status.into_response(),
+            false => (self.status, self.told()).into_response(),
+        }
+    }
+
     /// What the caller is told: the reason, where it is theirs to mend.
     fn told(&self) -> String {
         match self.status.is_client_error() {
@@ -240,6 +253,25 @@ impl Outcome {
             false => self.what.to_owned(),
         }
     }
+}
+
+/// Answers a request in time; one that is given up may have been recorded, and is recognised when it comes again.
+pub(crate) async fn in_time(clock: &dyn Clock, request: Request, next: Next) -> Response {
+    let trace = trace_of(request.headers());
+    let answer = within(clock, RECEIVED_WITHIN, next.run(request)).await;
+    answer.unwrap_or_else(|| late().answer(trace.as_deref()))
+}
+
+/// What a delivery comes to in time.
+pub(crate) async fn taken_in_time(
+    clock: &dyn Clock,
+    taking: impl Future<Output = Outcome> + Send,
+) -> Outcome {
+    within(clock, RECEIVED_WITHIN, taking).await.unwrap_or_else(late)
+}
+
+fn late() -> Outcome {
+    unavailable("it was not recorded in time".to_owned())
 }
 
 fn done(what: &'static str) -> Outcome {
@@ -254,3 +286,6 @@ fn unavailable(detail: String) -> Outcome {
         events: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

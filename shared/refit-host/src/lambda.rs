@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::driver::{Driver, Woken};
-use crate::intake::{BODY_BYTES_MAX, Door};
+use crate::intake::{BODY_BYTES_MAX, Door, taken_in_time};
 use crate::waker::WAKE;
 
 /// How long an answer waits for whoever is to be woken: recorded and answered is within five seconds.
@@ -70,11 +70,14 @@ impl Host {
             (_, Some(_), Some(driver)) if payload.get(WAKE.0) == Some(&json!(WAKE.1)) => {
                 pass(driver).await
             }
-            (Invocation::Batch(items), Some(door), _) => Ok(batch(door, &items).await),
+            (Invocation::Batch(items), Some(door), _) => {
+                Ok(batch(&*self.clock, door, &items).await)
+            }
             (Invocation::Single(understood), Some(door), _) => {
                 let body = payload.to_string();
                 let delivery = delivery(body.as_bytes());
-                let outcome = door.take(understood, &delivery).await;
+                let taking = door.take(understood, &delivery);
+                let outcome = taken_in_time(&*self.clock, taking).await;
                 outcome.log(None);
                 match outcome.status.is_success() {
                     true => Ok(Value::Null),
@@ -118,10 +121,11 @@ async fn pass(driver: &Driver) -> Result<Value, Diagnostic> {
 }
 
 /// Takes the messages of a queue together, which share segments, and names those that stay in it.
-async fn batch(door: &Door, items: &[Item]) -> Value {
+async fn batch(clock: &dyn Clock, door: &Door, items: &[Item]) -> Value {
     let taken = items.iter().map(|item| async move {
         let delivery = delivery(item.body.as_bytes());
-        let outcome = door.take(item.understood.clone(), &delivery).await;
+        let taking = door.take(item.understood.clone(), &delivery);
+        let outcome = taken_in_time(clock, taking).await;
         outcome.log(None);
         (item, outcome.status)
     });

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
 
-use http::{HeaderMap, Method};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, Method};
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error as TokenError, ErrorKind as TokenErrorKind};
 use jsonwebtoken::signature::{Error as SignatureError, Verifier};
@@ -19,7 +21,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::environment::Oidc;
+use crate::environment::{Accounts, Oidc};
 
 /// Who issues tokens, in both spellings.
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
@@ -33,6 +35,8 @@ const STALE: Span = Span::hours(1);
 const PAUSE: Span = Span::mins(1);
 /// How long fetching them may take: a caller waits for it.
 const FETCHED_WITHIN: Span = Span::secs(2);
+/// Where a caller of Cloud Run may show its token in place of the usual header: Cloud Run looks at this one alone then.
+const SERVERLESS: &str = "x-serverless-authorization";
 /// Characters of a token.
 const TOKEN_MAX: usize = 8 * 1024;
 
@@ -56,6 +60,13 @@ struct Keys {
 #[derive(Deserialize)]
 struct Claims {
     exp: i64,
+    #[serde(flatten)]
+    account: Account,
+}
+
+/// Whose a token is.
+#[derive(Deserialize)]
+struct Account {
     email: Option<String>,
     #[serde(default)]
     email_verified: bool,
@@ -113,10 +124,9 @@ impl Tokens {
         if expires + LEEWAY < self.clock.now() {
             return Err(Refused::Unknown("the token has expired"));
         }
-        let email = claims.email.filter(|_| claims.email_verified);
+        let email = claims.account.verified();
         let email = email.ok_or(Refused::Unknown("the token names no verified account"))?;
-        let allowed = self.settings.accounts.get(path).is_some_and(|all| all.contains(&email));
-        allowed.then_some(()).ok_or(Refused::NotAllowed)
+        allowed(&self.settings.accounts, email, path)
     }
 
     /// The time is compared by the clock of the process, which tests can set.
@@ -172,6 +182,40 @@ impl Tokens {
     }
 }
 
+impl Account {
+    fn verified(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified)
+    }
+}
+
+/// Whether the caller of a token that Cloud Run has verified may call this path. Cloud Run has taken the signature off,
+/// so nothing can be verified here, and nothing but whose it is is read.
+///
+/// # Errors
+/// `NotAllowed` where no listed account is named.
+pub(crate) fn admit_verified(
+    accounts: &Accounts,
+    headers: &HeaderMap,
+    path: &str,
+) -> Result<(), Refused> {
+    let account = account_of(headers).ok_or(Refused::NotAllowed)?;
+    allowed(accounts, account.verified().ok_or(Refused::NotAllowed)?, path)
+}
+
+/// The header that Cloud Run leaves alone where there is another may say anything.
+fn account_of(headers: &HeaderMap) -> Option<Account> {
+    let name = if headers.contains_key(SERVERLESS) { SERVERLESS } else { "authorization" };
+    let mut shown = headers.get_all(name).iter();
+    let token = shown.next().filter(|_| shown.next().is_none()).and_then(bearer)?;
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&claims).ok()
+}
+
+fn allowed(accounts: &Accounts, email: &str, path: &str) -> Result<(), Refused> {
+    let is_listed = accounts.get(path).is_some_and(|all| all.contains(email));
+    is_listed.then_some(()).ok_or(Refused::NotAllowed)
+}
+
 impl PublishedKey {
     fn read(self) -> Option<(String, DecodingKey)> {
         let (modulus, exponent) = self.n.zip(self.e).filter(|_| self.kty == "RSA")?;
@@ -182,12 +226,13 @@ impl PublishedKey {
 fn token_of(headers: &HeaderMap) -> Result<&str, Refused> {
     let header = headers.get(http::header::AUTHORIZATION);
     let header = header.ok_or(Refused::Unknown("there is no token"))?;
-    let token = header.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    let token = token.filter(|token| token.len() <= TOKEN_MAX);
-    token.ok_or(Refused::Unknown("not a token"))
+    bearer(header).ok_or(Refused::Unknown("not a token"))
+}
+
+fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    let token = scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?;
+    Some(token).filter(|token| token.len() <= TOKEN_MAX)
 }
 
 fn max_age(headers: &HeaderMap) -> Option<Span> {
@@ -245,4 +290,4 @@ fn install() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

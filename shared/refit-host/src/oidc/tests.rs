@@ -4,7 +4,6 @@ use std::sync::Mutex as Held;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::HeaderValue;
 use refit_wire::http::{Failure, Reply, Response};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -40,10 +39,10 @@ const MODULUS: &str = "\
      Swo8RzzsrRVbY4Ggbf71GQqso9VnNBGBMpwmXvoqjbdGWXqNu6nqsjJRfJuHs_TLpO8G2XkQ";
 
 const NOON: &str = "2026-01-05T12:00:00Z";
-const PUSHER: &str = "push@acme.iam.gserviceaccount.com";
+pub(crate) const PUSHER: &str = "push@acme.iam.gserviceaccount.com";
 
 /// A clock that stands where it is put, and an issuer whose answers are given.
-struct World {
+pub(crate) struct World {
     now: Held<Timestamp>,
     answers: Held<Vec<Option<(&'static str, &'static str)>>>,
     asked: Held<usize>,
@@ -83,12 +82,12 @@ impl Clock for World {
 
 impl World {
     /// The last answer is given first.
-    fn new(answers: Vec<Option<(&'static str, &'static str)>>) -> Arc<Self> {
+    pub(crate) fn new(answers: Vec<Option<(&'static str, &'static str)>>) -> Arc<Self> {
         let now = Held::new(NOON.parse().unwrap());
         Arc::new(Self { now, answers: Held::new(answers), asked: Held::default() })
     }
 
-    fn tokens(self: &Arc<Self>) -> Tokens {
+    pub(crate) fn tokens(self: &Arc<Self>) -> Tokens {
         let allowed = BTreeSet::from([PUSHER.to_owned()]);
         let settings = Oidc {
             audience: "https://object.example".to_owned(),
@@ -104,7 +103,7 @@ impl World {
     }
 }
 
-fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     let noon: Timestamp = NOON.parse().unwrap();
     json!({
         "aud": "https://object.example", "iss": "https://accounts.google.com", "sub": "1",
@@ -112,7 +111,7 @@ fn claims() -> Value {
     })
 }
 
-fn token(header: &Value, claims: &Value) -> String {
+pub(crate) fn token(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
     let key = RsaKeyPair::from_der(&STANDARD.decode(KEY).unwrap()).unwrap();
@@ -121,7 +120,7 @@ fn token(header: &Value, claims: &Value) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-fn header(kid: &str) -> Value {
+pub(crate) fn header(kid: &str) -> Value {
     json!({"alg": "RS256", "typ": "JWT", "kid": kid})
 }
 

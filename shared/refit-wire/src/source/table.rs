@@ -24,7 +24,10 @@ const S3: &str =
     "`s3`, bucket, name, sequencer, kind; without a sequencer the version, else the tag and time";
 const CLOUDEVENT: &str = "source, id";
 const PUBSUB: &str = "subscription, message id";
+const BACKGROUND: &str = "topic, message id";
+const VERTEX_V2: &str = "job, objective, statistic, time of the alert";
 const TICK: &str = "job, scheduled time";
+const ALARM: &str = "alarm, time of the change, state";
 const TOLD: &str = "what it says; without a time, also the message it came in";
 
 /// Every kind of delivery that is understood.
@@ -55,6 +58,7 @@ pub const TABLE: &[Row] = &[
     row(["Pub/Sub message", "push", "message", PUBSUB, "pubsub/wrapped"]),
     row(["", "push without its wrapper", "message", PUBSUB, "pubsub/unwrapped"]),
     row(["", "Eventarc", "message", PUBSUB, "pubsub/eventarc"]),
+    row(["", "background form", "message", BACKGROUND, "pubsub/background"]),
     row(["EventBridge event", "Lambda", "message", "id", "eventbridge/custom"]),
     row([
         "Drift report, `refit.drift/v1`",
@@ -72,32 +76,44 @@ pub const TABLE: &[Row] = &[
         "drift/vertex-anomaly",
     ]),
     row([
+        "Vertex AI Model Monitoring v2",
+        "alert in any message",
+        "drift",
+        VERTEX_V2,
+        "drift/vertex-v2-alert",
+    ]),
+    row([
         "Cloud Monitoring incident",
         "Pub/Sub, webhook",
         "drift",
         "incident, state",
         "drift/monitoring-open",
     ]),
-    row([
-        "CloudWatch alarm",
-        "SNS",
-        "drift",
-        "alarm, time of the change, state",
-        "drift/cloudwatch-sns",
-    ]),
-    row([
-        "",
-        "EventBridge",
-        "drift",
-        "alarm, time of the change, state",
-        "drift/cloudwatch-eventbridge",
-    ]),
+    row(["CloudWatch alarm", "SNS", "drift", ALARM, "drift/cloudwatch-sns"]),
+    row(["", "EventBridge", "drift", ALARM, "drift/cloudwatch-eventbridge"]),
+    row(["", "invocation of a Lambda function", "drift", ALARM, "drift/cloudwatch-direct"]),
     row(["Evidently", "any message", "drift", TOLD, "drift/evidently-report"]),
+    row([
+        "Evidently, older reports",
+        "any message",
+        "drift",
+        TOLD,
+        "drift/evidently-legacy-report",
+    ]),
+    row(["Evidently, older suites", "any message", "drift", TOLD, "drift/evidently-legacy-suite"]),
     row(["NannyML", "any message", "drift", TOLD, "drift/nannyml"]),
     row(["whylogs", "any message", "drift", TOLD, "drift/whylogs-possible"]),
     row(["SageMaker Model Monitor", "any message", "drift", TOLD, "drift/sagemaker-quality"]),
-    row(["Azure Machine Learning", "Event Grid", "drift", "monitor, run", "drift/azureml"]),
+    row(["Azure Machine Learning v1", "Event Grid", "drift", "monitor, run", "drift/azureml"]),
+    row(["Azure Machine Learning v2", "Event Grid", "drift", "run", "drift/azureml-v2"]),
     row(["Databricks", "any message", "drift", TOLD, "drift/databricks"]),
+    row([
+        "Any of these reports as a file",
+        "object in `REFIT_REPORTS`, announced by any route",
+        "object.finalized",
+        "that of the object, for it and for the `drift` recorded beside it",
+        "s3/notification",
+    ]),
     row([
         "Pipeline of SageMaker",
         "EventBridge",

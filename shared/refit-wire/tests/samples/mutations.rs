@@ -1,13 +1,20 @@
 //! Broken samples. Whatever arrives is understood or rejected, and what is understood is within the limits.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use refit_core::event::Event;
-use refit_wire::source::{Delivery, Understood, quarantined, understand};
+use refit_core::event::{Event, Fact};
+use refit_core::time::Timestamp;
+use refit_wire::source::{
+    Delivery, Invocation, Rejected, Secrets, Sender, Understood, quarantined, quarantined_report,
+    report_in, understand,
+};
+use serde_json::Value;
 
 use crate::{own, shared};
 
 /// Mutations of each sample.
 const MUTATIONS: u64 = 2_000;
+/// How many of them come by every other way as well.
+const OTHER_WAYS: u64 = MUTATIONS / 20;
 
 /// A small generator of numbers that are the same in every run.
 struct Numbers(u64);
@@ -71,17 +78,69 @@ fn change_header(headers: &mut HeaderMap, numbers: &mut Numbers) {
     }
 }
 
-/// What holds of any delivery.
-fn check(delivery: &Delivery<'_>) {
-    let events = match understand(delivery) {
-        Ok(Understood::Record(events)) => events,
-        Ok(Understood::Ping(_) | Understood::Ignore { .. }) => return,
-        Err(rejected) => {
-            assert!((400..500).contains(&rejected.status), "{rejected:?}");
-            assert!(!rejected.reason.is_empty() && rejected.reason.len() < 1_000, "{rejected:?}");
-            vec![quarantined(delivery, &rejected.reason)]
+/// What holds of any delivery by the other ways in: as a webhook, as a file, as an invocation.
+fn check_other_ways(delivery: &Delivery<'_>, upload: &Event) {
+    check_signature(delivery);
+    check_report(upload, delivery.body);
+    if let Ok(payload) = serde_json::from_slice(delivery.body) {
+        check_invocation(&payload, delivery);
+    }
+}
+
+/// Nobody has signed, so nobody is let in, whatever is said.
+fn check_signature(delivery: &Delivery<'_>) {
+    let mut secrets = Secrets::default();
+    for sender in Sender::ALL {
+        let secret = if sender == Sender::Standard { "whsec_AAAA" } else { "nobody-signs-with-it" };
+        secrets.add(sender, secret).unwrap();
+    }
+    let rejected = secrets.verify(delivery, Some(Timestamp::EPOCH)).map(drop).unwrap_err();
+    assert_eq!(rejected.status, 401, "{rejected:?}");
+}
+
+fn check_report(upload: &Event, body: &[u8]) {
+    match report_in(upload, body) {
+        Ok(None) => {}
+        Ok(Some(event)) => {
+            assert!(matches!(event.fact, Fact::Drift(_)), "{event:?}");
+            check_events(vec![event]);
         }
-    };
+        Err(rejected) => {
+            check_rejected(&rejected);
+            check_events(vec![quarantined_report(upload, body, &rejected.reason)]);
+        }
+    }
+}
+
+fn check_invocation(payload: &Value, delivery: &Delivery<'_>) {
+    match Invocation::of(payload) {
+        Invocation::Request(request) => check_understood(understand(&request.delivery()), delivery),
+        Invocation::Batch(items) => {
+            for item in items {
+                check_understood(item.understood, delivery);
+            }
+        }
+        Invocation::Single(understood) => check_understood(understood, delivery),
+    }
+}
+
+fn check_rejected(rejected: &Rejected) {
+    assert!((400..500).contains(&rejected.status), "{rejected:?}");
+    assert!(!rejected.reason.is_empty() && rejected.reason.len() < 1_000, "{rejected:?}");
+}
+
+fn check_understood(understood: Result<Understood, Rejected>, delivery: &Delivery<'_>) {
+    match understood {
+        Ok(Understood::Record(events)) => check_events(events),
+        Ok(Understood::Ping(_) | Understood::Ignore { .. }) => {}
+        Err(rejected) => {
+            check_rejected(&rejected);
+            check_events(vec![quarantined(delivery, &rejected.reason)]);
+        }
+    }
+}
+
+fn check_events(events: Vec<Event>) {
     assert!((1..=1_000).contains(&events.len()));
     for event in events {
         assert!(event.identity.0.len() >= 2, "{event:?}");
@@ -92,27 +151,75 @@ fn check(delivery: &Delivery<'_>) {
     }
 }
 
-fn check_mutations(headers: &HeaderMap, body: &[u8]) {
+/// The object that a report lies in.
+fn upload() -> Event {
+    let samples = own::samples();
+    let (_, sample) =
+        samples.iter().find(|(path, _)| path.ends_with("s3/notification.http")).unwrap();
+    match understand(&sample.delivery()) {
+        Ok(Understood::Record(mut events)) => events.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A sample as the URL of a function hands it over.
+fn by_url(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: serde_json::Map<String, Value> =
+        headers.iter().map(|(name, value)| (name.to_string(), text(value).into())).collect();
+    let payload = serde_json::json!({
+        "version": "2.0", "rawPath": "/", "rawQueryString": "a=1", "headers": headers,
+        "requestContext": {"http": {"method": "POST"}},
+        "body": String::from_utf8_lossy(body), "isBase64Encoded": false,
+    });
+    payload.to_string().into_bytes()
+}
+
+/// A sample as a queue hands it over.
+fn by_queue(body: &[u8]) -> Vec<u8> {
+    let record = serde_json::json!({
+        "eventSource": "aws:sqs", "messageId": "1", "body": String::from_utf8_lossy(body),
+    });
+    serde_json::json!({"Records": [record, record]}).to_string().into_bytes()
+}
+
+fn check_mutations(headers: &HeaderMap, body: &[u8], upload: &Event) {
+    for (body, mutations) in [
+        (body.to_vec(), MUTATIONS),
+        (by_url(headers, body), OTHER_WAYS),
+        (by_queue(body), OTHER_WAYS),
+    ] {
+        mutations_of(headers, &body, mutations, upload);
+    }
+}
+
+fn mutations_of(headers: &HeaderMap, body: &[u8], mutations: u64, upload: &Event) {
     let mut numbers = Numbers(body.len() as u64);
-    for _ in 0..MUTATIONS {
+    for number in 0..mutations {
         let (mut headers, mut body) = (headers.clone(), body.to_vec());
         for _ in 0..=numbers.below(3) {
             mutate(&mut headers, &mut body, &mut numbers);
         }
-        check(&Delivery { headers: &headers, body: &body });
+        let delivery = Delivery { headers: &headers, body: &body };
+        check_understood(understand(&delivery), &delivery);
+        if number < OTHER_WAYS {
+            check_other_ways(&delivery, upload);
+        }
     }
 }
 
 #[test]
 fn broken_samples_are_understood_or_rejected() {
+    let upload = upload();
     for (_, sample) in own::samples() {
-        check_mutations(&sample.headers, &sample.body);
+        check_mutations(&sample.headers, &sample.body, &upload);
     }
 }
 
 #[test]
 fn broken_shared_samples_are_understood_or_rejected() {
+    let upload = upload();
     for sample in shared::samples("broken_shared_samples_are_understood_or_rejected") {
-        check_mutations(&sample.headers, &sample.body);
+        check_mutations(&sample.headers, &sample.body, &upload);
     }
 }

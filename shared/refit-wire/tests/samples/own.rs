@@ -90,7 +90,7 @@ fn one_fact_has_one_identity_by_every_route() {
             "s3/through-sns-and-sqs",
             "s3/eventbridge",
         ],
-        &["drift/cloudwatch-sns", "drift/cloudwatch-eventbridge"],
+        &["drift/cloudwatch-sns", "drift/cloudwatch-eventbridge", "drift/cloudwatch-direct"],
     ];
     let facts = routes.map(|route| {
         let identities: BTreeSet<Identity> = route.iter().map(|name| identity(name)).collect();

@@ -1,11 +1,14 @@
 //! `docs/events.md`: what is understood, and what is answered. `UPDATE_EXPECT=1` writes it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use expect_test::expect_file;
+use refit_core::event::Fact;
 use refit_wire::normal_form::normal_form;
-use refit_wire::source::{TABLE, understand};
+use refit_wire::sample::Sample;
+use refit_wire::source::{TABLE, Understood, understand};
 
 use crate::own;
 
@@ -39,8 +42,11 @@ there when it is told of it, and records the report beside the object; it needs 
 | caller or signature not verified | 401 or 403, nothing recorded | 401, nothing recorded | IAM | IAM |
 | too large | 413 | 413 | ok, in quarantine | not in the list, in quarantine |
 
-An answer is given within five seconds, and 2xx only once the events are durable. `refit quarantine` lists what was not
-understood, shows it, records what it means to a newer version, or takes it off the list.
+An answer is given within five seconds, and 2xx only once the events are durable: what was not recorded after four,
+whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
+
+`refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
+the list.
 
 ## Webhooks
 
@@ -65,9 +71,11 @@ nothing: who set it is not said.
 
 ## Callers
 
-`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). With
-`oidc`, a caller shows an ID token of Google: RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a
-verified account that `REFIT_OIDC_CALLERS` lists for the path. Webhooks are signed instead.
+`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). IAM
+lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
+the account that the verified token names, and anybody else hears 403. With `oidc`, a caller shows an ID token of Google:
+RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a verified account that `REFIT_OIDC_CALLERS` lists
+for the path. Webhooks are signed instead.
 
 ## AWS Lambda
 
@@ -94,4 +102,32 @@ fn the_page_of_events_is_what_the_sources_understand() {
     page.push_str(TAIL);
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.md");
     expect_file![docs].assert_eq(&page);
+}
+
+/// Where a sample's events come from.
+fn origins(sample: &Sample) -> Vec<String> {
+    match understand(&sample.delivery()) {
+        Ok(Understood::Record(events)) => {
+            let is_known =
+                |event: &refit_core::event::Event| !matches!(event.fact, Fact::Invalid(_));
+            events.into_iter().filter(is_known).map(|event| event.origin).collect()
+        }
+        Ok(Understood::Ping(ping)) => vec![ping.origin],
+        Ok(Understood::Ignore { .. }) | Err(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn whatever_a_sample_comes_from_is_in_the_table() {
+    let samples = own::samples();
+    let is_shown =
+        |path: &Path| TABLE.iter().any(|row| path.ends_with(format!("{}.http", row.sample)));
+    let shown: BTreeSet<String> =
+        samples.iter().filter(|(path, _)| is_shown(path)).flat_map(|(_, it)| origins(it)).collect();
+    assert!(shown.len() >= 25, "{shown:?}");
+    for (path, sample) in &samples {
+        for origin in origins(sample) {
+            assert!(shown.contains(&origin), "{origin} has no row: {}", path.display());
+        }
+    }
 }

@@ -4,13 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use refit_core::event::Event;
+use refit_core::event::{DataRef, Event, Fact, Identity, ObjectChange, ObjectKind};
 use refit_core::member::Member;
 use refit_core::scope::scope_of;
 use refit_core::time::Timestamp;
 use refit_engine::record::{read_segment, write_segment};
 use refit_wire::sample::read_sample;
-use refit_wire::source::{Delivery, Understood, quarantined, understand};
+use refit_wire::source::{
+    Delivery, Invocation, Rejected, Secrets, Sender, Understood, quarantined, quarantined_report,
+    report_in, understand,
+};
 
 use super::{Outcome, Target, files, texts};
 
@@ -47,6 +50,11 @@ fn give(input: &[u8]) -> Outcome {
     let (head, body) = end.map_or((&[][..], input), |end| (&input[..end], &input[end + 2..]));
     let headers: HeaderMap = head.split(|byte| *byte == b'\n').filter_map(header).collect();
     let delivery = Delivery { headers: &headers, body };
+    check_signature(&delivery);
+    check_report(body);
+    if let Ok(payload) = serde_json::from_slice(body) {
+        check_invocation(&payload, &delivery);
+    }
     match understand(&delivery) {
         Ok(Understood::Record(events)) => {
             check_events(&events);
@@ -56,9 +64,62 @@ fn give(input: &[u8]) -> Outcome {
         Ok(Understood::Ping(ping)) => Outcome::Understood(ping.origin),
         Ok(Understood::Ignore { reason }) => Outcome::Understood(reason),
         Err(rejected) => {
-            assert!((400..500).contains(&rejected.status), "{rejected:?}");
-            check_events(&[quarantined(&delivery, &rejected.reason)]);
+            check_rejected(&rejected, &delivery);
             Outcome::Refused(rejected.reason)
+        }
+    }
+}
+
+fn check_rejected(rejected: &Rejected, delivery: &Delivery<'_>) {
+    assert!((400..500).contains(&rejected.status), "{rejected:?}");
+    check_events(&[quarantined(delivery, &rejected.reason)]);
+}
+
+/// Whoever does not know the secret is not let in.
+fn check_signature(delivery: &Delivery<'_>) {
+    let mut secrets = Secrets::default();
+    for sender in Sender::ALL {
+        secrets.add(sender, "whsec_bm9ib2R5IHNpZ25zIHdpdGggaXQ=").expect("it is a secret");
+    }
+    let rejected = secrets.verify(delivery, Some(NOW)).map(drop).expect_err("nobody has signed");
+    assert!(rejected.status == 401, "{rejected:?}");
+}
+
+/// As the content of an object in the folder of reports.
+fn check_report(body: &[u8]) {
+    let object =
+        DataRef { bucket: "acme".to_owned(), name: "a.json".to_owned(), ..DataRef::default() };
+    let upload = Event {
+        identity: Identity(vec!["s3".to_owned(), "a.json".to_owned()]),
+        origin: "s3.notification".to_owned(),
+        time: None,
+        delivery: None,
+        replay: None,
+        fact: Fact::Object(ObjectChange {
+            kind: ObjectKind::Finalized,
+            object,
+            overwrote: None,
+            overwritten_by: None,
+        }),
+    };
+    match report_in(&upload, body) {
+        Ok(report) => check_events(report.as_slice()),
+        Err(rejected) => check_events(&[quarantined_report(&upload, body, &rejected.reason)]),
+    }
+}
+
+/// As the payload of an invocation.
+fn check_invocation(payload: &serde_json::Value, delivery: &Delivery<'_>) {
+    let understood = match Invocation::of(payload) {
+        Invocation::Request(request) => vec![understand(&request.delivery())],
+        Invocation::Batch(items) => items.into_iter().map(|item| item.understood).collect(),
+        Invocation::Single(understood) => vec![understood],
+    };
+    for understood in understood {
+        match understood {
+            Ok(Understood::Record(events)) => check_events(&events),
+            Ok(Understood::Ping(_) | Understood::Ignore { .. }) => {}
+            Err(rejected) => check_rejected(&rejected, delivery),
         }
     }
 }

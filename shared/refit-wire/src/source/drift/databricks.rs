@@ -46,9 +46,11 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     let windows = rows.iter().filter_map(|row| window(*row));
     let newest = windows.max_by_key(|window| window.end).unwrap_or_default();
     let of_newest = rows.iter().filter(|row| window(**row).is_none_or(|it| it == newest));
-    let findings: Vec<Finding> = of_newest.flat_map(|row| findings(carried, *row)).collect();
+    let told: Vec<Told> = of_newest.map(|row| Told::of(carried, *row)).collect();
+    let verdict = verdict(&told);
+    let findings: Vec<Finding> = told.into_iter().flat_map(|told| told.findings).collect();
     let report = DriftReport {
-        verdict: verdict(&findings),
+        verdict,
         objective: Some(Objective::FeatureDrift),
         detector: Detector { tool: TOOL.to_owned(), ..Detector::default() },
         window: newest,
@@ -68,6 +70,24 @@ fn window(row: Fields<'_>) -> Option<Window> {
     let window = row.get("window").and_then(Fields::of)?;
     let time = |name: &str| -> Option<Timestamp> { lenient_time(window.get(name)?.as_str()?) };
     Some(Window { start: time("start"), end: time("end") })
+}
+
+/// What a row says.
+struct Told {
+    findings: Vec<Finding>,
+    /// Whether the sender says what is too far.
+    has_threshold: bool,
+}
+
+impl Told {
+    fn of(carried: &Carried<'_>, row: Fields<'_>) -> Self {
+        let has_threshold = threshold(carried, row).is_some();
+        Self { findings: findings(carried, row), has_threshold }
+    }
+
+    fn judged(&self) -> impl Iterator<Item = bool> {
+        self.findings.iter().filter_map(|finding| finding.drifted)
+    }
 }
 
 /// One finding for each statistic of a row, the chosen one with its threshold.
@@ -118,13 +138,15 @@ fn is_beyond(value: &Number, limit: &Number, direction: Direction) -> Option<boo
     })
 }
 
-/// What has no threshold says nothing, of itself or of the rest.
-fn verdict(findings: &[Finding]) -> Verdict {
-    let said: Vec<bool> = findings.iter().filter_map(|finding| finding.drifted).collect();
-    match (said.is_empty(), said.contains(&true)) {
-        (true, _) => Verdict::Unknown,
-        (false, true) => Verdict::Drift,
-        (false, false) => Verdict::Ok,
+/// What has no threshold says nothing, of itself or of the rest; what has one and lacks the statistic leaves open
+/// whether all is well.
+fn verdict(rows: &[Told]) -> Verdict {
+    let is_open = |row: &Told| row.has_threshold && row.judged().next().is_none();
+    let judged: Vec<bool> = rows.iter().flat_map(Told::judged).collect();
+    match judged.contains(&true) {
+        true => Verdict::Drift,
+        false if judged.is_empty() || rows.iter().any(is_open) => Verdict::Unknown,
+        false => Verdict::Ok,
     }
 }
 
@@ -168,6 +190,24 @@ mod tests {
         assert_eq!(judged("ks_test", 0.05), "drift");
         assert_eq!(judged("ks_test", 0.0001), "ok");
         assert_eq!(judged("tv_distance", 0.1), "unknown", "the row does not hold it");
+    }
+
+    #[test]
+    fn a_row_that_lacks_its_statistic_is_no_row_that_is_well() {
+        let judged = |distances: &[Option<f64>]| {
+            let row = |(index, distance): (usize, &Option<f64>)| {
+                let mut row = row(&format!("c{index}"), 4, 0.0);
+                (row["js_distance"], row["refit_statistic"]) =
+                    (json!(distance), "js_distance".into());
+                row["refit_threshold"] = json!(0.2);
+                row
+            };
+            let rows: Vec<Value> = distances.iter().enumerate().map(row).collect();
+            event(&form_of_json(&json!(rows)))["drift"]["verdict"].clone()
+        };
+        assert_eq!(judged(&[Some(0.1), Some(0.1)]), "ok");
+        assert_eq!(judged(&[Some(0.1), None]), "unknown");
+        assert_eq!(judged(&[Some(0.9), None]), "drift");
     }
 
     #[test]

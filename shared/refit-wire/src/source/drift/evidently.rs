@@ -97,11 +97,14 @@ fn record(
     carried.record(origin, carried.told(origin, &report), time, report)
 }
 
-/// Whether any drifted; none where that is open.
+/// Whether any drifted; none where that is open, as it is where nothing was looked at.
 fn any_drifted(findings: &[Finding]) -> Option<bool> {
     match findings.iter().any(|finding| finding.drifted == Some(true)) {
         true => Some(true),
-        false => findings.iter().all(|finding| finding.drifted.is_some()).then_some(false),
+        false => {
+            let is_told = |finding: &Finding| finding.drifted.is_some();
+            (!findings.is_empty() && findings.iter().all(is_told)).then_some(false)
+        }
     }
 }
 
@@ -216,5 +219,51 @@ impl Drifted<'_> {
             drifted: said.or(derived),
             ..Finding::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::tests::{event, form_of_json};
+    use super::*;
+
+    fn verdict(report: &Value) -> Value {
+        event(&form_of_json(report))["drift"]["verdict"].clone()
+    }
+
+    #[test]
+    fn a_count_of_columns_without_a_share_or_a_threshold_says_nothing() {
+        let counted = |value: Value, config: Value| {
+            let metric = json!({
+                "id": "1", "metric_name": "DriftedColumnsCount()", "config": config, "value": value,
+            });
+            verdict(&json!({"metrics": [metric], "tests": []}))
+        };
+        let share = json!({"count": 1.0, "share": 0.1});
+        assert_eq!(counted(share.clone(), json!({"drift_share": 0.5})), "ok");
+        assert_eq!(counted(share, json!({})), "unknown", "no threshold");
+        assert_eq!(counted(json!({"count": 1.0}), json!({"drift_share": 0.5})), "unknown");
+    }
+
+    #[test]
+    fn a_legacy_report_without_a_result_says_nothing() {
+        let table = |result: Value| {
+            verdict(&json!({"metrics": [{"metric": "DataDriftTable", "result": result}]}))
+        };
+        assert_eq!(table(json!({"dataset_drift": false})), "ok");
+        assert_eq!(table(json!({})), "unknown");
+    }
+
+    #[test]
+    fn a_legacy_test_that_could_not_be_made_says_nothing() {
+        let test = |status: &str| {
+            let test =
+                json!({"name": "Share of Drifted Columns", "status": status, "parameters": {}});
+            verdict(&json!({"tests": [test]}))
+        };
+        assert_eq!(test("SUCCESS"), "ok");
+        assert_eq!(test("ERROR"), "unknown");
     }
 }

@@ -1,0 +1,131 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use refit_engine::nonce::Nonces;
+use refit_engine::port::{Created, Page, Store, StoreClock};
+use refit_testkit::clock::ManualClock;
+use refit_wire::http::{Reply, Secret};
+use refit_wire::listing::Buckets;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::callers::Check;
+use crate::environment::{Callers, Oidc};
+use crate::function::{Base, checked, events, prompt};
+use crate::oidc::tests::{claims, header, token};
+use crate::waker::Nobody;
+
+/// A store and a way out that never answer, and note what they were asked for.
+#[derive(Default)]
+struct Hanging(Mutex<Vec<&'static str>>);
+
+impl Hanging {
+    async fn at<T>(&self, what: &'static str) -> T {
+        self.0.lock().unwrap().push(what);
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl Store for Hanging {
+    async fn get(&self, _: &str) -> Result<Option<Bytes>, Error> {
+        self.at("report").await
+    }
+
+    async fn create(&self, _: &str, _: Bytes) -> Result<Created, Error> {
+        self.at("append").await
+    }
+
+    async fn list(&self, _: &str, _: &str, _: usize) -> Result<Page, Error> {
+        panic!("a door lists nothing")
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), Error> {
+        panic!("a door deletes nothing")
+    }
+}
+
+#[async_trait]
+impl Transport for Hanging {
+    async fn send(&self, _: refit_wire::http::Request) -> Reply {
+        self.at("keys").await
+    }
+
+    async fn secret(&self, _: &Secret, _: Option<&str>) -> Result<String, Error> {
+        self.at("secret").await
+    }
+}
+
+/// The door that waits for this, with what it stands on.
+fn door(what: &str, base: &Base) -> Router {
+    let push = |reports| {
+        let door = Door::push(base.intake(), Arc::new(Nobody), reports);
+        events(&Arc::new(door), &["/"])
+    };
+    let open = Check::new(Callers::Platform(None), base);
+    let routes = match what {
+        "append" => checked(push(None), open),
+        "report" => {
+            checked(push(Some(Reports::new("s3://acme/reports", Arc::clone(&base.store)))), open)
+        }
+        "secret" => {
+            let mut secrets = HookSecrets::default();
+            secrets.add(Sender::Github, "projects/acme/secrets/hook").unwrap();
+            checked(events(&Arc::new(base.hook(&secrets, Arc::new(Nobody))), &["/"]), open)
+        }
+        _ => {
+            let settings = Oidc {
+                audience: "https://object.example".to_owned(),
+                accounts: std::collections::BTreeMap::new(),
+                keys: "https://keys.example/certs".parse().unwrap(),
+            };
+            checked(push(None), Check::new(Callers::Oidc(settings), base))
+        }
+    };
+    prompt(routes, &base.clock)
+}
+
+/// An upload to S3, which is a push of GitHub by its headers where secrets are wanted.
+fn delivery(what: &str) -> Request {
+    let upload = json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-05T12:00:00.000Z", "s3": {
+            "bucket": {"name": "acme"},
+            "object": {"key": "reports/a.json", "size": 5, "sequencer": "0A"},
+        },
+    }]});
+    let shown = format!("Bearer {}", token(&header("k1"), &claims()));
+    let mut request = Request::post("/").header("authorization", shown);
+    if what == "secret" {
+        request = request.header("x-github-event", "push").header("x-github-delivery", "1");
+        request = request.header("x-hub-signature-256", format!("sha256={}", "0".repeat(64)));
+    }
+    request.header("content-type", "application/json").body(Body::from(upload.to_string())).unwrap()
+}
+
+#[tokio::test]
+async fn whatever_a_door_waits_for_its_sender_is_told_in_time_to_come_again() {
+    for what in ["append", "report", "secret", "keys"] {
+        let hanging = Arc::new(Hanging::default());
+        let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
+        let base = Base {
+            store: Arc::<Hanging>::clone(&hanging),
+            transport: Arc::<Hanging>::clone(&hanging),
+            clock: Arc::<ManualClock>::clone(&clock),
+            nonces: Nonces::new("test"),
+            root: "memory:/".to_owned(),
+            store_clock: StoreClock::Service,
+            buckets: Buckets::default(),
+        };
+        let mut answer = std::pin::pin!(door(what, &base).oneshot(delivery(what)));
+        assert!(futures::poll!(&mut answer).is_pending(), "{what}");
+        assert_eq!(*hanging.0.lock().unwrap(), [what]);
+        clock.advance(Span::from_millis(RECEIVED_WITHIN.as_millis() - 1));
+        assert!(futures::poll!(&mut answer).is_pending(), "{what}");
+        clock.advance(Span::from_millis(1));
+        assert_eq!(answer.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE, "{what}");
+    }
+}
