@@ -11,6 +11,7 @@ use refit_engine::port::Clock as _;
 use refit_engine::record::read_segment;
 use refit_platform::clock::SystemClock;
 use refit_testkit::fake::kfp::Options;
+use refit_wire::sample::read_sample;
 use serde_json::{Value, json};
 
 use crate::patience::{call, soon};
@@ -112,6 +113,41 @@ async fn an_upload_to_s3_by_every_route_is_one_run() {
     let members = world.members(&runs[0]).await;
     assert_eq!(members.len(), 1);
     assert_eq!(members[0].uri.as_deref(), Some("s3://acme-data/churn/a b.csv"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_to_cloud_storage_by_every_route_is_one_run() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let now = SystemClock.now();
+    for route in [
+        "eventarc-finalized",
+        "eventarc-structured",
+        "eventarc-batch",
+        "background-finalized",
+        "pubsub-finalized",
+        "pubsub-unwrapped",
+        "pubsub-attributes-only",
+    ] {
+        let path = format!("{}/../events/gcs/{route}.http", env!("CARGO_MANIFEST_DIR"));
+        let sample = read_sample(&std::fs::read_to_string(path).unwrap(), now).unwrap();
+        let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            format!("{name}: {}\r\n", value.to_str().unwrap())
+        };
+        let headers: String = sample.headers.iter().map(line).collect();
+        assert_eq!(world.send(&headers, &sample.body).await.status, 204, "{route}");
+    }
+    world.settle().await;
+    let events = stored(&world);
+    let told = |event: &&(Hash128, Event)| matches!(event.1.fact, Fact::Object(_));
+    assert_eq!(events.iter().filter(told).count(), 7, "each is recorded");
+    let identities = events.iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
+    assert!(identities.len() <= 2, "the upload, and the rules: {identities:?}");
+    let runs = world.runs();
+    assert_eq!(runs.len(), 1);
+    let members = world.members(&runs[0]).await;
+    assert_eq!(members.len(), 1);
+    let uri = "gs://acme-data/churn/2026-01-05/part-0001.parquet";
+    assert_eq!(members[0].uri.as_deref(), Some(uri));
 }
 
 #[tokio::test(flavor = "multi_thread")]

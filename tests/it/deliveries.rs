@@ -9,11 +9,19 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt as _;
+use refit_core::time::Span;
+use refit_engine::port::Clock as _;
+use refit_platform::clock::SystemClock;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use serde_json::{Value, json};
 
 use crate::patience::{call, soon};
+#[cfg(feature = "gcp")]
+use crate::world::JSON;
 use crate::world::{Api, World, upload};
+
+/// How soon a sender hears that its delivery was recorded.
+const ANSWERED_WITHIN: Span = Span::secs(5);
 
 /// One way events are delivered.
 struct Row {
@@ -124,7 +132,11 @@ async fn runs_of(mut world: World, row: &Row, api: Api) -> usize {
         world.kill_tick().await;
     }
     if row.again {
+        let asked = SystemClock.elapsed();
         deliver(&world, row).await;
+        let took = SystemClock.elapsed() - asked;
+        let is_held = matches!(row.trouble, Some(Trouble::Hang)) && !world.is_faulty();
+        assert!(!is_held || took < ANSWERED_WITHIN, "{}: answered after {took:?}", row.case);
     }
     if row.killed {
         world.start_tick().await;
@@ -262,6 +274,34 @@ fn row(number: usize) -> Row {
             .with(Trouble::Hang)
             .again(),
     }
+}
+
+/// With every door and the reconciler in one process, that process is the one that hangs in the call. `refit` is built
+/// for tests with the cloud only.
+#[cfg(feature = "gcp")]
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_answers_while_the_service_hangs() {
+    let row = row(9);
+    let mut world = World::new(row.kfp(Some(2))).await;
+    let applied = world.apply(&world.rules(Api::V2beta1, "", &row.rule())).await;
+    assert!(applied.ok, "{}", applied.message);
+    world.kill_tick().await;
+    let serve = world.serve().await;
+    let send = async |body: &Value| {
+        let body = body.to_string();
+        call(&serve.place, "POST /object", JSON, body.as_bytes()).await.unwrap().status
+    };
+    for body in row.bodies() {
+        assert_eq!(send(&body).await, 204);
+    }
+    soon("a start hangs", world.kfp.held(1)).await;
+    for body in row.bodies() {
+        let asked = SystemClock.elapsed();
+        assert_eq!(send(&body).await, 204);
+        let took = SystemClock.elapsed() - asked;
+        assert!(took < ANSWERED_WITHIN, "answered after {took:?}");
+    }
+    world.kfp.release();
 }
 
 /// Makes two tests of a row: with the ledger in a directory, and in a bucket.

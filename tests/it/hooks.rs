@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use refit_engine::layout::INBOX;
 use refit_testkit::shared::shared_data;
 use serde_json::Value;
+use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::patience::call;
@@ -65,6 +67,28 @@ async fn a_push_is_recorded_if_its_signature_holds_and_not_otherwise() {
     assert_eq!(door.segments(), 1);
     let old = sample(test, "registry/mlflow-alias-created").unwrap();
     assert_eq!(door.status(&old.0, &old.1).await, 401, "it was signed years ago");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_signed_and_malformed_is_refused_with_the_reason() {
+    let door = Door::open("hook").await;
+    for (body, kind, status) in [
+        ("{\"ref\": ", "application/json", 400),
+        ("[]", "application/json", 400),
+        ("payload=%7B%7D", "text/plain", 415),
+    ] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"refit-test-secret").unwrap();
+        mac.update(body.as_bytes());
+        let signature = mac.finalize().into_bytes();
+        let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        let headers = format!(
+            "x-github-event: push\r\nx-github-delivery: 1\r\nx-hub-signature-256: sha256={signature}\r\ncontent-type: {kind}\r\n"
+        );
+        let reply = call(&door.process.place, "POST /", &headers, body.as_bytes()).await.unwrap();
+        assert_eq!(reply.status, status, "{body}: {}", reply.body);
+        assert!(reply.body.contains("a delivery was not understood: "), "{}", reply.body);
+    }
+    assert_eq!(door.segments(), 0, "its sender was told, so nothing is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,26 @@ async fn poison_in_a_batch_is_in_quarantine_and_leaves_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_in_quarantine_and_does_not_come_again() {
+    let function = Function::start("object", &[]);
+    let event = json!({
+        "version": "0", "id": "1", "detail-type": "Loaded", "source": "acme.loads",
+        "time": "2026-01-05T12:00:00Z", "resources": [],
+        "detail": {"rows": vec!["0123456789".repeat(1000); 150]},
+    });
+    let record = json!({"eventSource": "aws:sqs", "messageId": "1", "body": event.to_string()});
+    let batch = json!({ "Records": [record] });
+    assert_eq!(function.invoke(&event).await, Ok(Value::Null));
+    assert_eq!(function.invoke(&batch).await, Ok(json!({"batchItemFailures": []})));
+    let stored = function.stored();
+    assert_eq!(stored.len(), 2);
+    for event in stored {
+        let Fact::Invalid(invalid) = event.fact else { panic!("{:?}", event.origin) };
+        assert!(invalid.reason.contains("too large"), "{}", invalid.reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_ledger_does_not_take_stays_in_the_queue_and_is_invoked_again() {
     let test = "what_the_ledger_does_not_take_stays_in_the_queue_and_is_invoked_again";
     let names = ["sqs-batch-s3-test-and-poison", "s3-notification-put"];

@@ -24,14 +24,19 @@ use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Kfp, Options, Run};
 use refit_testkit::fake::metadata::Metadata;
 use serde_json::{Value, json};
+#[cfg(feature = "gcp")]
+use tokio::process::Command;
 
 use crate::ground::Ground;
 use crate::patience::{PATIENCE, call};
 use crate::process::Process;
+#[cfg(feature = "gcp")]
+use crate::process::program;
 
 /// The pipeline that is run.
 const PIPELINE: &str = "churn";
-const JSON: &str = "content-type: application/json\r\n";
+/// The headers of JSON.
+pub(crate) const JSON: &str = "content-type: application/json\r\n";
 /// A secret that is given to the processes, and must never be seen.
 pub(crate) const SECRET: &str = "canary-secret-4711";
 /// The secret that links are signed with.
@@ -245,6 +250,23 @@ impl World {
     /// Starts `tick` anew, at another address: nothing that `object` sends it arrives.
     pub(crate) async fn start_tick(&mut self) {
         self.tick = Some(tick(&self.ground, &self.metadata).await);
+    }
+
+    /// Every door and the reconciler in one process, on the same ledger.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn serve(&self) -> Process {
+        let metadata = self.metadata.place();
+        let variables = [
+            ("PORT", "0"),
+            ("REFIT_LEDGER", self.ground.location.as_str()),
+            ("GCE_METADATA_HOST", metadata.as_str()),
+            ("KFP_TOKEN", SECRET),
+        ];
+        let mut command = Command::new(program("refit"));
+        command.arg("serve");
+        let mut process = Process::spawn(command, &variables);
+        process.place = process.listening().await;
+        process
     }
 
     /// The door of drift reports, which wakes nobody.
