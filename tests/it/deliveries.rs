@@ -134,9 +134,9 @@ async fn runs_of(mut world: World, row: &Row, api: Api) -> usize {
     if row.again {
         let asked = SystemClock.elapsed();
         deliver(&world, row).await;
-        let took = SystemClock.elapsed() - asked;
+        let is_prompt = SystemClock.elapsed() < asked + ANSWERED_WITHIN;
         let is_held = matches!(row.trouble, Some(Trouble::Hang)) && !world.is_faulty();
-        assert!(!is_held || took < ANSWERED_WITHIN, "{}: answered after {took:?}", row.case);
+        assert!(!is_held || is_prompt, "{}: not answered within {ANSWERED_WITHIN}", row.case);
     }
     if row.killed {
         world.start_tick().await;
@@ -298,7 +298,7 @@ async fn one_process_answers_while_the_service_hangs() {
     for body in row.bodies() {
         let asked = SystemClock.elapsed();
         assert_eq!(send(&body).await, 204);
-        let took = SystemClock.elapsed() - asked;
+        let is_prompt = SystemClock.elapsed() < asked + ANSWERED_WITHIN;
         assert!(took < ANSWERED_WITHIN, "answered after {took:?}");
     }
     world.kfp.release();
