@@ -168,7 +168,7 @@ async fn a_second_process_on_a_port_says_so_and_gives_up() {
 async fn a_setting_that_cannot_be_is_named() {
     for (variables, words) in [
         (&[][..], "REFIT_LEDGER is not set"),
-        (&[("REFIT_LEDGER", "gs://b/f"), ("PORT", "0")], "not in this build"),
+        (&[("REFIT_LEDGER", "s3://b/f"), ("PORT", "0")], "not in this build"),
         (&[("REFIT_LEDGER", "/dev/null/ledger"), ("PORT", "0")], "ledger"),
         (&[("REFIT_LEDGER", "memory:"), ("PORT", "http")], "PORT is not a number"),
         (&[("REFIT_LEDGER", "memory:"), ("PORT", "0"), ("REFIT_WAKE", "tick")], "REFIT_WAKE"),

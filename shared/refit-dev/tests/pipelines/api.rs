@@ -49,7 +49,7 @@ async fn the_pipeline_of_the_demo_is_one() {
     assert_eq!(status, 200, "{described}");
     let parameters = json!({
         "manifest": {"type": "string", "optional": false},
-        "learning_rate": {"type": "double", "optional": true},
+        "alpha": {"type": "double", "optional": true},
     });
     assert_eq!(described["parameters"], parameters);
 }
