@@ -24,7 +24,7 @@ const READS: usize = 16;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     fast: Timestamp,
-    full: Timestamp,
+    pub(crate) full: Timestamp,
     /// When the last full listing started, by the clock of the process.
     full_at: Option<Span>,
 }

@@ -295,13 +295,13 @@ impl Reconciler {
                 }
                 Step::Nothing(due) => {
                     passed.settled = deliveries.len();
-                    self.progress = heard.progress;
+                    (self.progress, self.has_reread) = (heard.progress, true);
                     if self.act(cached, listing.now).await? == 0 || passed.commits >= COMMITS_MAX {
                         break due;
                     }
                 }
                 Step::Written(due) => {
-                    self.progress = heard.progress;
+                    (self.progress, self.has_reread) = (heard.progress, true);
                     passed.settled = deliveries.len();
                     passed.commits += 1;
                     listing.more = false;
@@ -334,10 +334,12 @@ impl Reconciler {
     /// Segments that listings do not show: looked for once a day, and by a process that has just begun where the
     /// store's clock may have been wrong before.
     async fn hidden(&mut self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
-        let is_new = !std::mem::replace(&mut self.has_reread, true);
-        let state = &cached.view.state;
-        if house::is_due(state, now) || (is_new && self.parts.store_clock == StoreClock::Machine) {
-            return reread(&self.parts.store, state, self.parts.store_clock).await;
+        let (state, clock) = (&cached.view.state, self.parts.store_clock);
+        let is_new = !self.has_reread && clock == StoreClock::Machine;
+        if house::is_due(state, now) || is_new {
+            // The marks go back with the store's clock; what this process lists does not.
+            let full = self.progress.full.max(state.marks.full);
+            return reread(&self.parts.store, state, full, clock).await;
         }
         Ok(Vec::new())
     }

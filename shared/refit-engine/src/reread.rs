@@ -20,17 +20,18 @@ use crate::record::read_segment;
 /// Names a page of a listing may have.
 const PAGE: usize = 1000;
 
-/// Reads the segments below the reach of listings that hold events nobody has seen, oldest first. Where the store's
-/// clock is right, only those stored far from the time in their name can have been missed.
+/// Reads the segments below `full`, the reach of listings, that hold events nobody has seen, oldest first. Where the
+/// store's clock is right, only those stored far from the time in their name can have been missed.
 ///
 /// # Errors
 /// The store's.
 pub async fn reread(
     store: &Arc<dyn Store>,
     state: &State,
+    full: Timestamp,
     clock: StoreClock,
 ) -> Result<Vec<Segment>, Error> {
-    let end = layout::segment_object(&(state.marks.full - state.timing.grace).compact());
+    let end = layout::segment_object(&(full - state.timing.grace).compact());
     let mut from = layout::INBOX.to_owned();
     let mut hidden = Vec::new();
     loop {

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let (opened, state) = context.load().await?;
     let base = &opened.base;
     context.output.note("listing the inbox");
-    let hidden = reread(&base.store, &state, base.store_clock).await?;
+    let hidden = reread(&base.store, &state, state.marks.full, base.store_clock).await?;
     let segments = hidden.iter().map(|segment| Hidden {
         segment: segment.name.clone(),
         created: segment.created,

@@ -249,12 +249,12 @@ impl Books {
             if self.consumed.contains(name) {
                 continue;
             }
-            if name >= reach.as_str() {
-                self.report.pending += 1;
-            } else if is_acknowledged(state, name, entry) {
-                self.read_passed_over(ledger, entry).await?;
-            } else {
+            if !is_acknowledged(state, name, entry) {
                 self.report.orphans += 1;
+            } else if name >= reach.as_str() {
+                self.report.pending += 1;
+            } else {
+                self.read_passed_over(ledger, entry).await?;
             }
         }
         self.check_kept(state, inbox.now);
