@@ -78,9 +78,10 @@ impl Desk<'_> {
     }
 
     /// The run of a key that was given up has appeared, and has a successor. While nobody has made the claim, either
-    /// may be the one that does: neither is ended.
+    /// may be the one that does: neither is ended. Whoever made the claim of an earlier round was seen to end: what is
+    /// read there now, as after somebody deleted it, says nothing any more.
     pub(super) fn late_twin(&mut self, run: &Run, twin: &Attempt, external: ExternalRun) {
-        if run.is_active() && twin.round.is_some() {
+        if run.is_active() && twin.is_rival_of(run.attempt()) {
             match self.holder(run, twin) {
                 Holder::Attempt(number, _) if number == twin.number => {
                     return self.claimed(run, number, external);

@@ -98,6 +98,31 @@ fn a_late_twin_is_ended_once_the_other_has_made_the_claim_and_not_before() {
 }
 
 #[test]
+fn a_late_twin_of_an_earlier_round_is_ended_whatever_is_read_there() {
+    let shown = crate::world::run(
+        "rule t bucket=b quiet=1m class=C guard=gs://g/t retry=5/1m/1m
+         10:00 put a#1
+         10:05 absent b2
+         10:15 absent b2
+         10:20 claim b2/1; found b2/1
+         10:21 failed b2/1
+         10:22 started b2
+         10:30 claim b2/2; found b2/2
+         10:31 cancelled b2/2
+         10:40 succeeded b2",
+    );
+    let (_, shown) = shown.split_once("b2/3 intended\n").unwrap();
+    expect![[r#"
+        10:22 b2/3 started
+        10:30 b2/2 late twin
+        10:31 b2/2 unwatched
+        10:40 b2/3 ended: succeeded
+        10:40 b2 finished: succeeded
+    "#]]
+    .assert_eq(shown);
+}
+
+#[test]
 fn a_late_twin_of_a_run_that_is_over_is_ended() {
     after(
         "10:20 claim b2/2; succeeded b2
