@@ -142,7 +142,8 @@ impl Desk<'_> {
         }
     }
 
-    /// The service says how a run stands. An end is believed once it is known who made the claim.
+    /// The service says how a run stands. An end is believed once it is known who made the claim; of what a person or
+    /// another batch ended, that is asked when the run is to be over.
     fn report(&mut self, run: BatchId, attempt: &Attempt, phase: Phase, message: Option<String>) {
         let whole = self.state.runs.get(&run).filter(|run| run.guard.is_some()).cloned();
         let is_end = attempt.is_live() && phase.is_terminal();
@@ -295,6 +296,7 @@ impl Desk<'_> {
     /// Nothing more will be tried, unless another attempt made the claim.
     fn conclude(&mut self, run: &Run, attempt: &Attempt, phase: Phase) {
         if !self.gives_way(run, attempt) {
+            let phase = self.end_of(run, attempt, phase);
             self.over(run, phase);
         }
     }

@@ -256,6 +256,61 @@ fn a_run_that_is_cancelled_by_a_person_waits_for_no_claim() {
     );
 }
 
+#[test]
+fn a_run_that_stood_down_is_not_believed_where_a_person_or_a_batch_ended_it() {
+    after(
+        "10:20 claim b2/1; cancel b2
+         10:21 succeeded b2
+         10:22 cancelled b2/1",
+        &expect![[r#"
+            10:20 ok: to be cancelled: run=`b2`
+            10:20 b2 to be cancelled: asked
+            10:21 b2/2 ended: succeeded
+            10:21 b2/1 claimed: x-b2-1
+            10:22 b2/1 ended: cancelled
+            10:22 b2 finished: cancelled
+        "#]],
+    );
+    let replaced = format!("{} overlap=replace", SUCCEEDED.lines().next().unwrap());
+    let shown = crate::world::run(&format!(
+        "{replaced}\n{}
+         10:20 claim b2/1; put b#1
+         10:21 tick
+         10:22 succeeded b2
+         10:23 cancelled b2/1",
+        SUCCEEDED.split_once('\n').unwrap().1
+    ));
+    let (_, shown) = shown.split_once("b2/2 started\n").unwrap();
+    expect![[r#"
+        10:20 b#1 -> t b7
+        10:20 b7 held: quiet until 10:21
+        10:21 b2 to be cancelled: {"replaced_by":"b7"}
+        10:21 b7 held: replacing
+        10:22 b2/2 ended: succeeded
+        10:22 b2/1 claimed: x-b2-1
+        10:23 b2/1 ended: cancelled
+        10:23 b2 finished: cancelled
+        10:23 b2 moved to b7
+        10:23 b7 closed: b#1 a#1
+        10:23 b7/1 intended
+    "#]]
+    .assert_eq(shown);
+}
+
+#[test]
+fn what_was_cancelled_did_not_succeed_where_the_claim_cannot_be_read() {
+    after(
+        "10:20 unreadable b2/2 not-allowed; cancel b2
+         10:21 succeeded b2",
+        &expect![[r#"
+            10:20 ok: to be cancelled: run=`b2`
+            10:20 b2 to be cancelled: asked
+            10:21 b2/2 ended: succeeded
+            10:21 b2 finished: cancelled
+        "#]],
+    );
+}
+
 /// The claims its attempts were given, and those that lie in the state.
 fn claims(text: &str) -> Vec<String> {
     let mut world = World::new();
