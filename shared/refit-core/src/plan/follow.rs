@@ -31,18 +31,19 @@ impl Desk<'_> {
     }
 
     fn observe(&mut self, rules: &Rules, observation: &Observation) {
-        let Observation { batch, attempt: number, basis, outcome } = observation;
+        let Observation { batch, attempt: number, basis, external, outcome } = observation;
         let Some(run) = self.state.runs.get(batch) else { return };
         let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
         let is_new = attempt.basis() == *basis || mutant::is(Mutant::OldAnswerBelieved);
+        let is_followed = attempt.external.as_ref().map(|run| &run.id) == external.as_ref();
         match outcome {
             Outcome::Started(external) => self.appeared(*batch, &attempt, external, true),
             Outcome::Found(external) => self.appeared(*batch, &attempt, external, false),
-            Outcome::Status { phase, message } => {
+            Outcome::Status { phase, message } if is_followed => {
                 self.report(*batch, &attempt, *phase, message.clone())
             }
-            Outcome::Vanished if is_new => self.vanished(*batch, &attempt),
-            Outcome::Vanished => {}
+            Outcome::Vanished if is_new && is_followed => self.vanished(*batch, &attempt),
+            Outcome::Status { .. } | Outcome::Vanished => {}
             Outcome::NotStarted { .. }
             | Outcome::Rejected(_)
             | Outcome::Unclear(_)

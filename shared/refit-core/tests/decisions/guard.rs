@@ -165,6 +165,8 @@ fn of_two_runs_under_one_key_the_one_that_made_the_claim_is_followed() {
          10:00 put a#1
          10:05 started b2
          10:10 claim b2/1 x-9; succeeded b2
+         10:11 failed b2 of=x-b2-1
+         10:12 vanished b2 of=x-b2-1
          10:20 succeeded b2",
         &expect![[r#"
             00:00 ok: applied: triggers=`1`, added=`t`

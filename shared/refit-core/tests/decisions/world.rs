@@ -5,6 +5,7 @@
 //! 10:00 apply                       puts the rules above in force (done at 00:00 if not said)
 //! 10:00 put in/a#1 size=3           an object; several may be separated by `;`
 //! 10:02 started b2                  an answer of the service to the newest attempt of a run
+//! 10:03 running b2 of=x-1           the same, of a run that was followed when it was asked
 //! 10:03 tick                        nothing but time
 //! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
 //! 10:04 delivered ml; lost ml       what came of the oldest letter to it
@@ -235,8 +236,11 @@ impl World {
             "cancelled" => status(Phase::Cancelled),
             other => panic!("unknown action: {other}"),
         };
-        let basis = self.state.runs[&batch].attempt_numbered(attempt).unwrap().basis();
-        Observation { batch, attempt, basis, outcome }
+        let asked = self.state.runs[&batch].attempt_numbered(attempt).unwrap();
+        let basis = asked.basis();
+        let said = args.get(1).and_then(|arg| arg.strip_prefix("of=")).map(str::to_owned);
+        let known = asked.external.clone().unwrap_or_else(external);
+        Observation { batch, attempt, basis, external: Some(said.unwrap_or(known.id)), outcome }
     }
 
     fn pass(&mut self, time: &str, events: Vec<Event>, observations: &[Observation]) {
