@@ -271,7 +271,7 @@ impl Desk<'_> {
         let number = run.attempts.last().map_or(0, |last| last.number) + 1;
         let round = self.next_round(run, attempt, number);
         let counted = if mutant::is(Mutant::RetryReusesKey) { 1 } else { number };
-        let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), counted);
+        let key = RunKey::new(&self.state.epoch(), &run.trigger, &run.batch.to_string(), counted);
         let mut renamed = vec![(attempt.key.to_string(), key.to_string())];
         renamed.extend(run.claim(attempt.round).zip(run.claim(round)));
         let parameters = with_names(&attempt.parameters, &renamed);
