@@ -100,6 +100,13 @@ impl World {
         lines.for_each(|line| self.line(line));
     }
 
+    /// What is decided of these lines.
+    pub(crate) fn shown(&mut self, text: &str) -> &str {
+        let before = self.out.len();
+        self.lines(text);
+        &self.out[before..]
+    }
+
     /// What a reconciler would decide at that time, without deciding it.
     pub(crate) fn planned(&mut self, time: &str) -> Plan {
         self.now = clock(time);
