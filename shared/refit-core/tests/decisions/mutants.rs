@@ -113,7 +113,7 @@ fn an_approval_of_somebody_the_rule_does_not_name_is_noticed() {
 #[test]
 fn a_word_on_an_earlier_request_changes_nothing() {
     let late = format!(
-        "rule t bucket=b quiet=0s promote='churn staging=1 production=1'\n{FOLLOWED}
+        "rule t bucket=b quiet=0s promote='churn staging=1 production=1 approvers=ann'\n{FOLLOWED}
          10:02 approve churn 1 ann request=1
          10:03 entered b2
          10:04 approve churn 1 ann request=1"

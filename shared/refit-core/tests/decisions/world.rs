@@ -163,7 +163,9 @@ impl World {
                 }
                 "request" | "approve" | "reject" | "rollback" => {
                     let command = Command::Promotion(statement(verb, args));
-                    events.push(commanded(command, self.commits, events.len()));
+                    let time = args.iter().find_map(|arg| arg.strip_prefix("time="));
+                    let event = commanded(command, self.commits, events.len());
+                    events.push(Event { time: time.map(clock), ..event });
                 }
                 "registered" | "entered" | "undone" | "denied" | "unseen" | "stages" => {
                     let seen = std::mem::take(&mut observations);
