@@ -40,10 +40,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 impl RunKey {
-    /// The key of attempt `attempt` of the run of `batch`.
+    /// The key of attempt `attempt` of the run of `batch`, in an [epoch](crate::state::State::epoch) of a ledger.
     #[must_use]
-    pub fn new(ledger: &str, trigger: &str, batch: &str, attempt: u32) -> Self {
-        Self(hash128([ledger, trigger, batch, &attempt.to_string()]))
+    pub fn new(epoch: &str, trigger: &str, batch: &str, attempt: u32) -> Self {
+        Self(hash128([epoch, trigger, batch, &attempt.to_string()]))
     }
 
     /// The same 128 bits as a UUID, for services that want one.

@@ -66,6 +66,7 @@ mutants! {
     ReplayReachesOthers => "judges what is replayed for one trigger by all of them",
     ReplayedTwice => "takes what was replayed for a trigger before for it again",
     RestorationIgnored => "takes events that a restored ledger may have forgotten",
+    NamesComeAgain => "starts runs of a restored ledger under keys the lost log has used",
     SweptBeforeTrigger => "lets a trigger have what a sweep finds and is older than the trigger",
     SegmentsDeletedUnread => "deletes segments by their age, read or not",
     NoticeForgotten => "makes a transition without telling those who want to know",

@@ -184,6 +184,9 @@ pub struct Observation {
     /// The commit the question rested on, [`Attempt::basis`](crate::run::Attempt::basis). That nothing was found or
     /// done then says nothing of what came later.
     pub basis: u64,
+    /// The service's id of the run that was asked about, where it was known. What is said of that run says nothing of
+    /// another one that is followed since.
+    pub external: Option<String>,
     /// The answer.
     pub outcome: Outcome,
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::PauseMode;
 use crate::key::Hash128;
 use crate::memory::Memory;
+use crate::mutant::{self, Mutant};
 use crate::notice::Outbox;
 use crate::promotion::Model;
 use crate::reason::Hold;
@@ -237,6 +238,17 @@ impl State {
             retired: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             models: BTreeMap::new(),
+        }
+    }
+
+    /// What the names of batches are names in: the id of the ledger and, where it was restored from a copy, when. The
+    /// log that was lost has given names that come again, but neither their keys nor their claims.
+    #[must_use]
+    pub fn epoch(&self) -> String {
+        let restored = self.marks.restored.filter(|_| !mutant::is(Mutant::NamesComeAgain));
+        match restored {
+            Some(at) => format!("{}@{}", self.ledger, at.compact()),
+            None => self.ledger.clone(),
         }
     }
 

@@ -232,7 +232,7 @@ impl Passage<'_> {
     ) -> Hash128 {
         let batch = batch.map(|batch| batch.to_string()).unwrap_or_default();
         let attempt = attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
-        hash128([&self.before.ledger, trigger, &batch, &attempt, transition])
+        hash128([self.before.epoch().as_str(), trigger, &batch, &attempt, transition])
     }
 }
 

@@ -271,7 +271,8 @@ impl Task<'_> {
         };
         let outcome = outcome?;
         let (attempt, basis) = (self.attempt.number, self.attempt.basis());
-        Some(Observation { batch: self.run.batch, attempt, basis, outcome })
+        let external = self.attempt.external.as_ref().map(|run| run.id.clone());
+        Some(Observation { batch: self.run.batch, attempt, basis, external, outcome })
     }
 
     fn launch(&self) -> Launch<'_> {

@@ -89,6 +89,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::ReplayReachesOthers
         | Mutant::ReplayedTwice
         | Mutant::RestorationIgnored
+        | Mutant::NamesComeAgain
         | Mutant::SweptBeforeTrigger
         | Mutant::NoticeForgottenUndelivered
         | Mutant::NoticeTwiceUnderTwoIds

@@ -404,7 +404,10 @@ fn observe(
     outcome: Option<Outcome>,
 ) {
     let Effect { batch, attempt: number, .. } = effect;
-    let observed =
-        |outcome| Observation { batch, attempt: number, basis: attempt.basis(), outcome };
+    let (basis, asked) = (attempt.basis(), attempt.external.as_ref());
+    let observed = |outcome| {
+        let external = asked.map(|run| run.id.clone());
+        Observation { batch, attempt: number, basis, external, outcome }
+    };
     world.reconcilers[who].observations.extend(outcome.map(observed));
 }

@@ -53,6 +53,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         DECISIONS,
         "a_restored_ledger_that_takes_what_it_forgot_is_noticed",
     ),
+    (Mutant::NamesComeAgain, DECISIONS, "a_restored_ledger_gives_no_key_and_no_claim_again"),
     (Mutant::ReplayReachesOthers, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
     (
         Mutant::SweptBeforeTrigger,

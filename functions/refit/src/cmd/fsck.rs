@@ -12,9 +12,10 @@ use crate::proof::{Proof, prove};
     after_help = "Reads the whole log, and changes nothing, unless --restored is given. Exits with 7 if something is wrong.
 
 A ledger that was restored from an older copy has forgotten what came later, and would take it for new. Stop what \
-        reconciles, restore, say --restored, and start it again: events from before that are refused as late then, and \
-        `refit replay --force` takes those in that are wanted. What the copy holds open starts, also where it was \
-        started after the copy was made: `refit pause` before, if that is not wanted.
+        reconciles, restore, say --restored, and start it again: events from before that are refused as late then, \
+        times of schedules from before that are passed over, and `refit replay --force` takes those events in that are \
+        wanted. What the copy holds open starts, also where it was started after the copy was made: `refit pause` before, if that is not wanted. Names of batches that the lost log \
+        gave come again, but no run key, claim or id of a notification does.
 
 Examples:
   refit fsck --ledger gs://acme-refit/prod

@@ -11,13 +11,15 @@ use crate::policy::{Case, judge};
 use crate::rules::Rules;
 use crate::run::{Cancel, ExternalRun, Phase, Run};
 use crate::state::{Batch, BatchId, Seal, Standing};
+use crate::time::Timestamp;
 
 impl Desk<'_> {
-    /// Obeys a command, or says why not.
+    /// Obeys a command, or says why not. `said_at` is when it was given, where that is known.
     pub(super) fn obey(
         &mut self,
         rules: &mut Arc<Rules>,
         command: &Command,
+        said_at: Option<Timestamp>,
     ) -> Result<String, String> {
         match command {
             Command::Apply { revision, replaces, start } => {
@@ -35,7 +37,7 @@ impl Desk<'_> {
                 Ok(format!("off the list of the quarantine: event=`{event}`"))
             }
             Command::Settle { run, started } => self.settle(run, started.as_deref()),
-            Command::Promotion(said) => self.hear(rules, said),
+            Command::Promotion(said) => self.hear(rules, said, said_at),
         }
     }
 

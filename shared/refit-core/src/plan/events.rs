@@ -187,7 +187,7 @@ impl Desk<'_> {
 
     fn answer(&mut self, rules: &mut Arc<Rules>, item: Item<'_>, command: &Command) -> bool {
         self.flush();
-        let answer = self.obey(rules, command);
+        let answer = self.obey(rules, command, item.event.time);
         let (ok, message) = answer.map_or_else(|text| (false, text), |text| (true, text));
         self.decisions.push(Decision::Answered { command: item.event.id(), ok, message });
         false

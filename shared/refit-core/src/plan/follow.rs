@@ -31,18 +31,19 @@ impl Desk<'_> {
     }
 
     fn observe(&mut self, rules: &Rules, observation: &Observation) {
-        let Observation { batch, attempt: number, basis, outcome } = observation;
+        let Observation { batch, attempt: number, basis, external, outcome } = observation;
         let Some(run) = self.state.runs.get(batch) else { return };
         let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
         let is_new = attempt.basis() == *basis || mutant::is(Mutant::OldAnswerBelieved);
+        let is_followed = attempt.external.as_ref().map(|run| &run.id) == external.as_ref();
         match outcome {
             Outcome::Started(external) => self.appeared(*batch, &attempt, external, true),
             Outcome::Found(external) => self.appeared(*batch, &attempt, external, false),
-            Outcome::Status { phase, message } => {
+            Outcome::Status { phase, message } if is_followed => {
                 self.report(*batch, &attempt, *phase, message.clone())
             }
-            Outcome::Vanished if is_new => self.vanished(*batch, &attempt),
-            Outcome::Vanished => {}
+            Outcome::Vanished if is_new && is_followed => self.vanished(*batch, &attempt),
+            Outcome::Status { .. } | Outcome::Vanished => {}
             Outcome::NotStarted { .. }
             | Outcome::Rejected(_)
             | Outcome::Unclear(_)
@@ -142,7 +143,8 @@ impl Desk<'_> {
         }
     }
 
-    /// The service says how a run stands. An end is believed once it is known who made the claim.
+    /// The service says how a run stands. An end is believed once it is known who made the claim; of what a person or
+    /// another batch ended, that is asked when the run is to be over.
     fn report(&mut self, run: BatchId, attempt: &Attempt, phase: Phase, message: Option<String>) {
         let whole = self.state.runs.get(&run).filter(|run| run.guard.is_some()).cloned();
         let is_end = attempt.is_live() && phase.is_terminal();
@@ -269,7 +271,7 @@ impl Desk<'_> {
         let number = run.attempts.last().map_or(0, |last| last.number) + 1;
         let round = self.next_round(run, attempt, number);
         let counted = if mutant::is(Mutant::RetryReusesKey) { 1 } else { number };
-        let key = RunKey::new(&self.state.ledger, &run.trigger, &run.batch.to_string(), counted);
+        let key = RunKey::new(&self.state.epoch(), &run.trigger, &run.batch.to_string(), counted);
         let mut renamed = vec![(attempt.key.to_string(), key.to_string())];
         renamed.extend(run.claim(attempt.round).zip(run.claim(round)));
         let parameters = with_names(&attempt.parameters, &renamed);
@@ -295,6 +297,7 @@ impl Desk<'_> {
     /// Nothing more will be tried, unless another attempt made the claim.
     fn conclude(&mut self, run: &Run, attempt: &Attempt, phase: Phase) {
         if !self.gives_way(run, attempt) {
+            let phase = self.end_of(run, attempt, phase);
             self.over(run, phase);
         }
     }

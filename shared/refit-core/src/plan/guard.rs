@@ -59,15 +59,15 @@ impl Desk<'_> {
     }
 
     /// Whether the end of this attempt is not the end of what it was to do: another one made the claim, and is
-    /// followed from now on, or it is not known who did. Nothing follows a run that a person or another batch ended.
+    /// followed from now on, or it is not known who did. A run that a person or another batch ended waits for no claim
+    /// that cannot be read.
     pub(super) fn gives_way(&mut self, run: &Run, attempt: &Attempt) -> bool {
-        if is_ended_by_others(run) {
-            return false;
-        }
-        if !self.knows_holder(run, attempt) {
-            return true;
-        }
-        let Holder::Attempt(number, external) = self.holder(run, attempt) else { return false };
+        let (number, external) = match self.holder(run, attempt) {
+            Holder::Attempt(number, external) => (number, external),
+            Holder::Nobody => return false,
+            Holder::Unknown(Some(_)) if is_ended_by_others(run) => return false,
+            Holder::Unknown(_) => return !self.knows_holder(run, attempt),
+        };
         let is_it = number == attempt.number
             && attempt.phase != Phase::Abandoned
             && attempt.external.as_ref() == Some(&external);
@@ -77,10 +77,20 @@ impl Desk<'_> {
         !is_it
     }
 
+    /// How a run ends whose last attempt ended so: what was cancelled did not succeed as long as another may have done
+    /// its work.
+    pub(super) fn end_of(&mut self, run: &Run, attempt: &Attempt, phase: Phase) -> Phase {
+        match self.holder(run, attempt) {
+            Holder::Unknown(_) => Phase::Cancelled,
+            Holder::Nobody | Holder::Attempt(..) => phase,
+        }
+    }
+
     /// The run of a key that was given up has appeared, and has a successor. While nobody has made the claim, either
-    /// may be the one that does: neither is ended.
+    /// may be the one that does: neither is ended. Whoever made the claim of an earlier round was seen to end: what is
+    /// read there now, as after somebody deleted it, says nothing any more.
     pub(super) fn late_twin(&mut self, run: &Run, twin: &Attempt, external: ExternalRun) {
-        if run.is_active() && twin.round.is_some() {
+        if run.is_active() && twin.is_rival_of(run.attempt()) {
             match self.holder(run, twin) {
                 Holder::Attempt(number, _) if number == twin.number => {
                     return self.claimed(run, number, external);

@@ -165,9 +165,9 @@ impl Desk<'_> {
         let digest = sha256_hex(named);
         let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
         let facts = facts_of(batch, settled);
-        let key = RunKey::new(&self.state.ledger, name, &due.id.to_string(), 1);
-        let guard = due.rule.run.guard.as_ref();
-        let guard = guard.map(|folder| format!("{folder}/{}", self.state.ledger));
+        let epoch = self.state.epoch();
+        let key = RunKey::new(&epoch, name, &due.id.to_string(), 1);
+        let guard = due.rule.run.guard.as_ref().map(|folder| format!("{folder}/{epoch}"));
         let claim = guard.as_ref().map(|guard| claim_uri(guard, due.id, 1));
         let run = RunFacts {
             trigger: name,

@@ -11,7 +11,7 @@ use crate::reason::Refusal;
 use crate::rules::Rules;
 use crate::schedule::Schedule;
 use crate::scope::scope_of_firing;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 impl Desk<'_> {
     /// Acts on the times that have come since they were last judged. A schedule begins when it is first seen.
@@ -50,7 +50,8 @@ impl Desk<'_> {
             self.wake_for(schedule);
             return;
         };
-        let after = mark.until;
+        let judged = mark.until;
+        let after = self.judged_before(name, schedule, judged);
         let due = schedule.due(after, self.now, self.state.timing.grace);
         if let Some(until) = due.missed {
             let missed = TriggerChange::Missed { schedule: text.clone(), after, until };
@@ -60,6 +61,20 @@ impl Desk<'_> {
             self.fire(named, Firing { schedule: text.clone(), slot });
         }
         self.wake_for(schedule);
+    }
+
+    /// Up to when a schedule was judged: of times before a ledger was restored from a copy it has perhaps forgotten that
+    /// it acted on them.
+    fn judged_before(&mut self, trigger: &str, schedule: &Schedule, after: Timestamp) -> Timestamp {
+        let restored =
+            self.state.marks.restored.filter(|_| !mutant::is(Mutant::RestorationIgnored));
+        let Some(restored) = restored.filter(|restored| *restored > after) else { return after };
+        let until = restored + Span::from_millis(1);
+        if schedule.next(after).is_some_and(|slot| slot.at < until) {
+            let schedule = schedule.text().to_owned();
+            self.change_trigger(trigger, TriggerChange::Missed { schedule, after, until });
+        }
+        restored
     }
 
     fn wake_for(&mut self, schedule: &Schedule) {

@@ -7,13 +7,21 @@ use crate::promotion::{
     same_person,
 };
 use crate::rules::Rules;
+use crate::time::{Span, Timestamp};
 
 /// Bytes of a name or a reason.
 const WORDS_BYTES_MAX: usize = 1000;
+/// GitHub leaves out the fractions of a second.
+const COMMENT_TICK: Span = Span::secs(1);
 
 impl Desk<'_> {
     /// Takes in what a person says of a version, or says why not.
-    pub(super) fn hear(&mut self, rules: &Rules, said: &Statement) -> Result<String, String> {
+    pub(super) fn hear(
+        &mut self,
+        rules: &Rules,
+        said: &Statement,
+        said_at: Option<Timestamp>,
+    ) -> Result<String, String> {
         if said.person.trim().is_empty() {
             return Err("nobody is named who says so".to_owned());
         }
@@ -29,6 +37,11 @@ impl Desk<'_> {
             )
         })?;
         let version = model.version(&said.version);
+        if let (Some(at), Some(version)) = (said_at, version)
+            && said.person.starts_with(GITHUB)
+        {
+            after_the_newest(version, at)?;
+        }
         let said = &in_their_name(version.and_then(|it| rule_of(rules, it)), said)?;
         if let (Some(about), Some(version)) = (said.request, version) {
             about_the_newest(version, about)?;
@@ -75,7 +88,7 @@ fn rule_of<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r PromoteRul
     rules.triggers.get(&promotion.trigger)?.promote.as_ref()
 }
 
-/// What was said, under the name the rule has for whoever said it.
+/// What was said, under the name the rule has for whoever said it. A link speaks for whom the rule still names.
 fn in_their_name(rule: Option<&PromoteRule>, said: &Statement) -> Result<Statement, String> {
     let person = said.person.as_str();
     if let Some(name) = rule.and_then(|rule| rule.approver(person)) {
@@ -83,6 +96,9 @@ fn in_their_name(rule: Option<&PromoteRule>, said: &Statement) -> Result<Stateme
     }
     if person.starts_with(GITHUB) {
         return Err(format!("no approver of the rule has this account: person=`{person}`"));
+    }
+    if said.request.is_some() {
+        return Err(format!("the rule does not name whom the link was for: person=`{person}`"));
     }
     if said.says == Says::Approve && rule.is_some_and(|rule| !rule.lets(person)) {
         return Err(format!(
@@ -98,6 +114,16 @@ fn about_the_newest(promotion: &Promotion, request: u32) -> Result<(), String> {
         return Ok(());
     }
     Err(stands(promotion, "what this is about is no longer asked for"))
+}
+
+/// A comment names no request: one from before the newest, that arrives late, is no word on it.
+fn after_the_newest(promotion: &Promotion, at: Timestamp) -> Result<(), String> {
+    match promotion.request() {
+        Some(request) if at + COMMENT_TICK <= request.at => {
+            Err(stands(promotion, "this was said before what is asked for now was asked for"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn request(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
@@ -145,6 +171,13 @@ fn reject(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
     }
     if phase.is_over() || phase == PromotionPhase::Entering {
         return Err(stands(promotion, "it cannot be rejected now"));
+    }
+    if said.request.is_some() && phase != PromotionPhase::Requested {
+        return Err(stands(promotion, "nothing is asked for it that could be rejected"));
+    }
+    let newest = promotion.request().map_or(Stage::Staging, |request| request.stage);
+    if said.stage.is_some_and(|stage| stage != newest) {
+        return Err(stands(promotion, &format!("the stage it is about now is {newest}")));
     }
     let (person, reason) = (Some(said.person.clone()), said.reason.clone());
     Ok((promotion.run, PromotionChange::Rejected { person, reason }))

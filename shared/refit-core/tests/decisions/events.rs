@@ -6,7 +6,7 @@ use refit_core::fold::fold;
 use refit_core::memory::Fresh;
 
 use crate::check;
-use crate::world::World;
+use crate::world::{World, clock};
 
 #[test]
 fn the_same_fact_is_one_member_however_often_it_arrives() {
@@ -53,16 +53,21 @@ fn after_the_window_an_old_fact_is_late() {
     );
 }
 
+/// The ledger was restored from a copy, and is marked so at this time.
+pub(crate) fn restore(world: &mut World, time: &str) {
+    let stamp = world.log.last().unwrap().clone();
+    let changes = vec![Change::Inbox(InboxChange::Restored)];
+    let (seq, now) = (world.state.seq + 1, clock(time));
+    let (segments, decisions) = (Vec::new(), Vec::new());
+    let marks = Commit { seq, now, changes, segments, decisions, fresh: Fresh::default(), ..stamp };
+    fold(&mut world.state, &marks);
+}
+
 /// What is late of two events in a ledger that was restored at 11:00, one from before and one from after.
 pub(crate) fn late_after_restoring() -> String {
     let mut world = World::new();
     world.lines("rule t bucket=b quiet=1m\n10:00 apply\n11:00 put in/x#1");
-    let stamp = world.log.last().unwrap().clone();
-    let changes = vec![Change::Inbox(InboxChange::Restored)];
-    let seq = world.state.seq + 1;
-    let (segments, decisions) = (Vec::new(), Vec::new());
-    let marks = Commit { seq, changes, segments, decisions, fresh: Fresh::default(), ..stamp };
-    fold(&mut world.state, &marks);
+    restore(&mut world, "11:00");
     let before = world.log.len();
     world.lines("11:01 put in/a#1 time=10:59; put in/b#1 time=11:00");
     let refused = world.log[before..].iter().flat_map(|commit| &commit.decisions);

@@ -98,6 +98,31 @@ fn a_late_twin_is_ended_once_the_other_has_made_the_claim_and_not_before() {
 }
 
 #[test]
+fn a_late_twin_of_an_earlier_round_is_ended_whatever_is_read_there() {
+    let shown = crate::world::run(
+        "rule t bucket=b quiet=1m class=C guard=gs://g/t retry=5/1m/1m
+         10:00 put a#1
+         10:05 absent b2
+         10:15 absent b2
+         10:20 claim b2/1; found b2/1
+         10:21 failed b2/1
+         10:22 started b2
+         10:30 claim b2/2; found b2/2
+         10:31 cancelled b2/2
+         10:40 succeeded b2",
+    );
+    let (_, shown) = shown.split_once("b2/3 intended\n").unwrap();
+    expect![[r#"
+        10:22 b2/3 started
+        10:30 b2/2 late twin
+        10:31 b2/2 unwatched
+        10:40 b2/3 ended: succeeded
+        10:40 b2 finished: succeeded
+    "#]]
+    .assert_eq(shown);
+}
+
+#[test]
 fn a_late_twin_of_a_run_that_is_over_is_ended() {
     after(
         "10:20 claim b2/2; succeeded b2
@@ -140,6 +165,8 @@ fn of_two_runs_under_one_key_the_one_that_made_the_claim_is_followed() {
          10:00 put a#1
          10:05 started b2
          10:10 claim b2/1 x-9; succeeded b2
+         10:11 failed b2 of=x-b2-1
+         10:12 vanished b2 of=x-b2-1
          10:20 succeeded b2",
         &expect![[r#"
             00:00 ok: applied: triggers=`1`, added=`t`
@@ -226,6 +253,61 @@ fn a_run_that_is_cancelled_by_a_person_waits_for_no_claim() {
             10:20 ok: to be cancelled: run=`b2`
             10:20 b2 to be cancelled: asked
             10:21 b2/2 ended: cancelled
+            10:21 b2 finished: cancelled
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_stood_down_is_not_believed_where_a_person_or_a_batch_ended_it() {
+    after(
+        "10:20 claim b2/1; cancel b2
+         10:21 succeeded b2
+         10:22 cancelled b2/1",
+        &expect![[r#"
+            10:20 ok: to be cancelled: run=`b2`
+            10:20 b2 to be cancelled: asked
+            10:21 b2/2 ended: succeeded
+            10:21 b2/1 claimed: x-b2-1
+            10:22 b2/1 ended: cancelled
+            10:22 b2 finished: cancelled
+        "#]],
+    );
+    let replaced = format!("{} overlap=replace", SUCCEEDED.lines().next().unwrap());
+    let shown = crate::world::run(&format!(
+        "{replaced}\n{}
+         10:20 claim b2/1; put b#1
+         10:21 tick
+         10:22 succeeded b2
+         10:23 cancelled b2/1",
+        SUCCEEDED.split_once('\n').unwrap().1
+    ));
+    let (_, shown) = shown.split_once("b2/2 started\n").unwrap();
+    expect![[r#"
+        10:20 b#1 -> t b7
+        10:20 b7 held: quiet until 10:21
+        10:21 b2 to be cancelled: {"replaced_by":"b7"}
+        10:21 b7 held: replacing
+        10:22 b2/2 ended: succeeded
+        10:22 b2/1 claimed: x-b2-1
+        10:23 b2/1 ended: cancelled
+        10:23 b2 finished: cancelled
+        10:23 b2 moved to b7
+        10:23 b7 closed: b#1 a#1
+        10:23 b7/1 intended
+    "#]]
+    .assert_eq(shown);
+}
+
+#[test]
+fn what_was_cancelled_did_not_succeed_where_the_claim_cannot_be_read() {
+    after(
+        "10:20 unreadable b2/2 not-allowed; cancel b2
+         10:21 succeeded b2",
+        &expect![[r#"
+            10:20 ok: to be cancelled: run=`b2`
+            10:20 b2 to be cancelled: asked
+            10:21 b2/2 ended: succeeded
             10:21 b2 finished: cancelled
         "#]],
     );

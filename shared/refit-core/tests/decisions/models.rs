@@ -5,7 +5,7 @@
 //! 10:05 registered b2 3 auc=0.93 production=2:auc=0.9    the registry has the version of run b2
 //! 10:05 entered b2; undone b2; denied b2; unseen b2      what came of what was to be done for it
 //! 10:05 stages churn production=2                        who has which stage
-//! 10:06 approve churn 3 ann stage=staging request=1 why='looks good'
+//! 10:06 approve churn 3 ann stage=staging request=1 why='looks good' time=10:05
 //! ```
 
 use std::collections::BTreeMap;

@@ -1,9 +1,10 @@
 //! Breakages of the rules of rows and schedules, each of which an invariant notices.
 
+use refit_core::key::RunKey;
 use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
-use crate::events::late_after_restoring;
+use crate::events::{late_after_restoring, restore};
 use crate::world::World;
 
 fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
@@ -112,7 +113,7 @@ fn an_approval_of_somebody_the_rule_does_not_name_is_noticed() {
 #[test]
 fn a_word_on_an_earlier_request_changes_nothing() {
     let late = format!(
-        "rule t bucket=b quiet=0s promote='churn staging=1 production=1'\n{FOLLOWED}
+        "rule t bucket=b quiet=0s promote='churn staging=1 production=1 approvers=ann'\n{FOLLOWED}
          10:02 approve churn 1 ann request=1
          10:03 entered b2
          10:04 approve churn 1 ann request=1"
@@ -177,4 +178,45 @@ fn a_restored_ledger_that_takes_what_it_forgot_is_noticed() {
     let refused = late_after_restoring();
     activate(None);
     assert_eq!(refused, "", "what was late is a member");
+}
+
+#[test]
+fn a_restored_ledger_gives_no_key_and_no_claim_again() {
+    let named = |restored: bool, mutant| {
+        activate(mutant);
+        let mut world = World::new();
+        world.lines(
+            "receiver ml on=launch
+             rule t bucket=b quiet=1m class=C guard=gs://g/t retry=2/1m/1m overlap=allow notify=ml
+             10:00 put a#1
+             10:01 started b2",
+        );
+        if restored {
+            restore(&mut world, "10:02");
+            world.state.seq = world.log.last().unwrap().seq;
+        }
+        world.lines("10:03 failed b2; put b#1\n10:04 tick");
+        activate(None);
+        let names = world.state.runs.values().map(|run| {
+            let attempt = run.attempt();
+            (attempt.key.to_string(), run.claim(attempt.round).unwrap())
+        });
+        let letters = world.state.outboxes["ml"].letters.values();
+        let notices = letters.flat_map(|letter| letter.notices.iter().map(|it| it.id));
+        (names.collect::<Vec<_>>(), notices.collect::<Vec<_>>())
+    };
+    let (before, told) = named(false, None);
+    let key = |epoch: &str, batch: &str, attempt: u32| {
+        RunKey::new(epoch, "t", batch, attempt).to_string()
+    };
+    let claim = |name: &str| format!("gs://g/t/{name}");
+    assert_eq!(before[0], (key("ledger", "b2", 2), claim("ledger/b2-1")), "as it always was");
+    assert_eq!(before[1], (key("ledger", "b5", 1), claim("ledger/b5-1")), "as it always was");
+    let (after, told_after) = named(true, None);
+    let epoch = "ledger@20260301T100200.000Z";
+    assert_eq!(after[0], (key(epoch, "b2", 2), claim("ledger/b2-1")), "of the batch as it began");
+    assert_eq!(after[1], (key(epoch, "b5", 1), claim(&format!("{epoch}/b5-1"))));
+    assert_eq!(told.len(), told_after.len());
+    assert_eq!(told.iter().filter(|id| told_after.contains(id)).count(), 1, "the launch before");
+    assert_eq!(named(true, Some(Mutant::NamesComeAgain)).0, before);
 }

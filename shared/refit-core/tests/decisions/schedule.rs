@@ -6,6 +6,8 @@ use refit_core::time::Timestamp;
 use refit_core::window::Window;
 
 use crate::check;
+use crate::events::restore;
+use crate::world::World;
 
 #[test]
 fn a_schedule_starts_a_run_at_its_time_and_never_for_the_past() {
@@ -276,4 +278,25 @@ fn a_window_opens_and_closes_at_its_civil_times_when_the_clock_changes() {
     for (hours, now, expected) in cases {
         assert_eq!(opens(hours, now), expected, "{hours} at {now}");
     }
+}
+
+#[test]
+fn a_restored_ledger_makes_up_for_no_time_it_may_have_acted_on() {
+    let mut world = World::new();
+    world.lines(
+        "rule t cron='0 6 * * *@UTC@last' cron='0 12 * * *@UTC@last' quiet=0s overlap=allow
+         05:00 tick",
+    );
+    restore(&mut world, "06:05");
+    let shown = world.shown("06:06 tick\n06:07 tick\n12:00 tick\n1d06:00 tick");
+    expect![[r#"
+        06:06 t missed after 00:00 before 06:05
+        12:00 t 2026-03-01T12:00[UTC] -> b4
+        12:00 b4 closed: 2026-03-01T12:00[UTC]
+        12:00 b4/1 intended
+        1d06:00 t 2026-03-02T06:00[UTC] -> b5
+        1d06:00 b5 closed: 2026-03-02T06:00[UTC]
+        1d06:00 b5/1 intended
+    "#]]
+    .assert_eq(shown);
 }

@@ -5,6 +5,7 @@
 //! 10:00 apply                       puts the rules above in force (done at 00:00 if not said)
 //! 10:00 put in/a#1 size=3           an object; several may be separated by `;`
 //! 10:02 started b2                  an answer of the service to the newest attempt of a run
+//! 10:03 running b2 of=x-1           the same, of a run that was followed when it was asked
 //! 10:03 tick                        nothing but time
 //! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
 //! 10:04 delivered ml; lost ml       what came of the oldest letter to it
@@ -99,6 +100,13 @@ impl World {
         lines.for_each(|line| self.line(line));
     }
 
+    /// What is decided of these lines.
+    pub(crate) fn shown(&mut self, text: &str) -> &str {
+        let before = self.out.len();
+        self.lines(text);
+        &self.out[before..]
+    }
+
     /// What a reconciler would decide at that time, without deciding it.
     pub(crate) fn planned(&mut self, time: &str) -> Plan {
         self.now = clock(time);
@@ -155,7 +163,9 @@ impl World {
                 }
                 "request" | "approve" | "reject" | "rollback" => {
                     let command = Command::Promotion(statement(verb, args));
-                    events.push(commanded(command, self.commits, events.len()));
+                    let time = args.iter().find_map(|arg| arg.strip_prefix("time="));
+                    let event = commanded(command, self.commits, events.len());
+                    events.push(Event { time: time.map(clock), ..event });
                 }
                 "registered" | "entered" | "undone" | "denied" | "unseen" | "stages" => {
                     let seen = std::mem::take(&mut observations);
@@ -235,8 +245,11 @@ impl World {
             "cancelled" => status(Phase::Cancelled),
             other => panic!("unknown action: {other}"),
         };
-        let basis = self.state.runs[&batch].attempt_numbered(attempt).unwrap().basis();
-        Observation { batch, attempt, basis, outcome }
+        let asked = self.state.runs[&batch].attempt_numbered(attempt).unwrap();
+        let basis = asked.basis();
+        let said = args.get(1).and_then(|arg| arg.strip_prefix("of=")).map(str::to_owned);
+        let known = asked.external.clone().unwrap_or_else(external);
+        Observation { batch, attempt, basis, external: Some(said.unwrap_or(known.id)), outcome }
     }
 
     fn pass(&mut self, time: &str, events: Vec<Event>, observations: &[Observation]) {

@@ -193,16 +193,25 @@ impl Books {
     /// The parts of open batches hold their members, all of them.
     pub(super) async fn read_open(&mut self, ledger: &Ledger, state: &State) -> Result<(), Error> {
         for (trigger, standing) in &state.triggers {
+            let parts = standing.open.values().flat_map(|batch| &batch.parts);
+            let names: BTreeSet<&str> = parts.map(|part| part.name.as_str()).collect();
+            let mut bodies = BTreeMap::new();
+            for name in names {
+                let body = ledger.store().get(name).await?;
+                bodies.extend(body.map(|body| (name, body)));
+            }
+            let find = |name: &str| bodies.get(name).map(|body| &body[..]);
+            let mut all = stored_lines(state, standing.open.keys().copied(), find).ok();
             for (id, batch) in &standing.open {
-                let mut bodies = BTreeMap::new();
-                for part in &batch.parts {
-                    let body = ledger.store().get(&part.name).await?;
-                    bodies.extend(body.map(|body| (part.name.as_str(), body)));
-                }
-                let find = |name: &str| bodies.get(name).map(|body| &body[..]);
-                let lines = stored_lines(state, [*id], find);
+                // Where one cannot be read, each is read by itself, so that it is known which.
+                let lines = match &mut all {
+                    Some(all) => Ok(all.remove(id)),
+                    None => stored_lines(state, [*id], find).map(|mut lines| lines.remove(id)),
+                };
                 let wrong = match lines {
-                    Ok(lines) => self.wrong_in_open(trigger, (*id, batch), lines),
+                    Ok(lines) => {
+                        self.wrong_in_open(trigger, (*id, batch), lines.unwrap_or_default())
+                    }
                     Err(error) => Some(error),
                 };
                 if let Some(wrong) = wrong {
@@ -219,13 +228,13 @@ impl Books {
         &self,
         trigger: &str,
         (id, batch): (BatchId, &Batch),
-        lines: BTreeMap<BatchId, Vec<Line>>,
+        lines: Vec<Line>,
     ) -> Option<String> {
         let member = |line| match line {
             Line::Member(member) => Some(member),
             Line::Gone { .. } => None,
         };
-        let members: Vec<Member> = lines.into_values().flatten().filter_map(member).collect();
+        let members: Vec<Member> = lines.into_iter().filter_map(member).collect();
         let (held, said) = (members.len() as u64, batch.count);
         let is_partial = self.partial.contains(&id);
         let joined = if is_partial { said } else { self.joined.get(&id).copied().unwrap_or(0) };

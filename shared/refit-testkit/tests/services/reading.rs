@@ -1,10 +1,17 @@
-//! Stores that fail reads.
+//! Stores that fail reads, or change while they are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use refit_core::error::ErrorKind;
+use async_trait::async_trait;
+use bytes::Bytes;
+use refit_core::error::{Error, ErrorKind};
 use refit_core::run::Phase;
+use refit_engine::audit::{audit, fsck};
+use refit_engine::layout;
+use refit_engine::ledger::Ledger;
+use refit_engine::port::{Created, Page, Store};
+use refit_host::function::read_rules;
 use refit_testkit::fake::stage::Vertex;
 use refit_testkit::fault::{Call, Fault, FaultyStore};
 
@@ -82,4 +89,79 @@ async fn a_read_that_keeps_failing_is_tried_three_times() {
     let passed = world.within_time(begins.pass()).await;
     assert_eq!(passed.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(reads.load(Ordering::Relaxed), 3);
+}
+
+/// A store in which one object is read as absent and listed: it is created in between.
+struct Between {
+    inner: Arc<dyn Store>,
+    name: String,
+}
+
+#[async_trait]
+impl Store for Between {
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        if name == self.name { Ok(None) } else { self.inner.get(name).await }
+    }
+
+    async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
+        self.inner.create(name, body).await
+    }
+
+    async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
+        self.inner.list(prefix, from, limit).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Error> {
+        self.inner.delete(name).await
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_written_while_fsck_ends_is_no_gap() {
+    let (world, store) = world_and_store(RULES).await;
+    for event in ["one", "another"] {
+        world.deliver(event).await;
+        world.passes(1).await;
+    }
+    let last = world.state().await.seq;
+    let found = async |store: Arc<dyn Store>| {
+        let report = fsck(&Ledger::new(store), &read_rules(), &|_| {}).await.unwrap();
+        report.findings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let between = Between { inner: Arc::clone(&store), name: layout::commit(last) };
+    assert_eq!(found(Arc::new(between)).await, [""; 0]);
+    let (missing, present) = (layout::commit(last - 1), layout::commit(last));
+    store.delete(&missing).await.unwrap();
+    let gap = format!("the log has no gap: missing=`{missing}`, present=`{present}`");
+    assert!(found(store).await.contains(&gap), "one before the last is missing");
+}
+
+#[tokio::test]
+async fn an_audit_reads_what_several_open_batches_lie_in_once() {
+    let each = RULES.replace("quiet: 1m,", "quiet: 1m, by: event.id,");
+    let (world, store) = world_and_store(&each).await;
+    for number in 0..5 {
+        world.deliver(&format!("event-{number}")).await;
+    }
+    world.passes(1).await;
+    let open = world.state().await.triggers["churn"].open.len();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let script = move |call: Call<'_>| {
+        let is_part = matches!(call, Call::Get(name) if name.starts_with("parts/"));
+        counted.fetch_add(usize::from(is_part), Ordering::Relaxed);
+        Fault::None
+    };
+    let ledger = Ledger::new(Arc::new(FaultyStore::new(store, script)));
+    let report = audit(&ledger, &read_rules(), &|_| {}).await.unwrap();
+    assert_eq!((open, report.accepted, &report.findings[..]), (5, 5, &[][..]));
+    assert_eq!(reads.load(Ordering::Relaxed), 1, "one commit, one part");
+}
+
+/// A world under these rules, and its store.
+async fn world_and_store(rules: &str) -> (World, Arc<dyn Store>) {
+    let mut kept = None;
+    let keep = |store: Arc<dyn Store>| Arc::clone(kept.insert(store));
+    let world = World::under(Box::new(Vertex), rules, keep).await;
+    (world, kept.expect("a world has a store"))
 }
