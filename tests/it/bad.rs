@@ -122,7 +122,6 @@ async fn an_upload_to_cloud_storage_by_every_route_is_one_run() {
     for route in [
         "eventarc-finalized",
         "eventarc-structured",
-        "eventarc-batch",
         "background-finalized",
         "pubsub-finalized",
         "pubsub-unwrapped",
@@ -139,7 +138,7 @@ async fn an_upload_to_cloud_storage_by_every_route_is_one_run() {
     world.settle().await;
     let events = stored(&world);
     let told = |event: &&(Hash128, Event)| matches!(event.1.fact, Fact::Object(_));
-    assert_eq!(events.iter().filter(told).count(), 7, "each is recorded");
+    assert_eq!(events.iter().filter(told).count(), 6, "each is recorded");
     let identities = events.iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
     assert!(identities.len() <= 2, "the upload, and the rules: {identities:?}");
     let runs = world.runs();

@@ -91,7 +91,11 @@ fn check_other_ways(delivery: &Delivery<'_>, upload: &Event) {
 fn check_signature(delivery: &Delivery<'_>) {
     let mut secrets = Secrets::default();
     for sender in Sender::ALL {
-        let secret = if sender == Sender::Standard { "whsec_AAAA" } else { "nobody-signs-with-it" };
+        let secret = if sender == Sender::Standard {
+            "whsec_AAAA"
+        } else {
+            "nobody-signs-with-it-and-it-is-long"
+        };
         secrets.add(sender, secret).unwrap();
     }
     let rejected = secrets.verify(delivery, Some(Timestamp::EPOCH)).map(drop).unwrap_err();

@@ -132,7 +132,6 @@ const BODIES: &[&str] = &[
     "when: object.metadata.team == 'ml' && int(object.name.split('/')[1]) % 2 == 0",
     "pause: ignore\non_unknown: ask\noverlap: allow\ncooldown: 0s\nbatch: { max_count: 200 }\n\
      run: { service: kfp, pipeline: { id: a1 }, cache: on, parameters: { uris: '${ batch.uris }', a: [1, null] } }",
-    "run: { service: kfp, pipeline: churn, guard: gs://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
     "batch: { min_bytes: 2GiB, quiet: 10s }\noverlap: replace\nretry: { attempts: 2 }\ntimeout: 30d",
     "when: |\n  object.size > 0\n  && object.name != ''\n",
     "on: { drift: { model: churn, min_share: 0.3, features: [age, income], consecutive: 2 } }\n\
@@ -143,6 +142,7 @@ const BODIES: &[&str] = &[
      - drift: { model: churn, min_share: 1 }\nwhen: event.type != 'x' || object.size > 0",
     "on: { schedule: { cron: 0 5 1 * *, zone: UTC } }\nbatch: { max_wait: 2h }\nwhen: event.subject != ''",
     "on:\n  webhook:\n    type: github.push\n    source: acme/churn\n    paths: ['**/*.dvc', '**/dvc.lock']",
+    "run: { service: kfp, pipeline: churn, guard: gs://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
 ];
 
 fn config(text: &str) -> Config {
@@ -261,6 +261,8 @@ fn every_setting_reaches_the_rules() {
     let on = trigger(BODIES[3]).on;
     assert!(matches!(&on[0], On::Objects(objects) if objects.zero_bytes && !objects.identical));
     assert!(matches!(&on[1], On::Message(message) if message.ty.as_deref() == Some("a")));
+    let guard = trigger(BODIES[14]).run.guard;
+    assert_eq!(guard.as_deref(), Some("gs://acme-guards/churn"));
 }
 
 #[test]
