@@ -117,7 +117,7 @@ impl Process {
 
     /// Another leader that lives has its number only because nobody of the group was left.
     fn is_left(&self, root: &Path) -> bool {
-        started(self.pid).map_or_else(|| has_members(self.pid, root), |it| it == self.started)
+        self.is_alive() || (started(self.pid).is_none() && has_members(self.pid, root))
     }
 
     async fn gone(&self, root: &Path, clock: &dyn Clock, within: Span) -> bool {
