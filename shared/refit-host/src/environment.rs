@@ -50,7 +50,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REFIT_OIDC_CALLERS",
-        meaning: "who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com: with oidc, and on Cloud Run with platform",
+        meaning: "who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com: with oidc, and with platform on Cloud Run, where IAM lets nobody in unknown",
         default: "none: oidc needs it, and with platform IAM alone decides",
     },
     Variable {
@@ -275,10 +275,10 @@ impl Settings {
             Some(_) => Platform::Lambda,
             None => Platform::Server,
         };
-        let is_guarded = var("K_SERVICE").is_some() || platform == Platform::Lambda;
-        let callers = callers(var, is_guarded)?;
-        if platform == Platform::Lambda && matches!(callers, Callers::Platform(Some(_))) {
-            let message = "REFIT_OIDC_CALLERS is set on Lambda, where IAM hands over no token: leave it out, or set REFIT_CALLERS=oidc";
+        let is_cloud_run = var("K_SERVICE").is_some() && platform == Platform::Server;
+        let callers = callers(var, is_cloud_run || platform == Platform::Lambda)?;
+        if !is_cloud_run && matches!(callers, Callers::Platform(Some(_))) {
+            let message = "REFIT_OIDC_CALLERS is set with REFIT_CALLERS=platform, but only Cloud Run hands on tokens it has verified: set REFIT_CALLERS=oidc, or leave the list out";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let ip = match callers {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_verified_may_be_told_apart_by_path_but_not_on_lambda() {
+    fn what_the_platform_verified_may_be_told_apart_by_path_on_cloud_run_alone() {
         let listed = ("REFIT_OIDC_CALLERS", "/=push@b /tick=ping@b /tick=push@b");
         let on = |platform| read(&[("REFIT_LEDGER", "l"), listed, platform]);
         let Callers::Platform(Some(accounts)) = on(("K_SERVICE", "refit")).unwrap().callers else {
@@ -410,8 +410,15 @@ mod tests {
         let wanted: [(String, BTreeSet<String>); 2] =
             [("/".to_owned(), of(&["push@b"])), ("/tick".to_owned(), of(&["ping@b", "push@b"]))];
         assert_eq!(accounts, Accounts::from(wanted));
-        let error = on(("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")).unwrap_err();
-        assert!(error.contains("REFIT_OIDC_CALLERS is set on Lambda"), "{error}");
+        for elsewhere in
+            [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"), ("REFIT_CALLERS", "platform")]
+        {
+            let error = on(elsewhere).unwrap_err();
+            assert!(
+                error.contains("only Cloud Run") && error.contains("REFIT_CALLERS=oidc"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

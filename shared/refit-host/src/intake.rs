@@ -112,12 +112,7 @@ impl Door {
     ) -> Response {
         let outcome = match body {
             Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
-            Err(rejection) => Outcome {
-                status: rejection.status(),
-                what: "a delivery was too large or cut short",
-                detail: rejection.body_text(),
-                events: 0,
-            },
+            Err(rejection) => Outcome::unread(&rejection),
         };
         outcome.answer(trace_of(&headers).as_deref())
     }
@@ -220,6 +215,16 @@ impl Outcome {
     pub(crate) fn refused(what: &'static str, rejected: Rejected) -> Self {
         let status = StatusCode::from_u16(rejected.status).unwrap_or(StatusCode::BAD_REQUEST);
         Self { status, what, detail: rejected.reason, events: 0 }
+    }
+
+    /// What was too large, or did not come to its end.
+    pub(crate) fn unread(rejection: &BytesRejection) -> Self {
+        Self {
+            status: rejection.status(),
+            what: "a delivery was too large or cut short",
+            detail: rejection.body_text(),
+            events: 0,
+        }
     }
 
     /// More on it, in words.

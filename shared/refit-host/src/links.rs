@@ -58,7 +58,7 @@ impl Door {
             (Err(rejected), _) => {
                 let outcome = Outcome::refused("a link was not verified", rejected);
                 outcome.log(trace_of(sent).as_deref());
-                refusal(outcome.status, outcome.detail())
+                not_taken(&outcome)
             }
         }
     }
@@ -71,15 +71,14 @@ impl Door {
         body: Result<Bytes, BytesRejection>,
     ) -> Response {
         let headers = handed_on(query);
-        let Ok(body) = body else {
-            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or cut short");
+        let outcome = match body {
+            Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
+            Err(rejection) => Outcome::unread(&rejection),
         };
-        let outcome = self.judge(&Delivery { headers: &headers, body: &body }).await;
         outcome.log(trace_of(sent).as_deref());
-        match outcome.status {
-            status if status.is_success() => page(StatusCode::OK, "Recorded", RECORDED),
-            status if status.is_client_error() => refusal(status, outcome.detail()),
-            status => refusal(status, "it could not be recorded now; try again in a minute"),
+        match outcome.status.is_success() {
+            true => page(StatusCode::OK, "Recorded", RECORDED),
+            false => not_taken(&outcome),
         }
     }
 }
@@ -109,6 +108,14 @@ fn question(link: &Link) -> String {
     )
 }
 
+/// What whoever shows a link is told: the reason, where it is theirs to mend.
+fn not_taken(outcome: &Outcome) -> Response {
+    match outcome.status.is_client_error() {
+        true => refusal(outcome.status, outcome.detail()),
+        false => refusal(outcome.status, "this cannot be taken now; try again in a minute"),
+    }
+}
+
 fn refusal(status: StatusCode, reason: &str) -> Response {
     let cure = "Nothing was recorded by this. <code>refit approve</code> and <code>refit reject</code> need no link.";
     page(status, "This was not taken", &format!("<p>{}.</p><p>{cure}</p>", escaped(reason)))
@@ -127,4 +134,82 @@ fn page(status: StatusCode, title: &str, content: &str) -> Response {
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use async_trait::async_trait;
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use refit_core::error::{Error, ErrorKind};
+    use refit_engine::nonce::Nonces;
+    use refit_engine::port::{StoreClock, Transport};
+    use refit_platform::clock::SystemClock;
+    use refit_platform::store::MemoryStore;
+    use refit_wire::http::{Reply, Secret};
+    use refit_wire::listing::Buckets;
+    use refit_wire::source::Sender;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::function::{Base, guarded};
+    use crate::hooks::HookSecrets;
+    use crate::intake::BODY_BYTES_MAX;
+    use crate::waker::Nobody;
+
+    /// Where no secret can be read.
+    struct Away;
+
+    #[async_trait]
+    impl Transport for Away {
+        async fn send(&self, _: refit_wire::http::Request) -> Reply {
+            panic!("nothing is sent")
+        }
+
+        async fn secret(&self, _: &Secret, _: Option<&str>) -> Result<String, Error> {
+            Err(Error::new(ErrorKind::Unavailable, "the account of a stranger"))
+        }
+    }
+
+    async fn page_of(request: Request) -> (u16, String) {
+        let base = Base {
+            store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
+            transport: Arc::new(Away),
+            clock: Arc::new(SystemClock),
+            nonces: Nonces::new("test"),
+            root: "memory:/".to_owned(),
+            store_clock: StoreClock::Service,
+            buckets: Buckets::default(),
+        };
+        let mut secrets = HookSecrets::default();
+        secrets.add(Sender::Link, "projects/acme/secrets/links").unwrap();
+        let door = Arc::new(base.hook(&secrets, Arc::new(Nobody)));
+        let response = guarded(links(&door)).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nobody_without_proof_is_told_what_is_wrong_inside() {
+        for request in [Request::get("/approve?link=x"), Request::post("/approve?link=x")] {
+            let (status, page) = page_of(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(status, 503);
+            assert!(page.contains("try again") && !page.contains("stranger"), "{page}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_too_large_or_cut_short_is_told_apart() {
+        let cut = futures::stream::iter([Err::<Bytes, _>(io::Error::other("late"))]);
+        let large = Body::from(vec![b' '; BODY_BYTES_MAX + 1]);
+        for (body, expected) in [(Body::from_stream(cut), 400), (large, 413)] {
+            let (status, page) =
+                page_of(Request::post("/approve?link=x").body(body).unwrap()).await;
+            assert_eq!(status, expected, "{page}");
+            assert!(page.contains("not taken"), "{page}");
+        }
+    }
 }

@@ -37,6 +37,8 @@ const PAUSE: Span = Span::mins(1);
 const FETCHED_WITHIN: Span = Span::secs(2);
 /// Where a caller of Cloud Run may show its token in place of the usual header: Cloud Run looks at this one alone then.
 const SERVERLESS: &str = "x-serverless-authorization";
+/// What Cloud Run leaves in the place of a signature.
+const STRIPPED: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
 /// Characters of a token.
 const TOKEN_MAX: usize = 8 * 1024;
 
@@ -189,26 +191,34 @@ impl Account {
 }
 
 /// Whether the caller of a token that Cloud Run has verified may call this path. Cloud Run has taken the signature off,
-/// so nothing can be verified here, and nothing but whose it is is read.
+/// so nothing can be verified here, and nothing but whose it is is read. A token that still has one is not by way of
+/// Cloud Run; one without proves nothing where IAM lets in whom it does not know.
 ///
 /// # Errors
-/// `NotAllowed` where no listed account is named.
+/// `Unknown` where the signature is still there, and `NotAllowed` where no listed account is named.
 pub(crate) fn admit_verified(
     accounts: &Accounts,
     headers: &HeaderMap,
     path: &str,
 ) -> Result<(), Refused> {
-    let account = account_of(headers).ok_or(Refused::NotAllowed)?;
+    let account = account_of(headers)?;
     allowed(accounts, account.verified().ok_or(Refused::NotAllowed)?, path)
 }
 
 /// The header that Cloud Run leaves alone where there is another may say anything.
-fn account_of(headers: &HeaderMap) -> Option<Account> {
+fn account_of(headers: &HeaderMap) -> Result<Account, Refused> {
     let name = if headers.contains_key(SERVERLESS) { SERVERLESS } else { "authorization" };
     let mut shown = headers.get_all(name).iter();
-    let token = shown.next().filter(|_| shown.next().is_none()).and_then(bearer)?;
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice(&claims).ok()
+    let token = shown.next().filter(|_| shown.next().is_none()).and_then(bearer);
+    let mut parts = token.ok_or(Refused::NotAllowed)?.splitn(3, '.').skip(1);
+    let (claims, signature) = parts.next().zip(parts.next()).ok_or(Refused::NotAllowed)?;
+    if signature != STRIPPED {
+        return Err(Refused::Unknown(
+            "Cloud Run has not verified the token: use REFIT_CALLERS=oidc",
+        ));
+    }
+    let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| Refused::NotAllowed)?;
+    serde_json::from_slice(&claims).map_err(|_| Refused::NotAllowed)
 }
 
 fn allowed(accounts: &Accounts, email: &str, path: &str) -> Result<(), Refused> {

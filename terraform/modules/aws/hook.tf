@@ -1,3 +1,7 @@
+locals {
+  has_links = contains(concat(nonsensitive(keys(var.hook_secrets)), keys(var.hook_secret_arns)), "REFIT_HOOK_LINK")
+}
+
 # Webhooks come through an address of their own, which calls the one function and limits how often.
 resource "aws_apigatewayv2_api" "hook" {
   for_each = var.hook == null ? {} : { this = var.hook }
@@ -24,6 +28,16 @@ resource "aws_apigatewayv2_route" "hook" {
   api_id             = each.value.id
   route_key          = "POST /hook"
   target             = "integrations/${aws_apigatewayv2_integration.hook[each.key].id}"
+  authorization_type = var.hook.public ? "NONE" : "AWS_IAM"
+}
+
+# Persons come by links, with a browser: they see a page, and send its form.
+resource "aws_apigatewayv2_route" "link" {
+  for_each = toset(var.hook != null && local.has_links ? ["GET", "POST"] : [])
+
+  api_id             = aws_apigatewayv2_api.hook["this"].id
+  route_key          = "${each.key} /approve"
+  target             = "integrations/${aws_apigatewayv2_integration.hook["this"].id}"
   authorization_type = var.hook.public ? "NONE" : "AWS_IAM"
 }
 

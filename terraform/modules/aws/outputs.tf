@@ -34,7 +34,7 @@ output "policies" {
 }
 
 output "hook" {
-  description = "Where webhooks go; null without `hook`."
+  description = "Where webhooks go; null without `hook`. What `links` of the rules names is the same without `/hook`."
   value       = one([for api in aws_apigatewayv2_api.hook : "${api.api_endpoint}/hook"])
 }
 

@@ -115,8 +115,9 @@ impl Process {
         self.gone(root, clock, grace).await
     }
 
+    /// Another leader that lives has its number only because nobody of the group was left.
     fn is_left(&self, root: &Path) -> bool {
-        self.is_alive() || has_members(self.pid, root)
+        self.is_alive() || (started(self.pid).is_none() && has_members(self.pid, root))
     }
 
     async fn gone(&self, root: &Path, clock: &dyn Clock, within: Span) -> bool {
@@ -203,6 +204,19 @@ mod tests {
         drop(gate);
         assert_eq!(child.wait().await.unwrap().code(), Some(1), "it was not killed");
         assert!(!process.is_alive());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_group_whose_number_another_leader_has_is_gone_though_that_one_was_told_of_the_same_folder()
+     {
+        let Waiting { process, mut child, gate, .. } = waiting(&["cat"]);
+        let earlier = Process { started: "another boot 1".to_owned(), ..process.clone() };
+        let root = Path::new("/root");
+        assert!(has_members(process.pid, root) && process.is_left(root));
+        assert!(earlier.end(root, &SystemClock, Span::hours(1)).await);
+        drop(gate);
+        assert_eq!(child.wait().await.unwrap().code(), Some(1), "it was not killed");
     }
 
     #[cfg(target_os = "linux")]

@@ -94,6 +94,11 @@ fn stripped(name: &'static str, claims: &Value) -> (&'static str, String) {
     (name, format!("Bearer {head}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE"))
 }
 
+/// What anybody can write down.
+fn forged(account: &str) -> (&'static str, String) {
+    ("authorization", format!("Bearer x.{}.x", URL_SAFE_NO_PAD.encode(of(account).to_string())))
+}
+
 #[tokio::test]
 async fn a_token_opens_the_paths_its_account_is_listed_for() {
     let world = World::new(vec![Some(("k1", "max-age=3600"))]);
@@ -131,7 +136,10 @@ async fn whom_the_platform_verified_may_call_the_paths_it_is_listed_for() {
         ("/tick", vec![plain(PINGER), serverless(PUSHER)], 403),
         ("/tick", vec![plain(PINGER), plain(PUSHER)], 403),
         ("/", vec![stripped("authorization", &unverified)], 403),
-        ("/", vec![("authorization", "Bearer x.y.z".to_owned())], 403),
+        ("/", vec![("authorization", "Bearer x.y.SIGNATURE_REMOVED_BY_GOOGLE".to_owned())], 403),
+        ("/", vec![("authorization", "Bearer x.y".to_owned())], 403),
+        ("/", vec![signed(PUSHER)], 401),
+        ("/tick", vec![forged(PINGER)], 401),
         ("/", vec![], 403),
     ] {
         assert_eq!(status(&doors, path, &headers).await, wanted, "{path} {headers:?}");

@@ -171,18 +171,43 @@ impl Mlflow {
         let name = &self.config.artifact;
         let folder = format!("{}/{name}", run.artifacts.trim_end_matches('/'));
         let folder = Source { uri: folder, model: None };
-        // No name of a model there holds a quote, and one would end the filter.
-        if run.models.is_empty() || name.contains('\'') {
+        if run.models.is_empty() {
             return Step::Done(Ok((run, folder)));
+        }
+        // No name of a model there holds a quote, and one would end the filter.
+        if name.contains('\'') {
+            return self.among_artifacts(run, folder);
         }
         let filter = format!("source_run_id = '{}' AND name = '{name}'", run.id);
         let body = json!({ "experiment_ids": [run.experiment], "filter": filter });
         let request = self.request(Method::POST, &["logged-models", "search"], &[]).json(&body);
-        Step::Send(Call::once(request, |reply| {
+        let found = Step::Send(Call::once(request, |reply| {
             let answer = answer::read(reply, words).map_err(unread)?;
-            let source = newest(&answer, &run.models).unwrap_or(folder);
-            Ok((run, source))
-        }))
+            match newest(&answer, &run.models) {
+                None if is_pending(&answer) => {
+                    Err(not_done("its model is being logged".to_owned()))
+                }
+                source => Ok((run, source)),
+            }
+        }));
+        let service = self.clone();
+        found.and_then(move |(run, source)| match source {
+            Some(source) => Step::Done(Ok((run, source))),
+            None => service.among_artifacts(run, folder),
+        })
+    }
+
+    /// The folder among the artifacts of a run that logs models elsewhere, if anything lies there.
+    fn among_artifacts(&self, run: Logged, folder: Source) -> Step<Told<(Logged, Source)>> {
+        let (id, name) = (run.id.clone(), self.config.artifact.clone());
+        let query = [("run_id", id.as_str()), ("path", self.config.artifact.as_str())];
+        self.get((&["artifacts", "list"], &query), move |answer| {
+            let answer = answer.map_err(unread)?;
+            let files = answer.get("files").and_then(Value::as_array);
+            let found = files.is_some_and(|files| !files.is_empty()).then_some((run, folder));
+            let missing = "the run logged no model of that name, and none is among its artifacts";
+            found.ok_or_else(|| not_done(format!("{missing}: name=`{name}`")))
+        })
     }
 
     fn create_version(
@@ -348,6 +373,12 @@ fn logged_of(run: &Value, experiment: String) -> Option<Logged> {
         metrics: run.pointer("/data/metrics").cloned().unwrap_or_default(),
         models: models.into_iter().flatten().filter_map(step).collect(),
     })
+}
+
+/// Whether a model that is listed is not whole yet.
+fn is_pending(listed: &Value) -> bool {
+    let mut listed = listed.get("models").and_then(Value::as_array).into_iter().flatten();
+    listed.any(|model| answer::text_at(model, "/info/status") == Some("LOGGED_MODEL_PENDING"))
 }
 
 /// Of the models that are listed, newest first, the one of the latest step that is whole.

@@ -133,7 +133,7 @@ run "everything" {
     drift_reports     = { bucket = "acme-monitoring", folder = "reports" }
     google_federation = "{\"type\":\"external_account\"}"
     hook              = { public = true }
-    hook_secrets      = { REFIT_HOOK_GITHUB = "not a secret" }
+    hook_secrets      = { REFIT_HOOK_GITHUB = "not a secret", REFIT_HOOK_LINK = "not a secret of thirty-two bytes" }
     hook_secret_arns  = { REFIT_HOOK_MLFLOW = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/mlflow-AbCdEf" }
     secrets           = { kfp = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/kfp-AbCdEf" }
     credentials       = { KFP_TOKEN = "not a secret" }
@@ -163,6 +163,11 @@ run "everything" {
   assert {
     condition     = aws_apigatewayv2_route.hook["this"].authorization_type == "NONE" && aws_lambda_permission.hook["this"].principal == "apigateway.amazonaws.com" && !contains(keys(aws_lambda_event_source_mapping.events), "hook")
     error_message = "webhooks must reach hook through their address"
+  }
+
+  assert {
+    condition     = toset([for route in aws_apigatewayv2_route.link : "${route.route_key} ${route.authorization_type}"]) == toset(["GET /approve NONE", "POST /approve NONE"])
+    error_message = "whoever has a link must see its page, and be able to send its form"
   }
 
   assert {

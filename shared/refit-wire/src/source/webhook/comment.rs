@@ -1,7 +1,8 @@
 //! A comment on GitHub that says something of a version: `/refit approve MODEL VERSION [STAGE] [REASON]`, or `reject`.
 //!
 //! What was written first counts: an edited or deleted comment says nothing. Who says it is the account alone, which is
-//! nobody unless the rule names it among its approvers.
+//! nobody unless the rule names it among its approvers. How it is associated with the repository is not looked at: GitHub
+//! tells that of members as of strangers where their membership is private.
 
 use refit_core::event::{Command, Event, Fact, Identity};
 use refit_core::promotion::{GITHUB, Says, Statement};
@@ -15,8 +16,6 @@ const ORIGIN: &str = "github.comment";
 const SCHEME: [&str; 2] = ["github", "comment"];
 /// The word a command begins with.
 const WORD: &str = "/refit";
-/// The relations to a repository of those who may write to it, or who belong to its organisation.
-const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 /// Bytes of a reason.
 const REASON_BYTES_MAX: usize = 1000;
 
@@ -32,10 +31,6 @@ pub(super) fn read(payload: Fields<'_>, delivery: &str) -> Result<Option<Meaning
     let missing = || Rejected::malformed("the webhook names no comment, or nobody who wrote it");
     let login = comment.object("user")?.map(|user| user.text("login")).transpose()?.flatten();
     let login = login.ok_or_else(missing)?;
-    let relation = comment.text("author_association")?.unwrap_or_default();
-    if !INSIDERS.contains(&relation) {
-        return Ok(Some(ignored("who wrote the comment does not belong to the repository")));
-    }
     let Some(said) = statement(line, login) else {
         return Ok(Some(ignored(
             "no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`",
@@ -79,11 +74,11 @@ mod tests {
 
     use super::*;
 
-    fn read_of(action: &str, relation: &str, body: &str) -> Result<Option<Meaning>, Rejected> {
+    fn read_of(action: &str, body: &str) -> Result<Option<Meaning>, Rejected> {
         let payload: Value = json!({
             "action": action,
             "comment": {
-                "id": 1_234_567_890_u64, "body": body, "author_association": relation,
+                "id": 1_234_567_890_u64, "body": body, "author_association": "NONE",
                 "user": { "login": "octocat" }, "created_at": "2026-01-05T12:00:00Z",
             },
         });
@@ -91,8 +86,8 @@ mod tests {
     }
 
     /// What a comment says, in a line.
-    fn said(action: &str, relation: &str, body: &str) -> String {
-        match read_of(action, relation, body).unwrap() {
+    fn said(action: &str, body: &str) -> String {
+        match read_of(action, body).unwrap() {
             None => "a message".to_owned(),
             Some(Meaning::Means(Understood::Ignore { reason })) => format!("nothing: {reason}"),
             Some(Meaning::Means(Understood::Record(events))) => {
@@ -107,50 +102,40 @@ mod tests {
     }
 
     #[test]
-    fn a_new_comment_of_an_insider_that_begins_with_the_word_is_a_command() {
+    fn a_new_comment_that_begins_with_the_word_is_a_command() {
         let usage = "nothing: no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`";
-        let stranger = "nothing: who wrote the comment does not belong to the repository";
-        for (action, relation, body, expected) in [
-            ("created", "OWNER", "/refit approve churn 3", "github:octocat Approve churn 3 ''"),
+        for (action, body, expected) in [
+            ("created", "/refit approve churn 3", "github:octocat Approve churn 3 ''"),
             (
                 "created",
-                "MEMBER",
                 "/refit approve churn 3 production\r\nlooked at the curves",
                 "github:octocat Approve churn 3 production ''",
             ),
             (
                 "created",
-                "COLLABORATOR",
                 "  /refit  reject churn 3 staging wrong table",
                 "github:octocat Reject churn 3 staging 'wrong table'",
             ),
             (
                 "created",
-                "OWNER",
                 "/refit reject churn 3 staged on a Friday",
                 "github:octocat Reject churn 3 'staged on a Friday'",
             ),
-            ("edited", "OWNER", "/refit approve churn 3", "a message"),
-            ("deleted", "OWNER", "/refit approve churn 3", "a message"),
-            ("created", "OWNER", "looks good\n/refit approve churn 3", "a message"),
-            ("created", "OWNER", "> /refit approve churn 3", "a message"),
-            ("created", "OWNER", "/refitted approve churn 3", "a message"),
-            ("created", "OWNER", "", "a message"),
-            ("created", "OWNER", "/refit", usage),
-            ("created", "OWNER", "/refit approve churn", usage),
-            ("created", "OWNER", "/refit rollback churn 3", usage),
-            ("created", "OWNER", "/refit Approve churn 3", usage),
-            ("created", "CONTRIBUTOR", "/refit approve churn 3", stranger),
-            ("created", "NONE", "/refit approve churn 3", stranger),
-            ("created", "", "/refit approve churn 3", stranger),
+            ("edited", "/refit approve churn 3", "a message"),
+            ("deleted", "/refit approve churn 3", "a message"),
+            ("created", "looks good\n/refit approve churn 3", "a message"),
+            ("created", "> /refit approve churn 3", "a message"),
+            ("created", "/refitted approve churn 3", "a message"),
+            ("created", "", "a message"),
+            ("created", "/refit", usage),
+            ("created", "/refit approve churn", usage),
+            ("created", "/refit rollback churn 3", usage),
+            ("created", "/refit Approve churn 3", usage),
         ] {
-            assert_eq!(said(action, relation, body), expected, "{action} {relation} {body}");
+            assert_eq!(said(action, body), expected, "{action} {body}");
         }
         let long = format!("/refit reject churn 3 {}", "x".repeat(1001));
-        assert_eq!(
-            said("created", "OWNER", &long),
-            "nothing: the reason is longer than 1000 bytes"
-        );
+        assert_eq!(said("created", &long), "nothing: the reason is longer than 1000 bytes");
     }
 
     #[test]
