@@ -50,7 +50,9 @@ pub async fn reread(
 
 fn is_suspect(state: &State, entry: &Entry, clock: StoreClock) -> bool {
     let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name);
-    let Some(named) = layout::segment_time(name) else { return false };
+    let Some(named) = layout::segment_time(name).filter(|_| !state.recent.contains(name)) else {
+        return false;
+    };
     clock == StoreClock::Machine || distance(named, entry.created) > state.timing.name
 }
 

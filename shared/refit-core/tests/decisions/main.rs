@@ -1,6 +1,7 @@
 //! Decisions as tables of text: what happens in, what is decided out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approvers;
 mod batches;
 mod drift;
 mod events;

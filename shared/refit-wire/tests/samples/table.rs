@@ -73,9 +73,11 @@ nothing: who set it is not said.
 
 `REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). IAM
 lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
-the account that the verified token names, and anybody else hears 403. With `oidc`, a caller shows an ID token of Google:
-RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a verified account that `REFIT_OIDC_CALLERS` lists
-for the path. Webhooks are signed instead.
+the account that the verified token names, and anybody else hears 403. Cloud Run takes the signature off what it has
+verified, so the list holds only where IAM lets nobody in unknown: a service that is public takes `oidc`, and so does
+whatever runs elsewhere, where the list with `platform` is refused at the start. With `oidc`, a caller shows an ID token of
+Google: RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a verified account that
+`REFIT_OIDC_CALLERS` lists for the path. Webhooks are signed instead.
 
 ## AWS Lambda
 

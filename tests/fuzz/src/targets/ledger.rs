@@ -21,7 +21,7 @@ use refit_engine::record::{
 use refit_sim::schedule::{Plan, play};
 use serde_json::Value;
 
-use super::events::check_events;
+use super::events::check_stored;
 use super::{Outcome, Target};
 
 pub(super) const SEGMENTS: Target = Target {
@@ -110,7 +110,7 @@ fn snapshots() -> Vec<Vec<u8>> {
 fn give_segment(input: &[u8]) -> Outcome {
     match read_segment("fuzzed", input) {
         Ok(events) => {
-            check_events(&events);
+            check_stored(&events);
             Outcome::Understood(format!("{} events", events.len().min(1)))
         }
         Err(error) => refused(&error),
