@@ -299,7 +299,7 @@ async fn one_process_answers_while_the_service_hangs() {
         let asked = SystemClock.elapsed();
         assert_eq!(send(&body).await, 204);
         let is_prompt = SystemClock.elapsed() < asked + ANSWERED_WITHIN;
-        assert!(took < ANSWERED_WITHIN, "answered after {took:?}");
+        assert!(is_prompt, "not answered within {ANSWERED_WITHIN}");
     }
     world.kfp.release();
 }

@@ -24,8 +24,6 @@ use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Kfp, Options, Run};
 use refit_testkit::fake::metadata::Metadata;
 use serde_json::{Value, json};
-#[cfg(feature = "gcp")]
-use tokio::process::Command;
 
 use crate::ground::Ground;
 use crate::patience::{PATIENCE, call};
@@ -262,7 +260,7 @@ impl World {
             ("GCE_METADATA_HOST", metadata.as_str()),
             ("KFP_TOKEN", SECRET),
         ];
-        let mut command = Command::new(program("refit"));
+        let mut command = tokio::process::Command::new(program("refit"));
         command.arg("serve");
         let mut process = Process::spawn(command, &variables);
         process.place = process.listening().await;
