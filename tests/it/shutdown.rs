@@ -3,6 +3,7 @@
 use refit_core::time::Span;
 use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
+use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Ask, Kfp, Options, Trouble};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -92,27 +93,34 @@ async fn a_pass_under_way_ends_before_tick_does() {
     }
 }
 
+/// Wakes a process until the start of a run hangs, and tells it to end then. Says when that was, and how that wake was
+/// answered.
+async fn told_to_end_in_a_wake(world: &World, tick: &Process) -> (Span, std::io::Result<Reply>) {
+    let wakes = async {
+        loop {
+            let wake = call(&tick.place, "POST /", "", b"");
+            tokio::pin!(wake);
+            tokio::select! {
+                reply = &mut wake => assert_eq!(reply.unwrap().status, 204),
+                () = world.kfp.held(1) => {
+                    let told = SystemClock.elapsed();
+                    tick.terminate();
+                    return (told, wake.await);
+                }
+            }
+        }
+    };
+    soon("a start hangs", wakes).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wake_under_way_is_answered_before_tick_ends() {
     let mut world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
     world.kfp.trouble(Ask::Start, Trouble::Hang);
     assert_eq!(world.deliver(&upload("churn/a", GENERATION, "m1")).await.status, 204);
     let tick = world.tick.take().unwrap();
-    let place = tick.place.clone();
-    let wakes = async {
-        loop {
-            let wake = call(&place, "POST /", "", b"");
-            tokio::pin!(wake);
-            tokio::select! {
-                reply = &mut wake => assert_eq!(reply.unwrap().status, 204),
-                () = world.kfp.held(1) => {
-                    tick.terminate();
-                    return wake.await;
-                }
-            }
-        }
-    };
-    assert_eq!(soon("a start hangs", wakes).await.unwrap().status, 204);
+    let (_, reply) = told_to_end_in_a_wake(&world, &tick).await;
+    assert_eq!(reply.unwrap().status, 204);
     assert_eq!(tick.ended().await.status.code(), Some(0));
 }
 
@@ -126,24 +134,8 @@ async fn a_wake_that_waits_for_a_call_that_hangs_does_not_keep_tick() {
     world.kfp.trouble(Ask::Start, Trouble::Hang);
     assert_eq!(world.deliver(&upload("churn/a", GENERATION, "m1")).await.status, 204);
     let tick = world.tick.take().unwrap();
-    let place = tick.place.clone();
-    let wakes = async {
-        loop {
-            let wake = call(&place, "POST /", "", b"");
-            tokio::pin!(wake);
-            tokio::select! {
-                reply = &mut wake => assert_eq!(reply.unwrap().status, 204),
-                () = world.kfp.held(1) => {
-                    let told = SystemClock.elapsed();
-                    tick.terminate();
-                    // Nobody answers it any more; the sender comes again.
-                    let _ = wake.await;
-                    return told;
-                }
-            }
-        }
-    };
-    let told = soon("a start hangs", wakes).await;
+    // Nobody answers the wake any more; the sender comes again.
+    let (told, _) = told_to_end_in_a_wake(&world, &tick).await;
     assert!(ended(tick, told).await < WELCOME);
     world.start_tick().await;
     world.settle().await;

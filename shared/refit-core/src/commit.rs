@@ -524,6 +524,14 @@ impl Commit {
         })
     }
 
+    /// The revisions of the rules this commit puts in force, in order.
+    pub fn applied(&self) -> impl DoubleEndedIterator<Item = &String> {
+        self.changes.iter().filter_map(|change| {
+            let Change::Applied { revision, .. } = change else { return None };
+            Some(revision)
+        })
+    }
+
     /// What was answered to a command.
     #[must_use]
     pub fn answer(&self, command: Hash128) -> Option<(bool, &str)> {

@@ -91,17 +91,13 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
             if let AttemptChange::Intended { key, parameters, round, .. } = change {
                 let attempt = Attempt::new(*attempt, *key, parameters.clone());
                 intend(state, *run, Attempt { round: *round, ..attempt }, stamp);
-            } else if let AttemptChange::Claimed { watch_until, .. } = change {
-                state.runs.entry(*run).and_modify(|run| {
+            } else if let Some(run) = state.runs.get_mut(run) {
+                if let AttemptChange::Claimed { watch_until, .. } = change {
                     give_up_rivals(run, *attempt, *watch_until, stamp);
-                    run.attempt_mut(*attempt)
-                        .into_iter()
-                        .for_each(|it| apply_to_attempt(it, change, stamp));
-                });
-            } else if let Some(run) = state.runs.get_mut(run)
-                && let Some(attempt) = run.attempt_mut(*attempt)
-            {
-                apply_to_attempt(attempt, change, stamp);
+                }
+                if let Some(attempt) = run.attempt_mut(*attempt) {
+                    apply_to_attempt(attempt, change, stamp);
+                }
             }
         }
         Change::Memory(change) => apply_to_memory(state, change, stamp),

@@ -16,13 +16,14 @@ use serde_json::Number;
 
 use crate::key::{Hash128, RunKey, hash128};
 use crate::mutant::{self, Mutant};
+use crate::rules::Rules;
 use crate::state::BatchId;
 use crate::time::Timestamp;
 
 pub use self::change::{ModelChange, PromotionChange};
 pub(crate) use self::change::{apply_to_model, apply_to_promotion};
 pub use self::rule::{Approver, Asking, Gate, Limits, PromoteRule, StageRule};
-pub use self::statement::{GITHUB, Says, Statement};
+pub use self::statement::{GITHUB, Says, Statement, WORDS_BYTES_MAX};
 
 /// A stage of a model at its registry. One version has it at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -361,6 +362,12 @@ impl Promotion {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.version.as_ref().map(|version| version.name.as_str())
+    }
+
+    /// What the rules say of the versions its trigger makes; none where they no longer do.
+    #[must_use]
+    pub fn rule<'r>(&self, rules: &'r Rules) -> Option<&'r PromoteRule> {
+        rules.triggers.get(&self.trigger)?.promote.as_ref()
     }
 
     /// The newest request for a stage.

@@ -56,32 +56,25 @@ impl Timestamp {
     /// The form used in object names: `20261121T090300.123Z`, which sorts as it counts.
     #[must_use]
     pub fn compact(self) -> String {
-        let at = self.civil();
-        let (year, month, day) = (at.year(), at.month(), at.day());
-        let (hour, minute, second, millis) =
-            (at.hour(), at.minute(), at.second(), at.millisecond());
-        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{millis:03}Z")
+        self.written("", "")
     }
 
     /// Reads the form written by [`Timestamp::compact`].
     #[must_use]
     pub fn parse_compact(text: &str) -> Option<Self> {
-        let digits = |from: usize, to: usize| -> Option<i16> {
-            let digits = text.get(from..to)?;
-            digits.bytes().all(|it| it.is_ascii_digit()).then(|| digits.parse().ok())?
-        };
-        let two = |from: usize| -> Option<i8> { digits(from, from + 2)?.try_into().ok() };
-        let marks = [text.get(8..9)?, text.get(15..16)?, text.get(19..)?];
-        let date = jiff::civil::Date::new(digits(0, 4)?, two(4)?, two(6)?).ok()?;
-        let nanos = i32::from(digits(16, 19)?) * 1_000_000;
-        let time = jiff::civil::Time::new(two(9)?, two(11)?, two(13)?, nanos).ok()?;
-        let at = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?;
-        (marks == ["T", ".", "Z"]).then(|| Self::from_millis(at.as_millisecond()))
+        text.parse().ok()
     }
 
-    fn civil(self) -> jiff::civil::DateTime {
+    /// In UTC, with these between the parts of the date and of the time.
+    fn written(self, dash: &str, colon: &str) -> String {
         let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        jiff::tz::Offset::UTC.to_datetime(at)
+        let at = jiff::tz::Offset::UTC.to_datetime(at);
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        let millis = at.millisecond();
+        format!(
+            "{year:04}{dash}{month:02}{dash}{day:02}T{hour:02}{colon}{minute:02}{colon}{second:02}.{millis:03}Z"
+        )
     }
 }
 
@@ -101,11 +94,7 @@ impl std::ops::Sub<Span> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.civil();
-        let (year, month, day) = (at.year(), at.month(), at.day());
-        let (hour, minute, second, millis) =
-            (at.hour(), at.minute(), at.second(), at.millisecond());
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        f.write_str(&self.written("-", ":"))
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use refit_core::commit::{Change, Commit};
+use refit_core::commit::Commit;
 use refit_core::error::Error;
 use refit_core::fold::fold;
 use refit_core::invariants;
@@ -127,19 +127,11 @@ impl<'a> Revisions<'a> {
             Some(revision) => rules.push(self.of(revision).await?),
             None => rules.push(Some(Arc::default())),
         }
-        for revision in applied(commit) {
+        for revision in commit.applied() {
             rules.push(self.of(revision).await?);
         }
         Ok(rules.into_iter().collect())
     }
-}
-
-/// The revisions a commit puts in force.
-fn applied(commit: &Commit) -> impl DoubleEndedIterator<Item = &String> {
-    commit.changes.iter().filter_map(|change| {
-        let Change::Applied { revision, .. } = change else { return None };
-        Some(revision)
-    })
 }
 
 /// Proves that every stored event is pending, a member of exactly one batch per trigger, or refused.
@@ -206,7 +198,7 @@ async fn check_invariants(
     commit: &Commit,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let rules = match applied(commit).next_back().or(state.rules.as_ref()) {
+    let rules = match commit.applied().next_back().or(state.rules.as_ref()) {
         Some(revision) => revisions.of(revision).await?,
         None => None,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use refit_core::commit::{Change, Commit};
+use refit_core::commit::Commit;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
 use refit_core::invariants;
@@ -333,7 +333,7 @@ impl Reconciler {
 
     /// Segments that listings do not show: looked for once a day, and by a process that has just begun where the
     /// store's clock may have been wrong before.
-    async fn hidden(&mut self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
+    async fn hidden(&self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
         let (state, clock) = (&cached.view.state, self.parts.store_clock);
         let is_new = !self.has_reread && clock == StoreClock::Machine;
         if house::is_due(state, now) || is_new {
@@ -464,11 +464,7 @@ impl Reconciler {
         if age >= state.timing.state_age_max().as_millis() && !is_blind {
             return Err(Error::new(ErrorKind::Unavailable, "the state is too old to commit from"));
         }
-        let applied = commit.changes.iter().rev().find_map(|change| {
-            let Change::Applied { revision, .. } = change else { return None };
-            Some(revision)
-        });
-        let book = match applied.or(state.rules.as_ref()) {
+        let book = match commit.applied().next_back().or(state.rules.as_ref()) {
             Some(revision) => self.gatherer.book(revision).await?.ok(),
             None => None,
         };

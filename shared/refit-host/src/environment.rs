@@ -333,15 +333,15 @@ fn callers(var: &dyn Fn(&str) -> Option<String>, is_guarded: bool) -> Result<Cal
 }
 
 fn oidc(var: &dyn Fn(&str) -> Option<String>) -> Result<Oidc, Error> {
-    let required = |name: &str| {
+    let missing = |name: &str| {
         let message = format!("{name} is not set: REFIT_CALLERS=oidc needs it");
-        var(name).ok_or_else(|| Error::new(ErrorKind::Invalid, message))
+        Error::new(ErrorKind::Invalid, message)
     };
-    required("REFIT_OIDC_CALLERS")?;
-    let accounts = accounts(var)?.unwrap_or_default();
+    let accounts = accounts(var)?.ok_or_else(|| missing("REFIT_OIDC_CALLERS"))?;
     let keys = var("REFIT_OIDC_KEYS").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
     let keys = Url::parse(&keys).map_err(|_| wrong("REFIT_OIDC_KEYS", &keys, "a URL"))?;
-    Ok(Oidc { audience: required("REFIT_OIDC_AUDIENCE")?, accounts, keys })
+    let audience = var("REFIT_OIDC_AUDIENCE").ok_or_else(|| missing("REFIT_OIDC_AUDIENCE"))?;
+    Ok(Oidc { audience, accounts, keys })
 }
 
 fn accounts(var: &dyn Fn(&str) -> Option<String>) -> Result<Option<Accounts>, Error> {

@@ -183,6 +183,24 @@ impl Base {
         Intake::new(store, clock, self.nonces.clone(), RECEIVED_WITHIN)
     }
 
+    /// One that stands on these, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_test(
+        store: Arc<dyn Store>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            transport,
+            clock,
+            nonces: Nonces::new("test"),
+            root: "memory:/".to_owned(),
+            store_clock: StoreClock::Service,
+            buckets: Buckets::default(),
+        }
+    }
+
     /// What a reconciler is made of; `timing` holds should the ledger have to be founded.
     #[must_use]
     pub fn parts(&self, timing: Timing) -> Parts {

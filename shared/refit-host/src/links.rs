@@ -144,12 +144,10 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
     use refit_core::error::{Error, ErrorKind};
-    use refit_engine::nonce::Nonces;
-    use refit_engine::port::{StoreClock, Transport};
+    use refit_engine::port::Transport;
     use refit_platform::clock::SystemClock;
     use refit_platform::store::MemoryStore;
     use refit_wire::http::{Reply, Secret};
-    use refit_wire::listing::Buckets;
     use refit_wire::source::Sender;
     use tower::ServiceExt as _;
 
@@ -174,15 +172,8 @@ mod tests {
     }
 
     async fn page_of(request: Request) -> (u16, String) {
-        let base = Base {
-            store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
-            transport: Arc::new(Away),
-            clock: Arc::new(SystemClock),
-            nonces: Nonces::new("test"),
-            root: "memory:/".to_owned(),
-            store_clock: StoreClock::Service,
-            buckets: Buckets::default(),
-        };
+        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let base = Base::of_test(store, Arc::new(Away), Arc::new(SystemClock));
         let mut secrets = HookSecrets::default();
         secrets.add(Sender::Link, "projects/acme/secrets/links").unwrap();
         let door = Arc::new(base.hook(&secrets, Arc::new(Nobody)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::commit::{Change, Commit};
+use refit_core::commit::Commit;
 use refit_core::fold::fold;
 use refit_core::invariants;
 use refit_core::rules::Rules;
@@ -44,11 +44,11 @@ impl Watch {
     }
 
     fn follow(&mut self, mut state: State, commit: &Commit) -> State {
-        let applied = commit.changes.iter().rev().find_map(|change| {
-            let Change::Applied { revision, .. } = change else { return None };
-            Some(revision)
-        });
-        let rules = applied.or(state.rules.as_ref()).and_then(|name| self.rules.get(name));
+        let rules = commit
+            .applied()
+            .next_back()
+            .or(state.rules.as_ref())
+            .and_then(|name| self.rules.get(name));
         let broken = invariants::check(&state, commit, rules.map(|rules| &**rules));
         let told = broken.into_iter().map(|violation| {
             format!("{}: commit=`{}`, {}", violation.invariant, commit.seq, violation.message)

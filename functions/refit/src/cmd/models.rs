@@ -131,7 +131,7 @@ fn word(promotion: &Promotion, rules: Option<&Rules>) -> String {
 fn approvals(promotion: &Promotion, rules: Option<&Rules>) -> String {
     let Some(request) = promotion.request() else { return String::new() };
     let stage = request.stage;
-    let rule = rules.and_then(|rules| rules.triggers.get(&promotion.trigger)?.promote.as_ref());
+    let rule = rules.and_then(|rules| promotion.rule(rules));
     let Some(rule) = rule else {
         return format!("waits for {stage}, and no rule in force says what that takes");
     };

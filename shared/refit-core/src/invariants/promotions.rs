@@ -60,7 +60,7 @@ pub(super) fn stages_approved(step: &Step<'_>) -> Option<String> {
             return None;
         }
         let promotion = after(step, model, run)?;
-        let rule = rules.triggers.get(&promotion.trigger).and_then(|it| it.promote.as_ref());
+        let rule = promotion.rule(rules);
         let (Some(rule), Some((request, earlier))) = (rule, promotion.requests.split_last()) else {
             return Some(format!("model=`{model}`, run=`{run}`, nobody asked"));
         };
@@ -103,7 +103,7 @@ pub(super) fn tests_decide(step: &Step<'_>) -> Option<String> {
     of_promotions(step).find_map(|(model, run, change)| {
         let PromotionChange::Accepted(test) = change else { return None };
         let promotion = after(step, model, run)?;
-        let rule = rules.triggers.get(&promotion.trigger).and_then(|it| it.promote.as_ref());
+        let rule = promotion.rule(rules);
         let is_asked = rule.is_some_and(|rule| rule.acceptance.is_some());
         let fine = match test {
             None => !is_asked,

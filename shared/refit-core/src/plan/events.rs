@@ -140,9 +140,12 @@ impl Desk<'_> {
 
     /// Since when the ledger knows everything it has seen.
     fn remembered(&self) -> Timestamp {
-        let restored =
-            self.state.marks.restored.filter(|_| !mutant::is(Mutant::RestorationIgnored));
-        (self.now - self.state.timing.age_max()).max(restored.unwrap_or(Timestamp::EPOCH))
+        (self.now - self.state.timing.age_max()).max(self.restored().unwrap_or(Timestamp::EPOCH))
+    }
+
+    /// When the ledger was restored from a copy, which has perhaps forgotten what is older.
+    pub(super) fn restored(&self) -> Option<Timestamp> {
+        self.state.marks.restored.filter(|_| !mutant::is(Mutant::RestorationIgnored))
     }
 
     /// Whether an event the ledger knows is to be judged again: no batch has it, or none of the trigger it is for.

@@ -6,8 +6,8 @@ use crate::commit::{Change, RunChange, TriggerChange};
 use crate::member::Member;
 use crate::mutant::{self, Mutant};
 use crate::promotion::{
-    Asking, Model, ModelChange, PromoteRule, Promotion, PromotionChange, PromotionPhase, Stage,
-    StageEntry, Stages, Version,
+    Asking, Model, ModelChange, Promotion, PromotionChange, PromotionPhase, Stage, StageEntry,
+    Stages, Version,
 };
 use crate::reason::Refusal;
 use crate::rules::Rules;
@@ -110,7 +110,7 @@ impl Desk<'_> {
         if promotion.phase != PromotionPhase::Registering {
             return;
         }
-        let gate = promote_rule(rules, promotion).map(|rule| rule.gate.clone());
+        let gate = promotion.rule(rules).map(|rule| rule.gate.clone());
         self.change_promotion(model, run, PromotionChange::Registered(version.clone()));
         let production = stages.get(&Stage::Production).map(|current| &current.metrics);
         let faults = match gate {
@@ -130,7 +130,7 @@ impl Desk<'_> {
         }
         self.change_promotion(model, run, PromotionChange::Entered);
         let Some(promotion) = self.promotion(model, run) else { return };
-        let acceptance = promote_rule(rules, promotion).and_then(|rule| rule.acceptance.clone());
+        let acceptance = promotion.rule(rules).and_then(|rule| rule.acceptance.clone());
         let entry = promotion.stage.and_then(|stage| promotion.entry(model, stage));
         let Some(entry) = entry else { return };
         for named in rules.triggers.iter().filter(|(_, rule)| rule.follows(&entry)) {
@@ -222,7 +222,7 @@ impl Desk<'_> {
     }
 
     fn ask_by_rule(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let rule = promote_rule(rules, promotion);
+        let rule = promotion.rule(rules);
         if rule.is_none_or(|rule| rule.request == Asking::Manual) {
             return;
         }
@@ -237,7 +237,7 @@ impl Desk<'_> {
 
     /// Enough persons approve, and nothing else is under way: the stage is to be given.
     fn grant(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promote_rule(rules, promotion) else { return };
+        let Some(rule) = promotion.rule(rules) else { return };
         let Some(request) = promotion.request() else { return };
         let counted = promotion.counted(rule).len();
         let is_free = !self.state.models.get(model).is_some_and(Model::is_entering)
@@ -249,7 +249,7 @@ impl Desk<'_> {
 
     /// The run of its acceptance test decides once it has ended; without a test nothing is asked of a version.
     fn judge_test(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promote_rule(rules, promotion) else { return };
+        let Some(rule) = promotion.rule(rules) else { return };
         let against = |reason: String| PromotionChange::Rejected { person: None, reason };
         let change = match (&rule.acceptance, promotion.test) {
             (None, None) => PromotionChange::Accepted(None),
@@ -302,11 +302,6 @@ impl Desk<'_> {
             self.change_promotion(&name, run, PromotionChange::Forgotten);
         }
     }
-}
-
-/// What the rules in force say of a version.
-fn promote_rule<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r PromoteRule> {
-    rules.triggers.get(&promotion.trigger)?.promote.as_ref()
 }
 
 /// The model of a run that succeeded, and how its version begins.

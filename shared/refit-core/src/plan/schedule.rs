@@ -66,9 +66,8 @@ impl Desk<'_> {
     /// Up to when a schedule was judged: of times before a ledger was restored from a copy it has perhaps forgotten that
     /// it acted on them.
     fn judged_before(&mut self, trigger: &str, schedule: &Schedule, after: Timestamp) -> Timestamp {
-        let restored =
-            self.state.marks.restored.filter(|_| !mutant::is(Mutant::RestorationIgnored));
-        let Some(restored) = restored.filter(|restored| *restored > after) else { return after };
+        let restored = self.restored().filter(|restored| *restored > after);
+        let Some(restored) = restored else { return after };
         let until = restored + Span::from_millis(1);
         if schedule.next(after).is_some_and(|slot| slot.at < until) {
             let schedule = schedule.text().to_owned();

@@ -4,13 +4,11 @@ use super::Desk;
 use crate::mutant::{self, Mutant};
 use crate::promotion::{
     GITHUB, Model, PromoteRule, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement,
-    same_person,
+    WORDS_BYTES_MAX, same_person,
 };
 use crate::rules::Rules;
 use crate::time::{Span, Timestamp};
 
-/// Bytes of a name or a reason.
-const WORDS_BYTES_MAX: usize = 1000;
 /// GitHub leaves out the fractions of a second.
 const COMMENT_TICK: Span = Span::secs(1);
 
@@ -42,7 +40,7 @@ impl Desk<'_> {
         {
             after_the_newest(version, at)?;
         }
-        let said = &in_their_name(version.and_then(|it| rule_of(rules, it)), said)?;
+        let said = &in_their_name(version.and_then(|it| it.rule(rules)), said)?;
         if let (Some(about), Some(version)) = (said.request, version) {
             about_the_newest(version, about)?;
         }
@@ -82,10 +80,6 @@ fn version_of<'a>(model: &'a Model, said: &Statement) -> Result<&'a Promotion, S
     model.version(&said.version).ok_or_else(|| {
         format!("no such version is known: version=`{}`, known=`{}`", said.version, names())
     })
-}
-
-fn rule_of<'r>(rules: &'r Rules, promotion: &Promotion) -> Option<&'r PromoteRule> {
-    rules.triggers.get(&promotion.trigger)?.promote.as_ref()
 }
 
 /// What was said, under the name the rule has for whoever said it. A link speaks for whom the rule still names.
@@ -154,8 +148,7 @@ fn approve(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Hea
     if again && !mutant::is(Mutant::ApprovalCountsTwice) {
         return Err(format!("this person has approved it already: person=`{}`", said.person));
     }
-    let four_eyes =
-        rule_of(rules, promotion).is_some_and(|rule| rule.stage(request.stage).four_eyes);
+    let four_eyes = promotion.rule(rules).is_some_and(|rule| rule.stage(request.stage).four_eyes);
     if four_eyes && promotion.is_bound(&said.person) {
         let message = "it takes another person than who asked for it or approved it before";
         return Err(format!("{message}: person=`{}`", said.person));

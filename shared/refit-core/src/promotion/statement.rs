@@ -6,6 +6,8 @@ use super::Stage;
 
 /// What the name of a person begins with who is known by an account at GitHub alone.
 pub const GITHUB: &str = "github:";
+/// Bytes of the name of a person, or of a reason.
+pub const WORDS_BYTES_MAX: usize = 1000;
 
 /// What a person says of a version of a model. Who may write to the ledger may say it in any name: the name is a
 /// statement of whoever writes.

@@ -5,12 +5,10 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use refit_core::timing::Timing;
-use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock, StoreClock, Transport};
+use refit_engine::port::Clock;
 use refit_engine::reconcile::Reconciler;
 use refit_platform::clock::SystemClock;
 use refit_platform::store::MemoryStore;
-use refit_wire::listing::Buckets;
 use refit_wire::source::Sender;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -34,16 +32,8 @@ fn accounts() -> Accounts {
 
 /// A ledger in memory, and the ports of this world.
 fn base(world: &Arc<World>, clock: Arc<dyn Clock>) -> Base {
-    let transport: Arc<dyn Transport> = Arc::<World>::clone(world);
-    Base {
-        store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
-        transport,
-        clock,
-        nonces: Nonces::new("test"),
-        root: "memory:/".to_owned(),
-        store_clock: StoreClock::Service,
-        buckets: Buckets::default(),
-    }
+    let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    Base::of_test(store, Arc::<World>::clone(world), clock)
 }
 
 /// Every door of one process, before which callers are checked like this.

@@ -3,11 +3,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use refit_engine::nonce::Nonces;
-use refit_engine::port::{Created, Page, Store, StoreClock};
+use refit_engine::port::{Created, Page, Store};
 use refit_testkit::clock::ManualClock;
 use refit_wire::http::{Reply, Secret};
-use refit_wire::listing::Buckets;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -111,15 +109,8 @@ async fn whatever_a_door_waits_for_its_sender_is_told_in_time_to_come_again() {
     for what in ["append", "report", "secret", "keys"] {
         let hanging = Arc::new(Hanging::default());
         let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
-        let base = Base {
-            store: Arc::<Hanging>::clone(&hanging),
-            transport: Arc::<Hanging>::clone(&hanging),
-            clock: Arc::<ManualClock>::clone(&clock),
-            nonces: Nonces::new("test"),
-            root: "memory:/".to_owned(),
-            store_clock: StoreClock::Service,
-            buckets: Buckets::default(),
-        };
+        let (store, transport) = (Arc::<Hanging>::clone(&hanging), Arc::<Hanging>::clone(&hanging));
+        let base = Base::of_test(store, transport, Arc::<ManualClock>::clone(&clock));
         let mut answer = std::pin::pin!(door(what, &base).oneshot(delivery(what)));
         assert!(futures::poll!(&mut answer).is_pending(), "{what}");
         assert_eq!(*hanging.0.lock().unwrap(), [what]);

@@ -5,7 +5,7 @@
 //! tells that of members as of strangers where their membership is private.
 
 use refit_core::event::{Command, Event, Fact, Identity};
-use refit_core::promotion::{GITHUB, Says, Statement};
+use refit_core::promotion::{GITHUB, Says, Statement, WORDS_BYTES_MAX};
 
 use super::super::fields::Fields;
 use super::super::{Meaning, Rejected, Understood};
@@ -16,8 +16,6 @@ const ORIGIN: &str = "github.comment";
 const SCHEME: [&str; 2] = ["github", "comment"];
 /// The word a command begins with.
 const WORD: &str = "/refit";
-/// Bytes of a reason.
-const REASON_BYTES_MAX: usize = 1000;
 
 /// What a new comment says; nothing where it is no command.
 pub(super) fn read(payload: Fields<'_>, delivery: &str) -> Result<Option<Meaning>, Rejected> {
@@ -36,7 +34,7 @@ pub(super) fn read(payload: Fields<'_>, delivery: &str) -> Result<Option<Meaning
             "no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`",
         )));
     };
-    if said.reason.len() > REASON_BYTES_MAX {
+    if said.reason.len() > WORDS_BYTES_MAX {
         return Ok(Some(ignored("the reason is longer than 1000 bytes")));
     }
     let id = comment.int64("id")?.ok_or_else(missing)?.to_string();

@@ -1,7 +1,7 @@
 //! The answer of a person who followed a signed link: a form that was sent from the page of the link.
 
 use refit_core::event::{Command, Event, Fact, Identity};
-use refit_core::promotion::{Says, Statement};
+use refit_core::promotion::{Says, Statement, WORDS_BYTES_MAX};
 use url::form_urlencoded;
 
 use super::super::{Delivery, Meaning, Rejected};
@@ -12,8 +12,6 @@ use crate::link::{Link, parts};
 const ORIGIN: &str = "refit.link";
 /// What the identity begins with.
 const SCHEME: &str = "link";
-/// Bytes of a reason.
-const REASON_BYTES_MAX: usize = 1000;
 
 /// What the signature says: all of the link, and until when it holds.
 pub(super) fn claim(delivery: &Delivery<'_>) -> Result<Claim, Rejected> {
@@ -34,8 +32,8 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Meaning, Rejected> {
         _ => return Err(Rejected::malformed("neither `approve` nor `reject` was chosen")),
     };
     let reason = field(delivery.body, "reason").unwrap_or_default().trim().to_owned();
-    if reason.len() > REASON_BYTES_MAX {
-        let reason = format!("the reason is longer than {REASON_BYTES_MAX} bytes");
+    if reason.len() > WORDS_BYTES_MAX {
+        let reason = format!("the reason is longer than {WORDS_BYTES_MAX} bytes");
         return Err(Rejected::malformed(reason));
     }
     let number = request.to_string();
