@@ -179,10 +179,10 @@ fn due(state: &State, old: Option<&Rules>, commit: &Commit) -> Vec<Due> {
 /// Whether the rules in force start a run of the batch as well.
 fn is_due(state: &State, rules: Option<&Rules>, batch: BatchId) -> bool {
     let judged = || {
-        let (trigger, open) = state.open_batch(batch)?;
-        let (standing, rule) = (state.triggers.get(trigger)?, rules?.triggers.get(trigger)?);
-        let active = state.active_runs(trigger).count();
-        Some(judge(&Case { now: state.now, rule, standing, batch: open, active }).is_none())
+        let (trigger, _) = state.open_batch(batch)?;
+        let rule = rules?.triggers.get(trigger)?;
+        let case = Case::of(state, state.now, (trigger, rule), batch)?;
+        Some(judge(&case).is_none())
     };
     judged().unwrap_or(false)
 }

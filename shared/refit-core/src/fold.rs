@@ -72,6 +72,9 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
             if let Some(standing) = state.triggers.get_mut(trigger) {
                 apply_to_trigger(standing, change);
             }
+            if matches!(change, TriggerChange::Resumed | TriggerChange::LaunchesForgotten(_)) {
+                release_trigger(state, trigger);
+            }
         }
         Change::Batch { batch, change } => apply_to_batch(state, *batch, change, stamp),
         Change::Stored { part, batches } => {
@@ -147,7 +150,10 @@ fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
 fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: Stamp<'_>) {
     for name in added {
         let standing = state.triggers.entry(name.clone());
-        standing.or_insert_with(|| Standing::new(stamp.now)).removed = false;
+        let standing = standing.or_insert_with(|| Standing::new(stamp.now));
+        if std::mem::take(&mut standing.removed) {
+            standing.since = stamp.now;
+        }
     }
     for name in removed {
         if let Some(standing) = state.triggers.get_mut(name) {
@@ -162,10 +168,15 @@ fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: S
     }
 }
 
-/// A trigger that is gone from the rules stays as long as a batch or an unfinished run of it does.
+/// A trigger that is gone from the rules stays as long as a batch or an unfinished run of it does, a budget may count its
+/// launches, or a person has paused it.
 fn release_trigger(state: &mut State, name: &str) {
-    let standing = state.triggers.get(name);
-    let empty = standing.is_some_and(|standing| standing.removed && standing.open.is_empty());
+    let forgets = mutant::is(Mutant::BudgetForgottenWithTrigger);
+    let kept = |standing: &Standing| {
+        !forgets && (standing.paused.is_some() || !standing.launches.is_empty())
+    };
+    let standing = state.triggers.get(name).filter(|standing| standing.removed);
+    let empty = standing.is_some_and(|standing| standing.open.is_empty() && !kept(standing));
     if empty && state.active_runs(name).next().is_none() {
         state.triggers.remove(name);
     }
@@ -309,6 +320,11 @@ fn move_members(state: &mut State, from: BatchId, to: BatchId) {
     batch.bytes = batch.bytes.saturating_add(bytes);
     batch.opened_at = batch.opened_at.min(opened_at);
     batch.parts.extend(parts);
+    for run in state.runs.values_mut().filter(|run| run.is_active()) {
+        if run.cancel == Some(Cancel::ReplacedBy(from)) {
+            run.cancel = Some(Cancel::ReplacedBy(to));
+        }
+    }
 }
 
 fn close(state: &mut State, closed: &Closed, stamp: Stamp<'_>) {

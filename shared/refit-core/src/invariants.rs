@@ -15,7 +15,7 @@ use crate::key::Hash128;
 use crate::notice::OutboxChange;
 use crate::policy::budget_is_full;
 use crate::rules::{Overlap, Rules};
-use crate::run::{Attempt, Phase, Run};
+use crate::run::{Attempt, Cancel, Phase, Run};
 use crate::state::{Batch, BatchId, ScheduleMark, Standing, State};
 use crate::time::Span;
 use crate::transition::Passage;
@@ -61,6 +61,8 @@ const ALL: &[(&str, Invariant)] = &[
     ("an attempt follows one that ended", attempts_follow),
     ("only the writer of an intent owns it", writers_own),
     ("overlap holds", overlap_holds),
+    ("what replaces a run waits for its end", successors_wait),
+    ("members move within their key", moves_within_key),
     ("cooldown holds", cooldown_holds),
     ("the budget holds", budget_holds),
     ("a launch is counted once", launches_once),
@@ -270,6 +272,31 @@ fn closed<'a>(step: &'a Step<'_>) -> BTreeMap<&'a str, usize> {
         }
     }
     closed
+}
+
+/// The members of a batch or a run go to a batch of the same trigger and key.
+fn moves_within_key(step: &Step<'_>) -> Option<String> {
+    let place = |state: &State, id: BatchId| {
+        let open = state.open_batch(id).map(|(name, open)| (name.to_owned(), open.key.clone()));
+        open.or_else(|| state.runs.get(&id).map(|run| (run.trigger.clone(), run.key.clone())))
+    };
+    step.commit.changes.iter().find_map(|change| {
+        let Change::Batch { batch, change: BatchChange::MovedTo(to) } = change else { return None };
+        let [from, goes_to] =
+            [*batch, *to].map(|id| place(step.before, id).or_else(|| place(step.after, id)));
+        let both = from.zip(goes_to);
+        both.filter(|(from, to)| from != to).map(|_| format!("from=`{batch}`, to=`{to}`"))
+    })
+}
+
+/// The batch that is to take the members of a run over is open until the run has ended.
+fn successors_wait(step: &Step<'_>) -> Option<String> {
+    let left = |run: &&Run| match run.cancel {
+        Some(Cancel::ReplacedBy(to)) => step.after.open_batch(to).is_none(),
+        _ => false,
+    };
+    let run = step.after.runs.values().filter(|run| run.is_active()).find(left)?;
+    Some(format!("run=`{}`", run.batch))
 }
 
 fn overlap_holds(step: &Step<'_>) -> Option<String> {

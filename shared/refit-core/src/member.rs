@@ -75,6 +75,17 @@ pub enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
+    /// A newer generation has the same bytes: it is no new member, and takes the place of the one it overwrote.
+    Same {
+        /// The URI of the object.
+        uri: String,
+        /// The generation, where the store has one.
+        generation: Option<String>,
+        /// When it was created.
+        created: Option<Timestamp>,
+        /// The checksum of both.
+        checksum: String,
+    },
 }
 
 /// A line with the batch it belongs to, as parts hold it: one part serves every batch of its commit.
@@ -170,10 +181,19 @@ pub fn settle(lines: Vec<Line>) -> Settled {
     let mut slots: Vec<Option<Member>> = Vec::with_capacity(lines.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut deleted: Vec<(String, Gone)> = Vec::new();
+    let mut same: Vec<(String, Same)> = Vec::new();
     for line in lines {
         match line {
             Line::Member(member) => join(member, &mut slots, &mut places, &mut settled.superseded),
             Line::Gone { uri, generation, at } => deleted.push((uri, Gone { generation, at })),
+            Line::Same { uri, generation, created, checksum } => {
+                same.push((uri, Same { generation, created, checksum }));
+            }
+        }
+    }
+    for (uri, same) in same {
+        if let Some(member) = places.get(&uri).and_then(|at| slots[*at].as_mut()) {
+            same.take_the_place_of(member);
         }
     }
     for (uri, gone) in deleted {
@@ -224,6 +244,23 @@ impl Gone {
             (Some(_), ..) => member.generation == self.generation,
             (None, Some(at), Some(created)) => created <= at,
             (None, ..) => true,
+        }
+    }
+}
+
+/// A generation with the bytes of another.
+struct Same {
+    generation: Option<String>,
+    created: Option<Timestamp>,
+    checksum: String,
+}
+
+impl Same {
+    fn take_the_place_of(self, member: &mut Member) {
+        let Self { generation, created, checksum } = self;
+        let newer = Member { generation, created, ..member.clone() };
+        if member.checksum.as_ref() == Some(&checksum) && newer.is_newer_than(member) {
+            *member = newer;
         }
     }
 }
@@ -410,6 +447,35 @@ mod tests {
         assert_eq!(left(vec![upload(), gone(5)]), [""; 0]);
         assert_eq!(left(vec![upload(), gone(4)]), ["s3://b/x#1"], "in any order");
         assert_eq!(left(vec![gone(4), upload()]), ["s3://b/x#1"]);
+    }
+
+    #[test]
+    fn a_generation_with_the_same_bytes_takes_the_place_of_the_one_it_overwrote() {
+        let upload = |sum: &str| match member("gs://b/x", "1", 1) {
+            Line::Member(it) => Line::Member(Member { checksum: Some(sum.to_owned()), ..it }),
+            line => line,
+        };
+        let same = |generation: &str, created: i64| Line::Same {
+            uri: "gs://b/x".into(),
+            generation: Some(generation.to_owned()),
+            created: Some(Timestamp::from_millis(created)),
+            checksum: "md5:1".to_owned(),
+        };
+        let gone = |generation: &str| Line::Gone {
+            uri: "gs://b/x".into(),
+            generation: Some(generation.to_owned()),
+            at: None,
+        };
+        assert_eq!(left(vec![upload("md5:1"), same("2", 2)]), ["gs://b/x#2"]);
+        let both = [vec![same("2", 2), gone("1")], vec![gone("1"), same("2", 2)]];
+        for lines in both {
+            let all: Vec<Line> = [upload("md5:1")].into_iter().chain(lines).collect();
+            assert_eq!(left(all), ["gs://b/x#2"], "in any order");
+        }
+        assert_eq!(left(vec![upload("md5:1"), same("2", 2), gone("2")]), [""; 0]);
+        assert_eq!(left(vec![upload("md5:2"), same("2", 2)]), ["gs://b/x#1"], "of other bytes");
+        assert_eq!(left(vec![upload("md5:1"), same("0", 0)]), ["gs://b/x#1"], "older");
+        assert_eq!(left(vec![same("2", 2)]), [""; 0], "of no member");
     }
 
     #[test]

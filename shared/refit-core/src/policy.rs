@@ -14,7 +14,8 @@ mod trouble;
 mod window;
 
 use crate::rules::Trigger;
-use crate::state::{Batch, Held, Standing};
+use crate::run::Cancel;
+use crate::state::{Batch, BatchId, Held, Standing, State};
 use crate::time::Timestamp;
 
 /// A batch to be judged, with everything its fate depends on.
@@ -30,9 +31,38 @@ pub struct Case<'a> {
     pub batch: &'a Batch,
     /// Runs of the trigger that are not over.
     pub active: usize,
+    /// Of these, runs of batches with the same key.
+    pub alike: usize,
+    /// Whether one of them is being ended for this batch, which is to take its members over.
+    pub replaces: bool,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// The case of an open batch of this trigger; `None` where it is not open.
+    #[must_use]
+    pub fn of(
+        state: &'a State,
+        now: Timestamp,
+        (name, rule): (&'a str, &'a Trigger),
+        id: BatchId,
+    ) -> Option<Self> {
+        let standing = state.triggers.get(name)?;
+        let batch = standing.open.get(&id)?;
+        let mut case = Self { now, rule, standing, batch, active: 0, alike: 0, replaces: false };
+        for run in state.active_runs(name) {
+            case.active += 1;
+            case.alike += usize::from(run.key == batch.key);
+            case.replaces |= run.cancel == Some(Cancel::ReplacedBy(id));
+        }
+        Some(case)
+    }
+
+    /// The same once no run is active.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { active: 0, alike: 0, replaces: false, ..self }
+    }
+
     /// Whether the batch takes no more members: waiting for others would be in vain.
     fn is_complete(&self) -> bool {
         self.batch.sealed.is_some() || self.batch.count >= self.rule.batch.max_count

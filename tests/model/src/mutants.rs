@@ -102,6 +102,13 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::RegisteredWithoutLookUp
         | Mutant::ClaimUnread
         | Mutant::TwinEndedUnclaimed
+        | Mutant::BudgetForgottenWithTrigger
+        | Mutant::BlindRelaunches
+        | Mutant::SameBytesForgotten
+        | Mutant::DeletedBytesRemembered
+        | Mutant::ReplacementForgotten
+        | Mutant::ReplacesEveryKey
+        | Mutant::ApplyOverlooksRuns
         | Mutant::PartsDeletedWhileHeld => return None,
     };
     Some(scope)

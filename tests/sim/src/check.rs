@@ -110,9 +110,9 @@ fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
     }
     for (name, standing) in &state.triggers {
         let Some(rule) = rules.and_then(|rules| rules.triggers.get(name)) else { continue };
-        for (id, batch) in &standing.open {
+        for id in standing.open.keys() {
             let active = state.active_runs(name).count();
-            let held = judge(&Case { now, rule, standing, batch, active });
+            let held = Case::of(state, now, (name, rule), *id).and_then(|case| judge(&case));
             let waits = held.is_some_and(|held| match held.reason {
                 Hold::Ask | Hold::Paused | Hold::TriggerRemoved | Hold::Budget => true,
                 // A run that waits for the budget keeps those behind it waiting.
@@ -278,7 +278,7 @@ fn check_applies(commits: &[Commit], books: &Books, verdict: &mut Verdict) {
                     matches!(change, Change::Batch { batch, change } if *batch == closed.batch
                         && matches!(change, BatchChange::Joined { .. } | BatchChange::Sealed(_)))
                 });
-                if !grew && !was_due(&state, old, closed.batch, commit.now) {
+                if !grew && !was_due(&state, old, closed.batch, commit) {
                     verdict.violations.push(format!("applying rules started {}", closed.batch));
                 }
             }
@@ -297,8 +297,7 @@ fn check_replaced(commits: &[Commit], verdict: &mut Verdict) {
                 continue;
             };
             let Some(Cancel::ReplacedBy(to)) = cancel_of(&state, commit, *run) else { continue };
-            let waits = finished.phase != Phase::Succeeded && state.open_batch(to).is_some();
-            if waits && !lets_go(commit, *run, to) {
+            if finished.phase != Phase::Succeeded && !moves(commit, *run) {
                 verdict.violations.push(format!("lost: members of {run} did not move to {to}"));
             }
         }
@@ -315,23 +314,27 @@ fn cancel_of(state: &State, commit: &Commit, id: BatchId) -> Option<Cancel> {
     asked.or_else(|| state.runs.get(&id)?.cancel.as_ref()).cloned()
 }
 
-/// Whether a commit moves the members of a run to a batch, or ends that batch itself.
-fn lets_go(commit: &Commit, run: BatchId, to: BatchId) -> bool {
+/// Whether a commit moves the members of a run to a batch.
+fn moves(commit: &Commit, run: BatchId) -> bool {
     commit.changes.iter().any(|change| match change {
-        Change::Batch { batch, change: BatchChange::MovedTo(_) } => *batch == run || *batch == to,
-        Change::Batch { batch, change: BatchChange::Discarded } => *batch == to,
+        Change::Batch { batch, change: BatchChange::MovedTo(_) } => *batch == run,
         _ => false,
     })
 }
 
-/// Whether a batch would have started under these rules.
-fn was_due(state: &State, rules: &Rules, id: BatchId, now: Timestamp) -> bool {
-    let Some((name, batch)) = state.open_batch(id) else { return true };
-    let (Some(rule), Some(standing)) = (rules.triggers.get(name), state.triggers.get(name)) else {
-        return false;
-    };
-    // A run may have ended in the same commit.
-    judge(&Case { now, rule, standing, batch, active: 0 }).is_none()
+/// Whether a batch would have started under these rules by this commit.
+fn was_due(state: &State, rules: &Rules, id: BatchId, commit: &Commit) -> bool {
+    let Some((name, _)) = state.open_batch(id) else { return true };
+    let Some(rule) = rules.triggers.get(name) else { return false };
+    // Runs may have ended in the same commit.
+    let ended = commit.changes.iter().filter_map(|change| match change {
+        Change::Run { run, change: RunChange::Finished(_) } => state.runs.get(run),
+        _ => None,
+    });
+    let ended = ended.filter(|run| run.trigger == name).count();
+    let Some(case) = Case::of(state, commit.now, (name, rule), id) else { return false };
+    let case = if case.active == ended { case.alone() } else { case };
+    judge(&case).is_none()
 }
 
 /// Where runs are to be alone, no two of a trigger were under way at the same time.

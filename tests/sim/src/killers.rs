@@ -74,6 +74,14 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         "an_approval_of_somebody_the_rule_does_not_name_is_noticed",
     ),
     (Mutant::EarlierRequestApproved, DECISIONS, "a_word_on_an_earlier_request_changes_nothing"),
+    (Mutant::SameBytesForgotten, DECISIONS, "bytes_that_no_run_gets_are_noticed"),
+    (Mutant::DeletedBytesRemembered, DECISIONS, "bytes_that_no_run_gets_are_noticed"),
+    (
+        Mutant::BudgetForgottenWithTrigger,
+        DECISIONS,
+        "a_budget_that_is_forgotten_with_its_trigger_is_noticed",
+    ),
+    (Mutant::BlindRelaunches, DECISIONS, "starts_that_go_on_unseen_are_noticed"),
     (Mutant::ClaimUnread, DECISIONS, "a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed"),
     (
         Mutant::TwinEndedUnclaimed,

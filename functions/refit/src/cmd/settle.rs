@@ -10,7 +10,8 @@ use crate::submit::{self, Wait};
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("fate").required(true).args(["started", "not_started"]),
-    after_help = "`refit runs` lists uncertain runs. Look at the service for a run with the key it names.
+    after_help = "`refit runs` lists uncertain runs. Look at the service for a run with the key it names. A run that stays `launching` since
+its service answers no look-up can be settled as well, once its start can take effect no more.
 
 Examples:
   refit settle b17 --started 3f1c7a52-…

@@ -214,7 +214,7 @@ pub(super) fn held_now(
         let removed = Held { reason: Hold::TriggerRemoved, until: None };
         return if standing.removed { Some(removed) } else { batch.held };
     };
-    judge(&Case { now, rule, standing, batch, active: state.active_runs(name).count() })
+    judge(&Case::of(state, now, (name, rule), id)?)
 }
 
 impl fmt::Display for Status {

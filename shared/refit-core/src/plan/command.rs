@@ -10,7 +10,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::rules::Rules;
 use crate::run::{Cancel, ExternalRun, Phase, Run};
-use crate::state::{Batch, BatchId, Seal, Standing};
+use crate::state::{BatchId, Seal, Standing};
 use crate::time::Timestamp;
 
 impl Desk<'_> {
@@ -65,7 +65,7 @@ impl Desk<'_> {
             new.triggers.keys().filter(|name| !known.contains(name)).cloned().collect();
         let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
         let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
-        let due_before = self.due(old);
+        let due_before = [self.due(old, false), self.due(old, true)];
         let mut summary = format!("applied: triggers=`{}`", new.triggers.len());
         for (what, names) in [("added", &added), ("removed", &removed)] {
             if !names.is_empty() {
@@ -86,9 +86,10 @@ impl Desk<'_> {
         if mutant::is(Mutant::ApplyStartsRuns) {
             return summary;
         }
-        let due_now: BTreeSet<BatchId> = self.due(new).difference(&due_before).copied().collect();
+        let due_now = [self.due(new, false), self.due(new, true)];
+        let newly = due_now.iter().zip(&due_before).flat_map(|(now, before)| now - before);
         let held = unpaused.iter().flat_map(|name| self.open_of(name));
-        let ask: BTreeSet<BatchId> = due_now.into_iter().chain(returning).chain(held).collect();
+        let ask: BTreeSet<BatchId> = newly.chain(returning).chain(held).collect();
         let waiting = ask.len();
         for batch in ask {
             self.change_batch(batch, BatchChange::Asked);
@@ -109,19 +110,19 @@ impl Desk<'_> {
         standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// The open batches these rules would start, now or as soon as no run is active.
-    fn due(&self, rules: &Rules) -> BTreeSet<BatchId> {
-        let ruled = self.state.triggers.iter().filter_map(|(name, standing)| {
+    /// The open batches these rules would start: now, or once no run is active.
+    fn due(&self, rules: &Rules, alone: bool) -> BTreeSet<BatchId> {
+        let alone = alone || mutant::is(Mutant::ApplyOverlooksRuns);
+        let is_due = |name: &str, id: BatchId| {
             let rule = rules.triggers.get(name)?;
-            Some((standing, rule))
-        });
-        let due = ruled.flat_map(|(standing, rule)| {
-            let is_due = move |batch: &Batch| {
-                judge(&Case { now: self.now, rule, standing, batch, active: 0 }).is_none()
-            };
-            standing.open.iter().filter(move |(_, batch)| is_due(batch)).map(|(id, _)| *id)
-        });
-        due.collect()
+            let case = Case::of(&self.state, self.now, (name, rule), id)?;
+            Some(judge(&if alone { case.alone() } else { case }).is_none())
+        };
+        let open =
+            self.state.triggers.iter().flat_map(|(name, standing)| {
+                standing.open.keys().map(move |id| (name.as_str(), *id))
+            });
+        open.filter(|(name, id)| is_due(name, *id) == Some(true)).map(|(_, id)| id).collect()
     }
 
     fn pause(&mut self, trigger: &str, mode: PauseMode) -> Result<String, String> {
@@ -195,11 +196,30 @@ impl Desk<'_> {
     fn discard(&mut self, trigger: &str, paused: bool) -> String {
         let removed = self.state.triggers.get(trigger).is_some_and(|standing| standing.removed);
         let batches = if paused || removed { self.open_of(trigger) } else { self.asked(trigger) };
+        let mut runs = 0;
         for batch in &batches {
+            runs += self.discard_replaced(trigger, *batch);
             self.joining.remove(batch);
             self.change_batch(*batch, BatchChange::Discarded);
         }
-        format!("discarded: trigger=`{trigger}`, batches=`{}`", batches.len())
+        let text = format!("discarded: trigger=`{trigger}`, batches=`{}`", batches.len());
+        match runs {
+            0 => text,
+            _ => format!("{text}, with the members of runs that are being replaced=`{runs}`"),
+        }
+    }
+
+    /// Runs whose members a discarded batch was to take over end for good: what a person discards holds these as well.
+    fn discard_replaced(&mut self, trigger: &str, batch: BatchId) -> usize {
+        let replaced = self
+            .state
+            .active_runs(trigger)
+            .filter(|run| run.cancel == Some(Cancel::ReplacedBy(batch)));
+        let replaced: Vec<BatchId> = replaced.map(|run| run.batch).collect();
+        for run in &replaced {
+            self.change_run(*run, RunChange::CancelAsked(Cancel::Asked));
+        }
+        replaced.len()
     }
 
     fn standing(&self, trigger: &str) -> Result<&Standing, String> {
@@ -223,11 +243,18 @@ impl Desk<'_> {
     fn settle(&mut self, name: &str, started: Option<&str>) -> Result<String, String> {
         let run = self.run_named(name)?;
         let (batch, number) = (run.batch, run.attempt().number);
-        if run.attempt().phase != Phase::Uncertain {
-            return Err(format!(
-                "it is not uncertain: run=`{batch}`, phase=`{}`",
-                run.attempt().phase.text()
-            ));
+        let attempt = run.attempt();
+        let over = attempt.intended_at + self.state.timing.lease + self.state.timing.settle;
+        match attempt.phase {
+            Phase::Uncertain => {}
+            Phase::Launching if attempt.not_before.is_none() && self.now >= over => {}
+            Phase::Launching => {
+                return Err(format!("it may be starting yet: run=`{batch}`, until=`{over}`"));
+            }
+            phase => {
+                let phase = phase.text();
+                return Err(format!("it is not uncertain: run=`{batch}`, phase=`{phase}`"));
+            }
         }
         match started {
             Some(id) => {

@@ -201,7 +201,7 @@ impl Desk<'_> {
         let refusal = match change.kind {
             ObjectKind::Finalized => None,
             ObjectKind::Deleted | ObjectKind::Archived => {
-                self.note_deletion(rules, item.event, object);
+                self.note_deletion(rules, item.event, change);
                 Some(Refusal::Deletion)
             }
             ObjectKind::MetadataUpdated => Some(Refusal::NotAnUpload),
@@ -211,6 +211,9 @@ impl Desk<'_> {
             return false;
         }
         let identical = !item.event.is_forced() && self.is_identical(item.event, object);
+        if identical {
+            self.note_same(rules, item.event, object);
+        }
         let concerned = |(_, rule): &Named<'_>| is_marker(rule, object) || rule.watches(object);
         let verdicts = triggers_for(rules, item.event).filter(concerned).map(|named| {
             let verdict = self.admit_object(named, item.event, object, identical);
@@ -240,18 +243,49 @@ impl Desk<'_> {
         verdicts.contains(&true)
     }
 
-    /// Lets the batches that may hold a generation know that it is gone.
-    fn note_deletion(&mut self, rules: &Rules, event: &Event, object: &DataRef) {
-        self.flush();
+    /// Lets the batches that may hold a generation know that it is gone. The same bytes are new data from then on, unless
+    /// they came by overwriting it, and whatever batch had it is closed.
+    fn note_deletion(&mut self, rules: &Rules, event: &Event, change: &ObjectChange) {
+        let object = &change.object;
         let generation = object.generation.clone();
         let at = event.time.filter(|_| generation.is_none());
-        let line = Line::Gone { uri: object.uri(), generation, at };
-        for (name, _) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
-            let open = self.state.triggers.get(name).map(|standing| standing.open.keys().copied());
-            for id in open.into_iter().flatten().collect::<Vec<_>>() {
-                self.joining.entry(id).or_default().push(line.clone());
-            }
+        let is_told =
+            self.tell_open(rules, event, object, &Line::Gone { uri: object.uri(), generation, at });
+        let known = self.sighting(object.place());
+        let deleted = object.created.or(event.time).unwrap_or(self.now);
+        let is_newest = |known: &Sighting| deleted >= known.created;
+        if let Some(known) = known.filter(is_newest)
+            && (is_told || change.overwritten_by.is_none())
+            && !mutant::is(Mutant::DeletedBytesRemembered)
+        {
+            self.sightings.insert(known.place, Sighting { accepted: false, ..known });
         }
+    }
+
+    /// Adds a line to every open batch that may hold generations of an object; whether there is any.
+    fn tell_open(&mut self, rules: &Rules, event: &Event, object: &DataRef, line: &Line) -> bool {
+        self.flush();
+        let mut open: Vec<BatchId> = Vec::new();
+        for (name, _) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
+            let standing = self.state.triggers.get(name);
+            open.extend(standing.into_iter().flat_map(|standing| standing.open.keys()));
+        }
+        open.iter().for_each(|id| self.joining.entry(*id).or_default().push(line.clone()));
+        !open.is_empty()
+    }
+
+    /// Lets the batches that may hold an older generation know that this one has the same bytes.
+    fn note_same(&mut self, rules: &Rules, event: &Event, object: &DataRef) {
+        if mutant::is(Mutant::SameBytesForgotten) {
+            return;
+        }
+        let line = Line::Same {
+            uri: object.uri(),
+            generation: object.generation.clone(),
+            created: object.created,
+            checksum: object.checksum.clone().unwrap_or_default(),
+        };
+        self.tell_open(rules, event, object, &line);
     }
 
     fn is_identical(&mut self, event: &Event, object: &DataRef) -> bool {

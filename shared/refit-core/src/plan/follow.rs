@@ -12,7 +12,7 @@ use crate::rules::{Idempotency, OnUnknown, Rules, Trigger};
 use crate::run::{Attempt, Cancel, ExternalRun, Finished, Phase, Run};
 use crate::state::BatchId;
 use crate::time::{Span, Timestamp};
-use crate::timing::{COMMIT_LAUNCHES_MAX, FINISHED_RUNS_MAX};
+use crate::timing::{ABANDONED_MAX, COMMIT_LAUNCHES_MAX, FINISHED_RUNS_MAX};
 
 impl Desk<'_> {
     /// Takes in what was observed, then moves every run on as far as it goes.
@@ -128,6 +128,10 @@ impl Desk<'_> {
             None if !mutant::is(Mutant::AbandonAtFirstLookUp) => AttemptChange::LookedUp,
             Some(first) if self.now < first.time + self.state.timing.settle => return,
             Some(_) | None => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
+                OnUnknown::Relaunch if is_blind(run) => {
+                    let message = "nothing can be found under any of its keys";
+                    AttemptChange::Uncertain(message.to_owned())
+                }
                 OnUnknown::Relaunch => AttemptChange::Abandoned(self.now + self.state.timing.watch),
                 OnUnknown::Ask => AttemptChange::Uncertain("two look-ups found nothing".to_owned()),
             },
@@ -341,6 +345,15 @@ fn ended_phase(phase: Phase, cancel: Option<&Cancel>) -> Phase {
         (Phase::Failed | Phase::Cancelled, Some(_)) => Phase::Cancelled,
         _ => phase,
     }
+}
+
+/// Whether so many keys were given up that the look-up, not the start, is likelier to fail: each further key would be one
+/// more training that nobody sees.
+fn is_blind(run: &Run) -> bool {
+    let unseen =
+        |attempt: &&Attempt| attempt.phase == Phase::Abandoned && attempt.external.is_none();
+    let unseen = run.attempts.iter().filter(unseen).count();
+    unseen >= ABANDONED_MAX && !mutant::is(Mutant::BlindRelaunches)
 }
 
 /// Whether the service refused the start for good, so that another attempt would end alike.

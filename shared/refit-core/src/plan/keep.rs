@@ -11,7 +11,7 @@ use crate::mutant::{self, Mutant};
 use crate::rules::Rules;
 use crate::state::{BatchId, PartRef};
 use crate::time::{Day, Timestamp};
-use crate::timing::{BATCH_PARTS_MAX, MEMORY_LIVE_MAX};
+use crate::timing::{BATCH_PARTS_MAX, BUDGET_PER_MAX, MEMORY_LIVE_MAX};
 
 impl Desk<'_> {
     /// Writes down what must outlive this commit.
@@ -83,7 +83,13 @@ impl Desk<'_> {
             let first = standing.launches.first().filter(|first| excess && **first < before)?;
             Some((name.clone(), before.max(*first)))
         });
-        for (trigger, before) in old.collect::<Vec<_>>() {
+        let gone = self.state.triggers.iter().filter(|(name, standing)| {
+            let last = standing.launches.last();
+            let is_old = last.is_some_and(|last| *last + BUDGET_PER_MAX < self.now);
+            standing.removed && is_old && !rules.triggers.contains_key(*name)
+        });
+        let gone = gone.map(|(name, _)| (name.clone(), self.now));
+        for (trigger, before) in old.chain(gone).collect::<Vec<_>>() {
             self.change_trigger(&trigger, TriggerChange::LaunchesForgotten(before));
         }
     }

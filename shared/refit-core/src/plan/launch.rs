@@ -12,7 +12,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::reason::Hold;
 use crate::rules::{Overlap, Rules, ServiceProfile, Trigger};
-use crate::run::{BatchFacts, Cancel, claim_uri};
+use crate::run::{BatchFacts, Cancel, Run, claim_uri};
 use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
 use crate::template::Template;
@@ -35,17 +35,19 @@ impl Desk<'_> {
     }
 
     fn judge_batch(&mut self, name: &str, rule: &Trigger, rules: &Rules, id: BatchId) {
-        let Some(standing) = self.state.triggers.get(name) else {
+        let Some(mut case) = Case::of(&self.state, self.now, (name, rule), id) else {
             return;
         };
-        let Some(batch) = standing.open.get(&id) else {
-            return;
-        };
-        let early = mutant::is(Mutant::SuccessorStartsEarly);
-        let active =
-            self.state.active_runs(name).filter(|run| !early || run.cancel.is_none()).count();
-        let held = judge(&Case { now: self.now, rule, standing, batch, active });
-        match held {
+        if mutant::is(Mutant::SuccessorStartsEarly) {
+            let goes_on = |run: &&Run| run.cancel.is_none();
+            case.active = self.state.active_runs(name).filter(goes_on).count();
+            case.replaces = false;
+        }
+        case.replaces &= !mutant::is(Mutant::ReplacementForgotten);
+        if mutant::is(Mutant::ReplacesEveryKey) {
+            case.alike = case.active;
+        }
+        match judge(&case) {
             Some(held)
                 if held.reason == Hold::ActiveRun && mutant::is(Mutant::ForbidDropsMembers) =>
             {
@@ -68,13 +70,12 @@ impl Desk<'_> {
         match (reason, rule.overlap) {
             (Hold::ActiveRun, Overlap::Queue(places)) => self.queue(name, id, places),
             (Hold::Replacing, _) => {
-                let active: Vec<BatchId> = self
-                    .state
-                    .active_runs(name)
-                    .filter(|run| run.cancel.is_none())
-                    .map(|run| run.batch)
-                    .collect();
-                for batch in active {
+                let Some((_, open)) = self.state.open_batch(id) else { return };
+                let whole = mutant::is(Mutant::ReplacesEveryKey);
+                let is_alike = |run: &&Run| whole || run.key == open.key;
+                let active = self.state.active_runs(name).filter(is_alike);
+                let active = active.filter(|run| run.cancel.is_none()).map(|run| run.batch);
+                for batch in active.collect::<Vec<_>>() {
                     self.change_run(batch, RunChange::CancelAsked(Cancel::ReplacedBy(id)));
                 }
             }

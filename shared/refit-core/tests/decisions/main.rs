@@ -3,6 +3,7 @@
 
 mod approvers;
 mod batches;
+mod bytes;
 mod drift;
 mod events;
 mod guard;
@@ -13,6 +14,7 @@ mod notices;
 mod post;
 mod promotions;
 mod races;
+mod replacing;
 mod rules;
 mod runs;
 mod schedule;

@@ -4,8 +4,9 @@ use refit_core::key::RunKey;
 use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
+use crate::bytes::{DELETED, OVERWRITTEN};
 use crate::events::{late_after_restoring, restore};
-use crate::world::World;
+use crate::world::{World, run};
 
 fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
     activate(mutant);
@@ -219,4 +220,78 @@ fn a_restored_ledger_gives_no_key_and_no_claim_again() {
     assert_eq!(told.len(), told_after.len());
     assert_eq!(told.iter().filter(|id| told_after.contains(id)).count(), 1, "the launch before");
     assert_eq!(named(true, Some(Mutant::NamesComeAgain)).0, before);
+}
+
+#[test]
+fn a_batch_that_does_not_wait_for_the_run_it_replaces_is_noticed() {
+    let replaced = "rule t bucket=b quiet=1m overlap=replace
+         10:00 put a#1
+         10:01 started b2
+         10:02 put b#1
+         10:03 tick
+         rule t bucket=b quiet=1m overlap=allow
+         10:04 apply start";
+    check(Mutant::ReplacementForgotten, replaced, "what replaces a run waits for its end");
+}
+
+#[test]
+fn members_of_another_key_are_noticed() {
+    let keys = "rule t bucket=b quiet=1m overlap=replace by='object.name'
+         10:00 put x#1
+         10:01 started b2
+         10:02 put y#1
+         10:03 tick
+         10:06 cancelled b2";
+    check(Mutant::ReplacesEveryKey, keys, "members move within their key");
+}
+
+#[test]
+fn a_budget_that_is_forgotten_with_its_trigger_is_noticed() {
+    let text = "rule t bucket=b quiet=0s overlap=allow budget=1/1d
+         rule u bucket=z
+         10:00 put a#1
+         10:01 started b2; succeeded b2
+         drop t
+         10:03 apply
+         rule t bucket=b quiet=0s overlap=allow budget=1/1d
+         10:04 apply
+         10:05 put b#1";
+    let launches = |mutant: Option<Mutant>| {
+        activate(mutant);
+        let told = run(text);
+        activate(None);
+        told.matches("/1 intended").count()
+    };
+    assert_eq!(launches(None), 1);
+    assert_eq!(launches(Some(Mutant::BudgetForgottenWithTrigger)), 2);
+}
+
+#[test]
+fn starts_that_go_on_unseen_are_noticed() {
+    let times: Vec<String> =
+        (1..8).map(|n| format!("{}:05 absent b2\n{}:15 absent b2", 10 + n, 10 + n)).collect();
+    let text = format!("rule t bucket=b quiet=1m class=C\n10:00 put a#1\n{}", times.join("\n"));
+    let attempts = |mutant: Option<Mutant>| {
+        activate(mutant);
+        let told = run(&text);
+        activate(None);
+        told.matches(" intended").count()
+    };
+    assert_eq!(attempts(None), 3);
+    assert_eq!(attempts(Some(Mutant::BlindRelaunches)), 8);
+}
+
+/// Bytes that no run gets are seen by no invariant: what is closed says it.
+#[test]
+fn bytes_that_no_run_gets_are_noticed() {
+    let closes = |text: &str| run(text).contains("closed: a#2");
+    for (mutant, text) in
+        [(Mutant::SameBytesForgotten, OVERWRITTEN), (Mutant::DeletedBytesRemembered, DELETED)]
+    {
+        assert!(closes(text), "{mutant:?} is not at fault");
+        activate(Some(mutant));
+        let closed = closes(text);
+        activate(None);
+        assert!(!closed, "{mutant:?} lives");
+    }
 }

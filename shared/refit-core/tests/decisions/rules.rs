@@ -167,6 +167,80 @@ fn batches_of_a_removed_trigger_can_be_discarded() {
 }
 
 #[test]
+fn what_waits_for_an_active_run_is_not_started_by_rules_that_allow_another() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a#1
+         10:01 started b2
+         10:02 put b#1
+         10:03 tick
+         rule t bucket=b quiet=1m overlap=allow
+         10:04 apply
+         10:05 resume t coalesce",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:02 b#1 -> t b5
+            10:02 b5 held: quiet until 10:03
+            10:04 ok: applied: triggers=`1`; batches that wait for a decision: count=`1`
+            10:04 b5 asks
+            10:04 b5 held: ask
+            10:05 ok: resumed: trigger=`t`
+            10:05 b5 may go on
+            10:05 b5 closed: b#1
+            10:05 b5/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn a_trigger_that_is_taken_out_and_back_keeps_its_budget_and_its_pause() {
+    check(
+        "rule t bucket=b quiet=0s overlap=allow budget=1/1d
+         rule u bucket=z
+         10:00 put a#1
+         10:01 started b2; succeeded b2
+         10:02 pause t
+         drop t
+         10:03 apply
+         rule t bucket=b quiet=0s overlap=allow budget=1/1d
+         10:04 apply
+         10:05 put b#1
+         10:06 resume t coalesce
+         drop t
+         10:07 apply
+         10:08 resume t discard
+         60d10:00 tick
+         60d10:01 resume t",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`2`, added=`t, u`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            10:02 ok: paused: trigger=`t`
+            10:03 ok: applied: triggers=`1`, removed=`t`
+            10:04 ok: applied: triggers=`2`, added=`t`
+            10:05 b#1 -> t b7
+            10:05 b7 held: paused
+            10:06 ok: resumed: trigger=`t`
+            10:06 b7 held: budget until 1d10:00
+            10:07 ok: applied: triggers=`1`, removed=`t`
+            10:07 b7 held: trigger_removed
+            10:08 ok: discarded: trigger=`t`, batches=`1`
+            10:08 b7 dropped: discarded
+            60d10:01 no: unknown trigger: name=`t`, known=`u`
+        "#]],
+    );
+}
+
+#[test]
 fn a_paused_trigger_keeps_its_events_and_starts_nothing_when_resumed() {
     check(
         "rule t bucket=b quiet=1m

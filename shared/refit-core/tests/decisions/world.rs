@@ -595,5 +595,6 @@ fn object(
         ..DataRef::default()
     };
     let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
-    (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by: None }))
+    let overwritten_by = settings.get("overwritten").map(|by| (*by).to_owned());
+    (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by }))
 }

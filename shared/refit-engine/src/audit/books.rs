@@ -232,7 +232,7 @@ impl Books {
     ) -> Option<String> {
         let member = |line| match line {
             Line::Member(member) => Some(member),
-            Line::Gone { .. } => None,
+            Line::Gone { .. } | Line::Same { .. } => None,
         };
         let members: Vec<Member> = lines.into_iter().filter_map(member).collect();
         let (held, said) = (members.len() as u64, batch.count);

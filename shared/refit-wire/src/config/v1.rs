@@ -109,7 +109,7 @@ pub(super) struct Objects {
     pub(super) glob: Option<Located<String>>,
     /// Whether empty objects count. Default: `ignore`.
     pub(super) zero_bytes: Option<Located<Accept>>,
-    /// Whether an upload of the bytes the object already has counts. Default: `ignore`.
+    /// Whether an upload of the bytes the object already has counts; after a deletion it always does. Default: `ignore`.
     pub(super) identical: Option<Located<Accept>>,
 }
 
@@ -202,7 +202,7 @@ pub(super) enum Overlap {
     Allow,
     /// It is held, and goes on gathering.
     Forbid,
-    /// The active run is cancelled, and its members move to this batch.
+    /// The active run of the same key is cancelled, and its members move to this batch; runs of other keys are waited for.
     Replace,
     /// So many closed batches wait in line; what comes after is gathered.
     Queue(Located<Count>),
