@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::patience::call;
-use crate::world::{Api, SECRET, World, upload};
+use crate::world::{Api, JSON, SECRET, World, upload};
 
 const GENERATION: u64 = 1_767_614_397_000_000;
 const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
 /// Somebody who is told of every run, at an address that is a secret.
 const RECEIVER: &str =
     "notify: { bus: { webhook: { secret_url: { env: RECEIVER }, host: \"localhost:1\" } } }\n";
+/// Where Cloud Logging looks for the trace of a line; where no project is known, it is the id alone.
+const FIELD: &str = "logging.googleapis.com/trace";
 const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARNING", "ERROR"];
 
 /// Every line is one JSON object that says how severe it is and what happened.
@@ -124,6 +126,50 @@ async fn lines_are_json_and_hold_no_token_of_the_service_account() {
     let metadata = Metadata::start();
     let options = Options { judge: Some(metadata.judge()), ..Options::default() };
     play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+}
+
+/// The lines of processes, as they were read from JSON, that say this.
+fn saying<'a>(lines: &'a [String], message: &str) -> Vec<&'a String> {
+    lines.iter().filter(|line| line.contains(&format!("\"message\":\"{message}\""))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_for_a_request_is_logged_under_its_trace_through_to_the_pass() {
+    let mut world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let traces = ["0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"];
+    let headers = [
+        format!("{JSON}traceparent: 00-{}-b7ad6b7169203331-01\r\n", traces[0]),
+        format!("{JSON}x-cloud-trace-context: {}/17;o=1\r\n", traces[1]),
+    ];
+    for (at, (trace, headers)) in traces.iter().zip(&headers).enumerate() {
+        let name = format!("churn/{at}");
+        let body = upload(&name, GENERATION, &name).to_string();
+        assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
+        world.tick.as_mut().unwrap().until_logged(trace, 1).await;
+    }
+    // One that begins later has ended once those have.
+    assert_eq!(world.pass().await, 204);
+    // What is refused before it is read, and what is not understood.
+    let poison = format!("{}{}", headers[0], "x-github-event: push\r\n");
+    assert_eq!(world.send(&poison, b"{}").await.status, 401);
+    assert_eq!(world.send(&headers[1], b"{").await.status, 204);
+    world.kill_tick().await;
+    let lines = world.lines();
+    for (message, under) in [
+        ("events recorded", vec![traces[0], traces[1]]),
+        ("a caller was not verified", vec![traces[0]]),
+        ("a delivery was not understood; it is in quarantine", vec![traces[1]]),
+    ] {
+        let found: Vec<Value> = saying(&lines, message)
+            .into_iter()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()[FIELD].clone())
+            .collect();
+        assert_eq!(found, under, "{message}: {lines:#?}");
+    }
+    let passes = saying(&lines, "a pass has ended");
+    for trace in traces {
+        assert!(passes.iter().any(|line| line.contains(trace)), "{trace}: {passes:#?}");
+    }
 }
 
 /// The last line that says how things stand.

@@ -77,7 +77,6 @@ impl Process {
     }
 
     /// Waits until it has logged so many lines that hold a text.
-    #[cfg(feature = "gcp")]
     pub(crate) async fn until_logged(&mut self, text: &str, count: usize) {
         let has = |logged: &Logged| {
             let lines = logged.lines.iter().filter(|line| line.contains(text));

@@ -50,6 +50,9 @@ const OF_TESTS: &[&str] = &["refit-testkit"];
 /// Folders of packages that test or measure, and are in no program: they may use everything.
 const UNSHIPPED: &[&str] = &["tests/", "benches/"];
 
+/// What no function is built from.
+const BELOW_NO_FUNCTION: &[&str] =
+    &["refit-dev", "refit-testkit", "breast-cancer", "clap", "aws-lc-sys", "openssl-sys"];
 /// What may be nowhere in what a package is built from.
 const NOWHERE_BELOW: &[(&str, &[&str])] = &[
     (
@@ -58,11 +61,10 @@ const NOWHERE_BELOW: &[(&str, &[&str])] = &[
     ),
     ("refit-wire", &["tokio", "reqwest", "hyper", "tracing"]),
     ("refit-engine", &["tokio", "reqwest", "hyper", "gcp_auth", "object_store"]),
-    (
-        "object",
-        &["refit-dev", "refit-testkit", "breast-cancer", "clap", "aws-lc-sys", "openssl-sys"],
-    ),
-    ("tick", &["refit-dev", "refit-testkit", "breast-cancer", "clap", "aws-lc-sys", "openssl-sys"]),
+    ("object", BELOW_NO_FUNCTION),
+    ("drift", BELOW_NO_FUNCTION),
+    ("hook", BELOW_NO_FUNCTION),
+    ("tick", BELOW_NO_FUNCTION),
     ("refit", &["refit-testkit", "aws-lc-sys", "openssl-sys"]),
 ];
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use refit_host::environment::VARIABLES;
+use refit_host::environment::{Reader, VARIABLES};
 
 use crate::hcl::{Block, blocks, child, resources, text};
 use crate::sources::{Source, all, assert_none, check, root};
@@ -16,7 +16,6 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("K_SERVICE", "the platform says it"),
     ("AWS_REGION", "the platform says it"),
     ("AWS_DEFAULT_REGION", "the platform says it"),
-    ("USER", "of the command line"),
     ("GCE_METADATA_HOST", "a stand-in, for tests"),
     ("STORAGE_EMULATOR_HOST", "a stand-in, for tests"),
     ("PUBSUB_EMULATOR_HOST", "a stand-in, for tests"),
@@ -38,17 +37,12 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("SSL_CERT_FILE", "images have roots of their own"),
     ("SSL_CERT_DIR", "images have roots of their own"),
 ];
-/// Variables that mean something to these only; `refit` is the one service, and `worker` what pulls.
-const OF_SOME: &[(&str, &[&str])] = &[
-    // Who starts runs wakes nobody.
-    ("REFIT_WAKE", &["drift", "hook", "object", "worker"]),
-    ("REFIT_REPORTS", &["drift", "refit"]),
-    ("REFIT_HOOK_GITHUB", &["hook", "refit"]),
-    ("REFIT_HOOK_MLFLOW", &["hook", "refit"]),
-    ("REFIT_HOOK_STANDARD", &["hook", "refit"]),
-    // The module lets nobody else act as an account of Google.
-    ("REFIT_GOOGLE_FEDERATION", &["tick"]),
-];
+/// Variables that some read and the modules give to these only, and why.
+const GIVEN_TO: &[(&str, &[Reader], &str)] = &[(
+    "REFIT_GOOGLE_FEDERATION",
+    &[Reader::Tick],
+    "nobody else acts as an account of Google on AWS",
+)];
 /// What rules refer to, as whoever gives it names it.
 const CREDENTIALS: &[&str] = &["KFP_TOKEN"];
 /// Variables that have a meaning in one cloud only.
@@ -193,12 +187,23 @@ fn ledgers(sources: &[Source]) -> Vec<String> {
     found
 }
 
+/// What the modules call a program, if they run it: `refit` is the one service, and `worker` what pulls.
+fn service(reader: Reader) -> Option<&'static str> {
+    match reader {
+        Reader::Serve => Some("refit"),
+        Reader::Worker => Some("worker"),
+        Reader::CommandLine => None,
+        Reader::Object | Reader::Drift | Reader::Hook | Reader::Tick => Some(reader.name()),
+    }
+}
+
 /// Whether a variable means something to a function, or to the worker, in the cloud of a module.
 fn is_read(variable: &str, function: &str, module: &str) -> bool {
     let elsewhere = OF_ONE_CLOUD.iter().any(|(it, home)| *it == variable && *home != module);
-    let readers = OF_SOME.iter().find(|(it, _)| *it == variable);
-    let known = VARIABLES.iter().any(|it| it.name == variable);
-    known && !elsewhere && readers.is_none_or(|(_, readers)| readers.contains(&function))
+    let given = GIVEN_TO.iter().find(|(it, ..)| *it == variable).map(|(_, given, _)| *given);
+    let known = VARIABLES.iter().find(|it| it.name == variable);
+    let readers = given.or(known.map(|it| it.read_by)).unwrap_or_default();
+    !elsewhere && readers.iter().any(|reader| service(*reader) == Some(function))
 }
 
 /// What every function is told in any of the plans.
@@ -356,6 +361,13 @@ fn functions_are_told_what_they_read_and_nothing_else() {
         let golden = plans(&format!("examples/{name}"));
         assert!(!told(&golden).is_empty(), "{name} tells its functions nothing");
         assert_none(&name, &unread(&golden, module));
+    }
+    for (name, given, why) in GIVEN_TO {
+        let read_by = VARIABLES.iter().find(|it| it.name == *name).expect("it is known").read_by;
+        assert!(
+            given.iter().all(|it| read_by.contains(it)) && given.len() < read_by.len(),
+            "{why}"
+        );
     }
     let golden = "run a\n  a.b: refit-object is told A_B, REFIT_CALLERS, REFIT_LEDGER, REFIT_LOG\n  \
                   a.c: refit-tick is told KFP_TOKEN, REFIT_WAKE, REFIT_LEDGER\nrun b\n  \

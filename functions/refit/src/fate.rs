@@ -4,6 +4,7 @@ use refit_core::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, 
 use refit_core::event::DataRef;
 use refit_core::notice::OutboxChange;
 use refit_core::promotion::{PromotionChange, Version};
+use refit_core::reason::{Hold, Refusal};
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
 use refit_core::state::{Held, Seal};
@@ -64,15 +65,50 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         Verdict::Refused { trigger, reason, detail } => {
             let trigger = trigger.as_deref().unwrap_or("every trigger");
             let detail = detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-            format!("{trigger}: refused because {}{detail}", reason.text())
+            let again = judged_again(*reason);
+            format!("{trigger}: refused because {}{detail}; {again}", reason.text())
         }
     }
 }
 
-/// Why a batch waits, and until when.
+/// What has a refused event judged again: no time does.
+fn judged_again(reason: Refusal) -> &'static str {
+    match reason {
+        Refusal::Command => "it is not judged again",
+        Refusal::Invalid => "only `refit quarantine replay` has it read again",
+        Refusal::Duplicate | Refusal::Late => "only `refit replay --force` has it judged again",
+        _ => "only `refit replay` has it judged again",
+    }
+}
+
+/// Why a batch waits, and until when: a time, or what is waited for; of runs also when they have taken too long.
 pub(crate) fn held(held: Held) -> String {
-    let until = held.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let until = match (awaited(held.reason), held.until) {
+        (Some(awaited), Some(at)) => format!(" until {awaited} (it times out at {at}),"),
+        (Some(awaited), None) => format!(" until {awaited},"),
+        (None, Some(at)) => format!(" until {at}"),
+        (None, None) => String::new(),
+    };
     format!("held{until} because {}", held.reason.text())
+}
+
+/// What ends a hold that no time ends.
+pub(crate) fn awaited(reason: Hold) -> Option<&'static str> {
+    match reason {
+        Hold::Ask | Hold::TriggerRemoved => Some("somebody decides"),
+        Hold::Paused => Some("somebody resumes it"),
+        Hold::ActiveRun => Some("that run has ended"),
+        Hold::Replacing => Some("that one has ended"),
+        Hold::MinCount
+        | Hold::MinBytes
+        | Hold::Quiet
+        | Hold::Marker
+        | Hold::Unprepared
+        | Hold::Cooldown
+        | Hold::Window
+        | Hold::Budget
+        | Hold::PassLimit => None,
+    }
 }
 
 fn batch(change: &BatchChange) -> Option<String> {
@@ -246,6 +282,52 @@ fn passed(matching: &ObjectMatch, object: &DataRef) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hold_says_until_when_or_until_what() {
+        let at = "2026-01-05T12:00:00Z".parse().unwrap();
+        for (reason, until, expected) in [
+            (
+                Hold::Quiet,
+                Some(at),
+                "held until 2026-01-05T12:00:00.000Z because data may still be arriving",
+            ),
+            (Hold::Paused, None, "held until somebody resumes it, because the trigger is paused"),
+            (
+                Hold::ActiveRun,
+                Some(at),
+                "held until that run has ended (it times out at 2026-01-05T12:00:00.000Z), because a run is active",
+            ),
+            (
+                Hold::Replacing,
+                None,
+                "held until that one has ended, because the run it replaces has not ended",
+            ),
+        ] {
+            assert_eq!(held(Held { reason, until }), expected);
+        }
+        for reason in Hold::ALL.iter().copied() {
+            let until = awaited(reason).is_none().then_some(at);
+            assert!(held(Held { reason, until }).starts_with("held until "), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_has_it_judged_again() {
+        let says = |reason| verdict(&Verdict::Refused { trigger: None, reason, detail: None });
+        assert_eq!(
+            says(Refusal::ZeroBytes),
+            "every trigger: refused because the object is empty; only `refit replay` has it judged again"
+        );
+        assert_eq!(
+            says(Refusal::Late),
+            "every trigger: refused because it is older than the ledger remembers; only `refit replay --force` has it judged again"
+        );
+        assert_eq!(
+            says(Refusal::Command),
+            "every trigger: refused because it is a command; it is not judged again"
+        );
+    }
 
     #[test]
     fn the_nearest_trigger_is_the_one_that_fails_last() {

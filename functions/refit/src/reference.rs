@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory as _};
-use refit_host::environment::VARIABLES;
+use refit_host::environment::{Reader, VARIABLES};
 use refit_wire::config;
 use serde_json::Value;
 
@@ -94,9 +94,15 @@ fn exit_codes() -> String {
 
 fn environment() -> String {
     let row = |known: &refit_host::environment::Variable| {
-        vec![format!("`{}`", known.name), known.meaning.to_owned(), known.default.to_owned()]
+        let read_by = known.read_by.iter().map(|reader| reader.name());
+        let read_by = match known.read_by == Reader::ALL {
+            true => "all".to_owned(),
+            false => read_by.collect::<Vec<_>>().join(", "),
+        };
+        let name = format!("`{}`", known.name);
+        vec![name, known.meaning.to_owned(), known.default.to_owned(), read_by]
     };
-    table(&["variable", "meaning", "default"], VARIABLES.iter().map(row))
+    table(&["variable", "meaning", "default", "read by"], VARIABLES.iter().map(row))
 }
 
 fn commands() -> String {

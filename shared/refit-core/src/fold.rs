@@ -3,7 +3,7 @@
 //! Nothing is decided here, so that old logs stay readable when the deciding code changes. A change that names
 //! something the state does not have is passed over: [`crate::invariants`] is where such a commit is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::commit::{
@@ -49,8 +49,9 @@ fn remember_segments(state: &mut State, consumed: &[String]) {
     }
     let recent = Arc::make_mut(&mut state.recent);
     recent.extend(consumed.iter().cloned());
-    let kept: BTreeSet<String> = recent.split_off(&from);
-    *recent = kept;
+    while recent.first().is_some_and(|first| *first < from) {
+        recent.pop_first();
+    }
 }
 
 /// Applies one change.

@@ -9,6 +9,7 @@ use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
 use refit_core::key::sha256_hex;
 use refit_core::state::{State, VERSION};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Bytes a snapshot may unpack to.
@@ -31,6 +32,29 @@ struct StoredSegment<E> {
 #[derive(Debug, Deserialize)]
 struct Version {
     v: u32,
+}
+
+/// A stored record says which version it is of.
+trait Versioned {
+    fn version(&self) -> u32;
+}
+
+impl<E> Versioned for StoredSegment<E> {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for Commit {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for State {
+    fn version(&self) -> u32 {
+        self.v
+    }
 }
 
 /// Writes a segment.
@@ -113,20 +137,24 @@ fn to_json(value: &impl Serialize) -> Bytes {
     Bytes::from(serde_json::to_vec(value).expect("stored records have string keys"))
 }
 
-fn from_json<T: for<'de> Deserialize<'de>>(name: &str, body: &[u8]) -> Result<T, Error> {
+fn from_json<T: DeserializeOwned + Versioned>(name: &str, body: &[u8]) -> Result<T, Error> {
     let unreadable = |error: serde_json::Error| {
         Error::new(ErrorKind::Data, format!("a record cannot be read: name=`{name}`"))
             .because(error)
     };
-    let version: Version = serde_json::from_slice(body).map_err(unreadable)?;
-    if version.v > VERSION {
+    let read = serde_json::from_slice::<T>(body);
+    // Only what cannot be read is gone through once more for its version: it may be a newer one.
+    let version = match &read {
+        Ok(record) => record.version(),
+        Err(_) => serde_json::from_slice::<Version>(body).map_err(unreadable)?.v,
+    };
+    if version > VERSION {
         let message = format!(
-            "a record is of a newer version than this binary writes; use a newer refit: name=`{name}`, version=`{}`, known=`{VERSION}`",
-            version.v
+            "a record is of a newer version than this binary writes; use a newer refit: name=`{name}`, version=`{version}`, known=`{VERSION}`"
         );
         return Err(Error::new(ErrorKind::Data, message));
     }
-    serde_json::from_slice(body).map_err(unreadable)
+    read.map_err(unreadable)
 }
 
 #[cfg(test)]
@@ -149,8 +177,11 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_said_to_be_one() {
-        let error = read_commit(1, br#"{"v":2,"anything":[]}"#).unwrap_err();
-        assert!(error.to_string().contains("newer version"), "{error}");
+        let readable = br#"{"v":2,"seq":1,"nonce":"n","now":"2026-11-22T00:00:00Z","changes":[]}"#;
+        for body in [&br#"{"v":2,"anything":[]}"#[..], readable] {
+            let error = read_commit(1, body).unwrap_err();
+            assert!(error.to_string().contains("newer version"), "{error}");
+        }
         assert!(read_segment("s", b"{").is_err());
     }
 }

@@ -4,11 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use refit_core::error::Error;
 use refit_core::time::Span;
 use refit_engine::port::Clock;
 use refit_engine::reconcile::{Passed, Reconciler};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::trace::{Left, Trace};
 use crate::waker::Waker;
 
 /// Wakes that wait for a pass: one for the pass under way, one for the next.
@@ -20,6 +22,8 @@ const PAUSE: Span = Span::secs(5);
 #[derive(Clone, Debug)]
 pub struct Driver {
     asked: Arc<Notify>,
+    /// On whose behalf, if the last who asked said so.
+    trace: Arc<Left>,
     waiting: Arc<Semaphore>,
     passes: watch::Receiver<Passes>,
 }
@@ -53,11 +57,12 @@ impl Driver {
         let asked = Arc::new(Notify::new());
         let (report, passes) = watch::channel(Passes::default());
         let waiting = Arc::new(Semaphore::new(WAITING_MAX));
-        let driver = Self { asked: Arc::clone(&asked), waiting, passes };
+        let trace = Arc::<Left>::default();
+        let driver = Self { asked: Arc::clone(&asked), trace: Arc::clone(&trace), waiting, passes };
         let task = tokio::spawn(async move {
             while !*stop.borrow() {
                 report.send_modify(|passes| passes.begun += 1);
-                let passed = reconciler.pass().await;
+                let passed = Trace::on_behalf(trace.take(), pass(&mut reconciler)).await;
                 // A process may be put to sleep once nobody waits for it, and letters would be stuck with it.
                 if passed.is_err() || !reconciler.is_delivering() {
                     report.send_modify(|passes| {
@@ -66,14 +71,8 @@ impl Driver {
                     });
                 }
                 let (rest, wait) = match passed {
-                    Ok(passed) => {
-                        say(&passed);
-                        (passed.rest(), passed.next)
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, kind = ?error.kind(), "a pass failed; the next one goes on");
-                        (PAUSE, Some(PAUSE))
-                    }
+                    Ok(passed) => (passed.rest(), passed.next),
+                    Err(_) => (PAUSE, Some(PAUSE)),
                 };
                 let ends = wait_for(&clock, &asked, rest, shorter(wait, ping));
                 let delivered = async {
@@ -96,18 +95,24 @@ impl Driver {
         let Ok(_place) = self.waiting.try_acquire() else { return Woken::Passed };
         let mut passes = self.passes.clone();
         let begun = passes.borrow().begun;
-        self.asked.notify_one();
+        self.ask();
         let ended = passes.wait_for(|passes| passes.ended > begun).await;
         match ended {
             Ok(passes) if !passes.failed => Woken::Passed,
             Ok(_) | Err(_) => Woken::Failed,
         }
     }
+
+    /// Asks for a pass.
+    fn ask(&self) {
+        self.trace.leave();
+        self.asked.notify_one();
+    }
 }
 
 impl Waker for Driver {
     fn wake(&self) {
-        self.asked.notify_one();
+        self.ask();
     }
 
     fn told(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -115,6 +120,18 @@ impl Waker for Driver {
             let _ = self.wake_and_wait().await;
         })
     }
+}
+
+/// Makes a pass, and says what came of it.
+async fn pass(reconciler: &mut Reconciler) -> Result<Passed, Error> {
+    let passed = reconciler.pass().await;
+    match &passed {
+        Ok(passed) => say(passed),
+        Err(error) => {
+            tracing::error!(%error, kind = ?error.kind(), "a pass failed; the next one goes on");
+        }
+    }
+    passed
 }
 
 /// Says how things stand: what alerts go by.

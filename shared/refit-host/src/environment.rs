@@ -1,4 +1,6 @@
-//! The environment variables of a function: all of them, and what each means.
+//! What a function is told by its environment.
+
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,164 +13,10 @@ use url::Url;
 
 use crate::hooks::HookSecrets;
 
-/// One environment variable.
-#[derive(Clone, Copy, Debug)]
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// What it means, in a sentence.
-    pub meaning: &'static str,
-    /// What holds where it is not set.
-    pub default: &'static str,
-}
+pub use variables::{Reader, VARIABLES, Variable};
 
 /// The variable that says where the ledger lies.
 const LEDGER: &str = "REFIT_LEDGER";
-
-/// Every environment variable a function reads.
-pub const VARIABLES: &[Variable] = &[
-    Variable { name: "PORT", meaning: "the port to listen on", default: "8080" },
-    Variable {
-        name: "REFIT_LEDGER",
-        meaning: "where the ledger lies: a directory, gs://bucket/folder, s3://bucket/folder or memory:",
-        default: "none: it must be set",
-    },
-    Variable {
-        name: "REFIT_WAKE",
-        meaning: "what is woken after an event was recorded: the URL of tick, a topic projects/P/topics/T, or the ARN of a Lambda function",
-        default: "empty: nothing; the next ping finds the event",
-    },
-    Variable {
-        name: "REFIT_CALLERS",
-        meaning: "who verifies callers: platform (Cloud Run or Lambda has, by IAM), oidc (refit does, by the token), or none (loopback only)",
-        default: "platform on Cloud Run and Lambda, else none",
-    },
-    Variable {
-        name: "REFIT_OIDC_AUDIENCE",
-        meaning: "with oidc: whom a token must be for, exactly",
-        default: "none: oidc needs it",
-    },
-    Variable {
-        name: "REFIT_OIDC_CALLERS",
-        meaning: "who may call which path, such as /tick=scheduler@p.iam.gserviceaccount.com /=push@p.iam.gserviceaccount.com: with oidc, and with platform on Cloud Run, where IAM lets nobody in unknown",
-        default: "none: oidc needs it, and with platform IAM alone decides",
-    },
-    Variable {
-        name: "REFIT_OIDC_KEYS",
-        meaning: "with oidc: where the keys of the issuer are, as the URL of a JWKS",
-        default: "Google's",
-    },
-    Variable {
-        name: "REFIT_REPORTS",
-        meaning: "a folder that monitoring tools write reports into, such as s3://acme-monitoring/reports: drift reads what lands there",
-        default: "none: reports come as messages",
-    },
-    Variable {
-        name: "REFIT_HOOK_GITHUB",
-        meaning: "the secrets of webhooks of GitHub, apart by spaces; any of them holds. In the place of a secret may stand the name of one in a store: projects/P/secrets/S, or arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME",
-        default: "none: they are refused",
-    },
-    Variable {
-        name: "REFIT_HOOK_MLFLOW",
-        meaning: "the same for webhooks of MLflow",
-        default: "none: they are refused",
-    },
-    Variable {
-        name: "REFIT_HOOK_STANDARD",
-        meaning: "the same for Standard Webhooks, each whsec_ and base64",
-        default: "none: they are refused",
-    },
-    Variable {
-        name: "REFIT_HOOK_LINK",
-        meaning: "the same for signed links, by which persons approve, each of 32 bytes at the least: what `links` of the rule file names",
-        default: "none: they are refused",
-    },
-    Variable {
-        name: "REFIT_LOG",
-        meaning: "what is logged, as a level or a tracing filter such as refit_engine=debug",
-        default: "info",
-    },
-    Variable {
-        name: "GCE_METADATA_HOST",
-        meaning: "a stand-in for the metadata server of Google, as host:port",
-        default: "the metadata server",
-    },
-    Variable {
-        name: "GOOGLE_APPLICATION_CREDENTIALS",
-        meaning: "a file with credentials of Google: a key, a login, or, with feature aws, a federation as in REFIT_GOOGLE_FEDERATION",
-        default: "the login of gcloud, else the metadata server",
-    },
-    Variable {
-        name: "REFIT_GOOGLE_FEDERATION",
-        meaning: "on AWS (feature aws): the configuration by which Google lets a role of AWS act as a service account, as JSON of type external_account; it holds no secret",
-        default: "GOOGLE_APPLICATION_CREDENTIALS, if that is one",
-    },
-    Variable {
-        name: "STORAGE_EMULATOR_HOST",
-        meaning: "a stand-in for Google Cloud Storage, as host:port or URL",
-        default: "Google's",
-    },
-    Variable {
-        name: "PUBSUB_EMULATOR_HOST",
-        meaning: "a stand-in for Pub/Sub, as host:port",
-        default: "Google's",
-    },
-    Variable {
-        name: "AWS_REGION",
-        meaning: "the region of the bucket of an s3:// ledger, and of the token service that vouches for a federation",
-        default: "AWS_DEFAULT_REGION",
-    },
-    Variable {
-        name: "AWS_DEFAULT_REGION",
-        meaning: "the same, where AWS_REGION is not set",
-        default: "none: an s3:// ledger needs one of the two",
-    },
-    Variable {
-        name: "AWS_ENDPOINT_URL_S3",
-        meaning: "another server than Amazon's that speaks S3, as a URL",
-        default: "AWS_ENDPOINT_URL",
-    },
-    Variable {
-        name: "AWS_ENDPOINT_URL",
-        meaning: "the same, where AWS_ENDPOINT_URL_S3 is not set",
-        default: "Amazon's",
-    },
-    Variable {
-        name: "AWS_ENDPOINT_URL_LAMBDA",
-        meaning: "another server than Amazon's that invokes functions, as a URL",
-        default: "AWS_ENDPOINT_URL",
-    },
-    Variable {
-        name: "AWS_LAMBDA_RUNTIME_API",
-        meaning: "set by AWS Lambda: where invocations come from",
-        default: "not on Lambda",
-    },
-    Variable {
-        name: "SSL_CERT_FILE",
-        meaning: "the roots of trust in place of the system's, as a PEM file",
-        default: "the system's, else those built in",
-    },
-    Variable {
-        name: "SSL_CERT_DIR",
-        meaning: "the same as a folder of PEM files",
-        default: "the system's, else those built in",
-    },
-    Variable {
-        name: "K_SERVICE",
-        meaning: "set by Cloud Run: the service",
-        default: "not on Cloud Run",
-    },
-    Variable {
-        name: "GOOGLE_CLOUD_PROJECT",
-        meaning: "the project, for trace links in logs",
-        default: "traces are logged without a project",
-    },
-    Variable {
-        name: "USER",
-        meaning: "who gives a command, as `refit` notes it with the command",
-        default: "refit",
-    },
-];
 
 /// The variables that hold secrets of webhooks, by their senders.
 const HOOKS: [(Sender, &str); 4] = [

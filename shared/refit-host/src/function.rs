@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::Next;
 use axum::routing::{get, post};
 use http::StatusCode;
 use refit_core::diagnostics::Severity;
@@ -31,6 +32,7 @@ use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
 use crate::lambda::{self, Host};
 use crate::links::links;
 use crate::reports::Reports;
+use crate::trace::Trace;
 use crate::waker::{Caller, Nobody, Waker};
 use crate::{logs, server};
 
@@ -280,7 +282,8 @@ pub async fn mount(
         Some(driver) => Arc::new(driver.clone()),
         None => base.waker(settings.wake.as_deref()).await?,
     };
-    let reports = match settings.reports.as_deref().filter(|_| doors != Doors::Object) {
+    let takes_reports = matches!(doors, Doors::Drift | Doors::All);
+    let reports = match settings.reports.as_deref().filter(|_| takes_reports) {
         Some(root) => Some(reports(root).await?),
         None => None,
     };
@@ -322,10 +325,14 @@ pub fn prompt(router: Router, clock: &Arc<dyn Clock>) -> Router {
     }))
 }
 
-/// Adds what every process has: health, and limits.
+/// Adds what every process has: health, limits, and the trace of a request in whatever is logged on its behalf.
 pub fn guarded(router: Router) -> Router {
     router
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(|request: Request, next: Next| async {
+            let trace = Trace::of(request.headers());
+            Trace::on_behalf(trace, next.run(request)).await
+        }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(|| async { "ok" }))
 }

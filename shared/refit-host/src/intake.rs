@@ -17,7 +17,6 @@ use refit_engine::port::{Clock, Transport};
 use refit_wire::source::{Delivery, Rejected, Sender, Understood, quarantined, understand};
 
 use crate::hooks::{HookSecrets, Verifier};
-use crate::logs::trace_of;
 use crate::reports::Reports;
 use crate::waker::Waker;
 
@@ -114,7 +113,7 @@ impl Door {
             Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
             Err(rejection) => Outcome::unread(&rejection),
         };
-        outcome.answer(trace_of(&headers).as_deref())
+        outcome.answer()
     }
 
     /// Records a delivery that was fetched, and says whether that is durable; what is too large goes into quarantine,
@@ -124,7 +123,7 @@ impl Door {
             true => self.judge(delivery).await,
             false => self.keep(delivery, "it is larger than 1 MiB".to_owned()).await,
         };
-        outcome.log(None);
+        outcome.log();
         outcome.status.is_success()
     }
 
@@ -233,18 +232,18 @@ impl Outcome {
     }
 
     /// Writes it to the log.
-    pub(crate) fn log(&self, trace: Option<&str>) {
+    pub(crate) fn log(&self) {
         let Self { status, what, detail, events } = self;
         let status_code = status.as_u16();
         match status.is_success() {
-            true => tracing::info!(trace, status_code, events, detail, "{what}"),
-            false => tracing::warn!(trace, status_code, events, detail, "{what}"),
+            true => tracing::info!(status_code, events, detail, "{what}"),
+            false => tracing::warn!(status_code, events, detail, "{what}"),
         }
     }
 
     /// Writes it to the log, and answers the caller.
-    fn answer(&self, trace: Option<&str>) -> Response {
-        self.log(trace);
+    fn answer(&self) -> Response {
+        self.log();
         match self.status.is_success() {
             true => self.status.into_response(),
             false => (self.status, self.told()).into_response(),
@@ -262,9 +261,8 @@ impl Outcome {
 
 /// Answers a request in time; one that is given up may have been recorded, and is recognised when it comes again.
 pub(crate) async fn in_time(clock: &dyn Clock, request: Request, next: Next) -> Response {
-    let trace = trace_of(request.headers());
     let answer = within(clock, RECEIVED_WITHIN, next.run(request)).await;
-    answer.unwrap_or_else(|| late().answer(trace.as_deref()))
+    answer.unwrap_or_else(|| late().answer())
 }
 
 /// What a delivery comes to in time.

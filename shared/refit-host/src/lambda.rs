@@ -78,7 +78,7 @@ impl Host {
                 let delivery = delivery(body.as_bytes());
                 let taking = door.take(understood, &delivery);
                 let outcome = taken_in_time(&*self.clock, taking).await;
-                outcome.log(None);
+                outcome.log();
                 match outcome.status.is_success() {
                     true => Ok(Value::Null),
                     false => Err(failed("LedgerUnavailable", outcome.what)),
@@ -126,7 +126,7 @@ async fn batch(clock: &dyn Clock, door: &Door, items: &[Item]) -> Value {
         let delivery = delivery(item.body.as_bytes());
         let taking = door.take(item.understood.clone(), &delivery);
         let outcome = taken_in_time(clock, taking).await;
-        outcome.log(None);
+        outcome.log();
         (item, outcome.status)
     });
     let taken: Vec<(&Item, StatusCode)> = join_all(taken).await;

@@ -16,3 +16,4 @@ pub mod worker;
 mod body;
 mod lambda;
 mod oidc;
+mod trace;

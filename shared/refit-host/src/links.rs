@@ -18,7 +18,6 @@ use refit_wire::source::Delivery;
 use url::form_urlencoded;
 
 use crate::intake::{Door, Outcome};
-use crate::logs::trace_of;
 
 /// The parameter of the address that holds the link.
 const PARAMETER: &str = "link";
@@ -38,18 +37,17 @@ const STYLE: &str = "body{font:1rem/1.5 sans-serif;max-width:36rem;margin:3rem a
 /// The pages, behind which is the door of webhooks.
 pub(crate) fn links(door: &Arc<Door>) -> Router {
     let (asked, answered) = (Arc::clone(door), Arc::clone(door));
-    let show = move |headers: HeaderMap, RawQuery(query): RawQuery| async move {
-        asked.show_link(&headers, query.as_deref()).await
-    };
-    let answer = move |headers: HeaderMap, RawQuery(query): RawQuery, body| async move {
-        answered.answer_link(&headers, query.as_deref(), body).await
+    let show =
+        move |RawQuery(query): RawQuery| async move { asked.show_link(query.as_deref()).await };
+    let answer = move |RawQuery(query): RawQuery, body| async move {
+        answered.answer_link(query.as_deref(), body).await
     };
     Router::new().route(PATH, get(show).post(answer))
 }
 
 impl Door {
     /// Shows what a link would say.
-    async fn show_link(&self, sent: &HeaderMap, query: Option<&str>) -> Response {
+    async fn show_link(&self, query: Option<&str>) -> Response {
         let headers = handed_on(query);
         let delivery = Delivery { headers: &headers, body: b"" };
         match (self.admit(&delivery).await, Link::of(&headers)) {
@@ -57,7 +55,7 @@ impl Door {
             (Ok(()), None) => refusal(StatusCode::BAD_REQUEST, "this is no link, or not all of it"),
             (Err(rejected), _) => {
                 let outcome = Outcome::refused("a link was not verified", rejected);
-                outcome.log(trace_of(sent).as_deref());
+                outcome.log();
                 not_taken(&outcome)
             }
         }
@@ -66,7 +64,6 @@ impl Door {
     /// Records what the form says.
     async fn answer_link(
         &self,
-        sent: &HeaderMap,
         query: Option<&str>,
         body: Result<Bytes, BytesRejection>,
     ) -> Response {
@@ -75,7 +72,7 @@ impl Door {
             Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
             Err(rejection) => Outcome::unread(&rejection),
         };
-        outcome.log(trace_of(sent).as_deref());
+        outcome.log();
         match outcome.status.is_success() {
             true => page(StatusCode::OK, "Recorded", RECORDED),
             false => not_taken(&outcome),

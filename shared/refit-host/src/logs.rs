@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::trace::Trace;
+
 /// Characters of one value.
 const VALUE_MAX: usize = 256;
 
@@ -81,21 +83,26 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let line = self.line(event.metadata().level(), fields.0);
+        let line = self.line(event.metadata().level(), Trace::current(), fields.0);
         writeln!(writer, "{}", Value::Object(line))
     }
 }
 
 impl CloudLogging {
-    fn line(&self, level: &Level, mut fields: Map<String, Value>) -> Map<String, Value> {
+    fn line(
+        &self,
+        level: &Level,
+        trace: Option<Trace>,
+        mut fields: Map<String, Value>,
+    ) -> Map<String, Value> {
         let mut line = Map::new();
         line.insert("severity".to_owned(), json!(severity(level)));
         line.insert("message".to_owned(), fields.remove("message").unwrap_or_default());
         line.insert("service".to_owned(), json!(self.service));
-        if let Some(Value::String(trace)) = fields.remove("trace") {
+        if let Some(Trace { id, .. }) = trace {
             let name = match &self.project {
-                Some(project) => format!("projects/{project}/traces/{trace}"),
-                None => trace,
+                Some(project) => format!("projects/{project}/traces/{id}"),
+                None => id,
             };
             line.insert("logging.googleapis.com/trace".to_owned(), json!(name));
         }
@@ -145,21 +152,9 @@ impl Visit for Fields {
     }
 }
 
-/// The id of the trace a request belongs to, from the headers of the platform.
-#[must_use]
-pub fn trace_of(headers: &http::HeaderMap) -> Option<String> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let parent = text("traceparent").and_then(|value| value.split('-').nth(1));
-    let cloud = || text("x-cloud-trace-context").and_then(|value| value.split('/').next());
-    let id = parent.or_else(cloud)?;
-    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then(|| id.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn a_line_is_what_cloud_logging_wants() {
@@ -167,8 +162,8 @@ mod tests {
         let mut fields = Map::new();
         fields.insert("message".to_owned(), json!("events recorded\n{\"severity\":\"ERROR\"}"));
         fields.insert("events".to_owned(), json!(2));
-        fields.insert("trace".to_owned(), json!("ab"));
-        let line = Value::Object(format.line(&Level::WARN, fields)).to_string();
+        let trace = Trace { id: "ab".to_owned(), parent: None };
+        let line = Value::Object(format.line(&Level::WARN, Some(trace), fields)).to_string();
         assert!(!line.contains('\n'), "one line, whatever an event holds: {line}");
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
@@ -176,25 +171,5 @@ mod tests {
             (&json!("WARNING"), &json!("object"), &json!(2))
         );
         assert_eq!(line["logging.googleapis.com/trace"], json!("projects/p/traces/ab"));
-    }
-
-    #[test]
-    fn the_trace_is_taken_from_either_header_and_from_nothing_else() {
-        let of = |name: &'static str, value: &'static str| {
-            trace_of(&HeaderMap::from_iter([(
-                http::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )]))
-        };
-        let id = "0af7651916cd43dd8448eb211c80319c";
-        assert_eq!(
-            of("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").as_deref(),
-            Some(id)
-        );
-        assert_eq!(
-            of("x-cloud-trace-context", "0af7651916cd43dd8448eb211c80319c/1;o=1").as_deref(),
-            Some(id)
-        );
-        assert_eq!(of("traceparent", "00-<script>-1-01"), None);
     }
 }

@@ -18,6 +18,8 @@ use refit_wire::http::{Auth, Request};
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::trace::{Left, TRACEPARENT, Trace};
+
 /// Tells the reconciler that there may be something to do.
 pub trait Waker: fmt::Debug + Send + Sync {
     /// Does so, without waiting and without failing.
@@ -59,6 +61,8 @@ type Calling = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub struct Caller {
     target: String,
     call: Arc<dyn Fn() -> Calling + Send + Sync>,
+    /// On whose behalf the next call is made: of those who asked for it, the last.
+    trace: Arc<Left>,
     state: Arc<AtomicU8>,
     ended: Arc<Notify>,
 }
@@ -115,8 +119,13 @@ impl Caller {
         let request =
             Request { timeout: Some(LIMIT), ..Request::new(Method::POST, url).auth(auth) };
         Ok(Self::calling(target, move || {
-            let (transport, request) = (Arc::clone(&transport), request.clone());
-            Box::pin(async move { call(&*transport, request).await })
+            let (transport, mut request) = (Arc::clone(&transport), request.clone());
+            Box::pin(async move {
+                if let Some(parent) = Trace::current().and_then(|trace| trace.parent) {
+                    request.headers.insert(TRACEPARENT, parent);
+                }
+                call(&*transport, request).await
+            })
         }))
     }
 
@@ -167,8 +176,8 @@ impl Caller {
 
     fn calling(target: &str, call: impl Fn() -> Calling + Send + Sync + 'static) -> Self {
         let state = Arc::new(AtomicU8::new(IDLE));
-        let ended = Arc::new(Notify::new());
-        Self { target: target.to_owned(), call: Arc::new(call), state, ended }
+        let (trace, ended) = (Arc::default(), Arc::new(Notify::new()));
+        Self { target: target.to_owned(), call: Arc::new(call), trace, state, ended }
     }
 
     /// Calls once, and waits: over HTTP for the end of the pass, through a topic until the message is taken.
@@ -177,6 +186,13 @@ impl Caller {
     /// Says why nobody may have been woken.
     pub async fn call(&self) -> Result<(), String> {
         (self.call)().await
+    }
+}
+
+/// Makes a call that nobody waits for.
+async fn wake(call: Calling) {
+    if let Err(failure) = call.await {
+        tracing::warn!(failure, "a wake failed; the next ping finds what was recorded");
     }
 }
 
@@ -190,6 +206,7 @@ async fn call(transport: &dyn Transport, request: Request) -> Result<(), String>
 
 impl Waker for Caller {
     fn wake(&self) {
+        self.trace.leave();
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
             Some(if state == IDLE { CALLING } else { CALLING_AND_ASKED_AGAIN })
         });
@@ -197,12 +214,10 @@ impl Waker for Caller {
             return;
         }
         let (call, state) = (Arc::clone(&self.call), Arc::clone(&self.state));
-        let ended = Arc::clone(&self.ended);
+        let (trace, ended) = (Arc::clone(&self.trace), Arc::clone(&self.ended));
         tokio::spawn(async move {
             loop {
-                if let Err(failure) = call().await {
-                    tracing::warn!(failure, "a wake failed; the next ping finds what was recorded");
-                }
+                Trace::on_behalf(trace.take(), wake(call())).await;
                 if state
                     .compare_exchange(CALLING, IDLE, Ordering::AcqRel, Ordering::Acquire)
                     .is_ok()

@@ -30,10 +30,11 @@ locals {
 
   environment = {
     REFIT_LEDGER         = local.ledger
-    REFIT_CALLERS        = "platform"
     REFIT_LOG            = var.log
     GOOGLE_CLOUD_PROJECT = var.project
   }
+  # Of whoever is called.
+  callers = { REFIT_CALLERS = "platform" }
   # Where reports lie that come as files, for whoever receives those of drift.
   reports = var.drift_reports == null ? {} : { REFIT_REPORTS = "gs://${var.drift_reports.bucket}/${var.drift_reports.folder}" }
   wake    = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
@@ -56,7 +57,7 @@ module "reconciler" {
   description = local.reconciler.does
   image       = local.reconciler.image
   args        = local.reconciler.args
-  environment = merge(local.environment, var.single_service ? local.reports : {})
+  environment = merge(local.environment, local.callers, var.single_service ? local.reports : {})
   limits      = local.limits_reconciler
   ingress     = var.ingress
   vpc         = var.vpc
@@ -81,7 +82,7 @@ module "intake" {
   name        = "${var.name}-${each.key}"
   description = each.value.does
   image       = each.value.image
-  environment = merge(local.environment, { REFIT_WAKE = local.wake }, each.key == "drift" ? local.reports : {})
+  environment = merge(local.environment, local.callers, { REFIT_WAKE = local.wake }, each.key == "drift" ? local.reports : {})
   limits      = { for name, value in try(var.limits[each.key], {}) : name => value if value != null }
   ingress     = each.key == "hook" ? "all" : var.ingress
   public      = each.key == "hook" && try(var.hook.public, false)

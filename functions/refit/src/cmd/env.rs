@@ -26,6 +26,8 @@ struct Variable {
     is_set: bool,
     meaning: &'static str,
     default: &'static str,
+    /// The programs that read it; `refit` is the command line.
+    read_by: Vec<&'static str>,
 }
 
 pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
@@ -34,6 +36,7 @@ pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
         is_set: env::var(known.name).is_some(),
         meaning: known.meaning,
         default: known.default,
+        read_by: known.read_by.iter().map(|reader| reader.name()).collect(),
     });
     context.output.show(&Variables { variables: variables.collect() })?;
     Ok(Exit::Ok)
@@ -42,7 +45,7 @@ pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {
 impl fmt::Display for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = self.variables.iter().map(|variable| {
-            let Variable { name, is_set, meaning, default } = variable;
+            let Variable { name, is_set, meaning, default, .. } = variable;
             let set = if *is_set { "yes" } else { "no" };
             [(*name).to_owned(), set.to_owned(), format!("{meaning} [default: {default}]")]
         });

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::context::{Context, Opened};
 use crate::exit::{Exit, Failure};
+use crate::fate;
 use crate::inbox;
 use crate::output::table;
 use crate::run_row::{RunRow, runs_table};
@@ -86,6 +87,8 @@ struct BatchRow {
     opened_at: Timestamp,
     /// Why it waits, judged now; none if it is due.
     held: Option<Held>,
+    /// What ends that, where no time does.
+    awaits: Option<&'static str>,
 }
 
 /// Somebody who could not be told of something yet.
@@ -187,14 +190,18 @@ fn next_time(rule: &Trigger, now: Timestamp) -> Option<Timestamp> {
 
 fn batches(state: &State, rules: Option<&Rules>, now: Timestamp) -> Vec<BatchRow> {
     let of = |(name, standing): (&String, &Standing)| {
-        let row = |(id, batch): (&BatchId, &Batch)| BatchRow {
-            batch: *id,
-            trigger: name.clone(),
-            key: batch.key.clone(),
-            members: batch.count,
-            bytes: batch.bytes,
-            opened_at: batch.opened_at,
-            held: held_now(state, rules, *id, now),
+        let row = |(id, batch): (&BatchId, &Batch)| {
+            let held = held_now(state, rules, *id, now);
+            BatchRow {
+                batch: *id,
+                trigger: name.clone(),
+                key: batch.key.clone(),
+                members: batch.count,
+                bytes: batch.bytes,
+                opened_at: batch.opened_at,
+                held,
+                awaits: held.and_then(|held| fate::awaited(held.reason)),
+            }
         };
         standing.open.iter().map(row).collect::<Vec<_>>()
     };
@@ -214,7 +221,21 @@ pub(super) fn held_now(
         let removed = Held { reason: Hold::TriggerRemoved, until: None };
         return if standing.removed { Some(removed) } else { batch.held };
     };
-    judge(&Case::of(state, now, (name, rule), id)?)
+    let held = judge(&Case::of(state, now, (name, rule), id)?)?;
+    let until = held.until.or_else(|| match held.reason {
+        Hold::ActiveRun | Hold::Replacing => times_out(state, name, rule),
+        _ => None,
+    });
+    Some(Held { until, ..held })
+}
+
+/// When the last of the active runs of a trigger has taken too long; none if one has not begun, or is to end anyway.
+fn times_out(state: &State, name: &str, rule: &Trigger) -> Option<Timestamp> {
+    let ends = state.active_runs(name).map(|run| {
+        let started = run.attempt().started_at.filter(|_| run.cancel.is_none())?;
+        Some(started + rule.timeout)
+    });
+    ends.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 impl fmt::Display for Status {
@@ -311,6 +332,12 @@ impl TriggerRow {
     }
 }
 
+/// Why a batch waits, and what for where no time ends that.
+fn reason(held: Held) -> String {
+    let awaited = fate::awaited(held.reason).map(|awaited| format!(", until {awaited}"));
+    format!("{}{}", held.reason.text(), awaited.unwrap_or_default())
+}
+
 impl BatchRow {
     fn cells(&self) -> [String; 8] {
         [
@@ -321,7 +348,7 @@ impl BatchRow {
             self.bytes.to_string(),
             self.opened_at.to_string(),
             or_dash(self.held.and_then(|held| held.until)),
-            self.held.map_or("due: the next pass starts it", |held| held.reason.text()).to_owned(),
+            self.held.map_or_else(|| "due: the next pass starts it".to_owned(), reason),
         ]
     }
 }

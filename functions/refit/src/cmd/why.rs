@@ -28,7 +28,8 @@ const SCHEMES: [&str; 3] = ["gs", "s3", "file"];
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Every event is accepted into a batch, or refused with a reason. A batch is held \
-        until a time with a reason, or became a run. For an object no trigger watches, the nearest trigger and the condition that fails are named.
+        with a reason until a time, or until what is said happens, or became a run. What is refused is judged again only if \
+        it is replayed. For an object no trigger watches, the nearest trigger and the condition that fails are named.
 
 Examples:
   refit why gs://acme-data/churn/day=1.parquet

@@ -175,13 +175,15 @@ fn what_is_for_machines_is_one_json_value() {
     set.env("PORT", "4711");
     let variables = ended(set).ends(0);
     assert!(!variables.stdout.contains("4711"), "values are not shown");
-    let is_set = |name: &str| {
+    let known = |name: &str, field: &str| {
         let variables = variables.json()["variables"].clone();
         let known =
             variables.as_array().unwrap().iter().find(|known| known["name"] == name).cloned();
-        known.unwrap()["is_set"].clone()
+        known.unwrap()[field].clone()
     };
+    let is_set = |name: &str| known(name, "is_set");
     assert_eq!((is_set("PORT"), is_set("REFIT_LEDGER")), (Value::Bool(true), Value::Bool(false)));
+    assert_eq!(known("REFIT_REPORTS", "read_by"), json!(["drift", "refit serve"]));
     refit(folder, "env").ends(0).says("REFIT_LEDGER");
     write(folder, DOUBTFUL);
     assert_eq!(refit(folder, "services --json").ends(0).json()["services"][0]["name"], "local");

@@ -37,7 +37,10 @@ fn what_becomes_due_waits_unless_it_is_to_start() {
     assert_eq!(due("apply --dry-run --start"), "starts");
     world.refit("apply --yes").ends(0).says("waits for `refit resume churn --coalesce`");
     assert!(world.json("runs")["runs"].as_array().unwrap().is_empty(), "nothing starts by itself");
-    world.refit("status").ends(0).says("waits for a decision");
+    world
+        .refit("status")
+        .ends(0)
+        .says("waits for a decision: resume it or discard it, until somebody decides");
     world.refit("resume churn --coalesce").ends(0);
     world.until("it became a run", |state| state.runs.len() == 1);
     std::fs::write(world.path("refit.yaml"), "ledger: ledger\n").unwrap();
@@ -50,7 +53,7 @@ fn a_paused_trigger_starts_nothing_and_its_batch_is_dropped_when_asked() {
     world.refit("pause churn").ends(0).says("paused: trigger=`churn`");
     world.write_sample("a", "1", "${now}");
     world.refit("replay a.http").ends(0);
-    world.refit("status").ends(0).says("the trigger is paused");
+    world.refit("status").ends(0).says("the trigger is paused, until somebody resumes it");
     world.refit("pause nobody").ends(4).complains("unknown trigger: name=`nobody`, known=`churn`");
     let refused = world.refit("pause nobody --json").ends(4).json();
     assert_eq!(refused["error"]["kind"], "refused");

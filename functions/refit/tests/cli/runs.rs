@@ -11,7 +11,12 @@ const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per
 
 /// A world with one run that goes on, and the row of it.
 fn running() -> (World, Value) {
-    let world = World::ruled(EACH);
+    running_under(EACH)
+}
+
+/// The same under another rule.
+fn running_under(rule: &str) -> (World, Value) {
+    let world = World::ruled(rule);
     world.write_sample("a", "1", "${now}");
     world.refit("replay a.http").ends(0);
     world.until("it runs", |state| state.runs.values().any(|run| run.attempt().external.is_some()));
@@ -65,6 +70,22 @@ fn a_run_is_listed_explained_and_its_manifest_read() {
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), members[0]);
     world.refit("manifest cat b999").ends(6).complains("there is no such run");
     world.refit("manifest cat nonsense").ends(2);
+}
+
+#[test]
+fn a_batch_behind_a_run_says_what_it_waits_for_and_when_that_times_out() {
+    let (world, _) = running_under("batch: { quiet: 1ms, max_wait: 1h }\n    timeout: 7h");
+    world.write_sample("b", "1", "${now}");
+    world.refit("replay b.http").ends(0).says("churn: accepted into batch");
+    let batch = world.json("status")["batches"][0].clone();
+    let started = world.state().runs.values().find_map(|run| run.attempt().started_at).unwrap();
+    assert_eq!(batch["held"]["reason"], "active_run");
+    assert_eq!(text(&batch["held"], "until"), (started + Span::hours(7)).to_string());
+    assert_eq!(batch["awaits"], "that run has ended");
+    world.refit("status").ends(0).says("a run is active, until that run has ended");
+    let until =
+        format!("now  held until that run has ended (it times out at {}", started + Span::hours(7));
+    world.refit("why gs://acme-data/churn/b").ends(0).says(&until);
 }
 
 #[test]
