@@ -1,5 +1,6 @@
 //! What rules would start, found by the planner itself on the state as it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
 use refit_core::time::Timestamp;
 use refit_engine::call;
-use refit_engine::gather::Gatherer;
+use refit_engine::gather::{Gatherer, RuleBook};
 use refit_engine::layout;
 use refit_engine::submit::command_event;
 use refit_host::function::read_rules;
@@ -46,6 +47,33 @@ enum Then {
     Waits,
     /// Its trigger is gone, and it waits to be discarded or for the trigger to come back.
     TriggerRemoved,
+}
+
+/// A service under which runs are active that began while it was another.
+#[derive(Debug, Serialize)]
+pub(crate) struct Staying {
+    service: String,
+    runs: usize,
+}
+
+/// The active runs that `book` does not take to another place: each stays with its service as it was when it began.
+pub(crate) async fn staying(
+    opened: &Opened,
+    state: &State,
+    book: &RuleBook,
+) -> Result<Vec<Staying>, Failure> {
+    let mut gatherer = Planner::new(opened).gatherer;
+    let mut staying: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in state.runs.values().filter(|run| run.is_active()) {
+        let began = gatherer.book(&run.rules).await?.ok();
+        let place = |book: &RuleBook| Some(book.services.get(&run.service)?.place.clone());
+        let began = began.as_ref().and_then(place);
+        if began.is_none() || began != place(book) {
+            *staying.entry(&run.service).or_default() += 1;
+        }
+    }
+    let staying = staying.into_iter();
+    Ok(staying.map(|(service, runs)| Staying { service: service.to_owned(), runs }).collect())
 }
 
 /// What applying `rules` at `now` would make of the open batches.
@@ -185,6 +213,22 @@ fn is_due(state: &State, rules: Option<&Rules>, batch: BatchId) -> bool {
         Some(judge(&case).is_none())
     };
     judged().unwrap_or(false)
+}
+
+impl fmt::Display for Staying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, runs } = self;
+        match runs {
+            1 => write!(
+                f,
+                "1 active run of service {service} began before and stays with it as it was"
+            ),
+            _ => write!(
+                f,
+                "{runs} active runs of service {service} began before and stay with it as it was"
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Due {

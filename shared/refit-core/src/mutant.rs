@@ -44,6 +44,7 @@ mutants! {
     LoserActs => "makes the calls of a commit that lost",
     ForeignNotFolded => "goes on after a foreign commit without folding it",
     CallWithoutIntent => "makes the calls of a commit before it is written",
+    ServiceInForceAsked => "asks the service of the rules in force for a run of another place",
     AnyoneCalls => "makes the call of an intent that another process wrote",
     CallAfterLease => "sends a start call although its lease is over",
     RelaunchWithoutLookUp => "takes a run for absent without looking it up",

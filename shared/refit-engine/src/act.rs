@@ -175,24 +175,20 @@ fn find(state: &State, effect: Effect) -> Option<(&Run, &Attempt)> {
     Some((run, run.attempt_numbered(effect.attempt)?))
 }
 
-/// The service of a run: as the rules in force have it, else as they were when it was launched.
+/// The service of a run, at the place the run was launched at.
 async fn service_of(
     state: &State,
     run: &Run,
     gatherer: &mut Gatherer,
 ) -> Result<Option<Arc<dyn PipelineService>>, Error> {
-    for revision in state.rules.iter().chain([&run.rules]) {
-        let service = gatherer
-            .book(revision)
-            .await?
-            .ok()
-            .and_then(|book| book.services.get(&run.service).cloned());
-        if service.is_some() {
-            return Ok(service);
-        }
-    }
-    tracing::error!(run = %run.batch, service = run.service, "the service of a run is in no rules that can be read");
-    Ok(None)
+    let placed = gatherer
+        .placed(state.rules.as_deref(), &run.rules, |book| book.services.get(&run.service))
+        .await?;
+    let service = placed.inspect_err(|why| {
+        let (run, service) = (run.batch, &run.service);
+        tracing::error!(%run, service, why, "the service of a run is not known: the run is left alone");
+    });
+    Ok(service.ok())
 }
 
 /// How long to leave an attempt alone after looking at it.

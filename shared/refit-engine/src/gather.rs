@@ -8,6 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::member::{Line, stored_lines};
 use refit_core::memory::Fresh;
+use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Found, Need, Prepared};
 use refit_core::rules::Rules;
 use refit_core::run::Claim;
@@ -28,11 +29,20 @@ pub struct RuleBook {
     /// The rules.
     pub rules: Arc<Rules>,
     /// The services, by name.
-    pub services: BTreeMap<String, Arc<dyn PipelineService>>,
+    pub services: BTreeMap<String, Placed<Arc<dyn PipelineService>>>,
     /// Who can be told of what happens, by name.
     pub tellers: BTreeMap<String, Arc<Teller>>,
     /// The registries of models, by name.
-    pub registries: BTreeMap<String, Arc<dyn ModelRegistry>>,
+    pub registries: BTreeMap<String, Placed<Arc<dyn ModelRegistry>>>,
+}
+
+/// What a revision of the rules defines under a name.
+#[derive(Clone, Debug)]
+pub struct Placed<A> {
+    /// How it is spoken to.
+    pub adapter: A,
+    /// What it is, apart from how one authenticates: definitions with the same place know the same runs.
+    pub place: String,
 }
 
 /// Reads a rule file; the error says what is wrong with it.
@@ -139,6 +149,37 @@ impl Gatherer {
         Ok(book)
     }
 
+    /// What deals with something that began under its `own` revision: what the rules in force define, where that is at
+    /// the same place, as credentials change; else what its own revision defines, as nothing else knows of it. The
+    /// error says why there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn placed<A: Clone>(
+        &mut self,
+        in_force: Option<&str>,
+        own: &str,
+        find: impl Fn(&RuleBook) -> Option<&Placed<A>>,
+    ) -> Result<Result<A, String>, Error> {
+        let newer = match in_force.filter(|revision| *revision != own) {
+            Some(revision) => self.book(revision).await?.ok(),
+            None => None,
+        };
+        let newer = newer.as_ref().and_then(&find);
+        if let Some(newer) = newer.filter(|_| mutant::is(Mutant::ServiceInForceAsked)) {
+            return Ok(Ok(newer.adapter.clone()));
+        }
+        let book = match self.book(own).await? {
+            Ok(book) => book,
+            Err(message) => return Ok(Err(message)),
+        };
+        let Some(began) = find(&book) else {
+            return Ok(Err(format!("the rules it began under do not have it: revision=`{own}`")));
+        };
+        let same = newer.filter(|newer| newer.place == began.place);
+        Ok(Ok(same.unwrap_or(began).adapter.clone()))
+    }
+
     /// The stored lines of open batches. Where one of many reads fails, the next try begins with those that did not.
     async fn lines(
         &mut self,
@@ -201,7 +242,7 @@ impl Gatherer {
         let Some(service) = book.services.get(&rule.run.service) else {
             return Ok(Err(format!("no such service: name=`{}`", rule.run.service)));
         };
-        let prepared = caller.run(service.prepare(&rule.run.target)).await;
+        let prepared = caller.run(service.adapter.prepare(&rule.run.target)).await;
         Ok(prepared.unwrap_or_else(|| Err("the service did not answer in time".to_owned())))
     }
 

@@ -1,5 +1,6 @@
 //! A function: a set of doors behind one port.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use http::StatusCode;
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::timing::Timing;
-use refit_engine::gather::{ReadRules, RuleBook};
+use refit_engine::gather::{Placed, ReadRules, RuleBook};
 use refit_engine::intake::Intake;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock, Store, StoreClock, Transport};
@@ -20,7 +21,7 @@ use refit_platform::auth::Places;
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
-use refit_wire::config;
+use refit_wire::config::{self, Config};
 use refit_wire::listing::Buckets;
 use tokio::sync::watch;
 
@@ -249,17 +250,38 @@ fn buckets() -> Result<Buckets, Error> {
 pub fn read_rules() -> ReadRules {
     Arc::new(|text| {
         let (read, diagnostics) = config::read(text);
-        let book = read.map(|config| RuleBook {
-            rules: Arc::new(config.rules),
-            services: config.services,
-            tellers: config.tellers,
-            registries: config.registries,
-        });
+        let book = read.map(book);
         book.ok_or_else(|| {
             let first = diagnostics.iter().find(|found| found.severity == Severity::Error);
             first.map_or_else(|| "it cannot be read".to_owned(), |found| found.message.clone())
         })
     })
+}
+
+/// What a rule file says, with where each service and registry is.
+#[must_use]
+pub fn book(config: Config) -> RuleBook {
+    let (services, registries) = (config.service_configs, config.registry_configs);
+    let services = services.into_iter().map(|(name, settings)| (name, settings.place()));
+    let registries = registries.into_iter().map(|(name, settings)| (name, settings.place()));
+    RuleBook {
+        rules: Arc::new(config.rules),
+        services: placed(config.services, services),
+        tellers: config.tellers,
+        registries: placed(config.registries, registries),
+    }
+}
+
+/// What is defined, by name, with its place.
+fn placed<A>(
+    mut adapters: BTreeMap<String, A>,
+    places: impl Iterator<Item = (String, String)>,
+) -> BTreeMap<String, Placed<A>> {
+    let with_adapter = places.filter_map(|(name, place)| {
+        let adapter = adapters.remove(&name)?;
+        Some((name, Placed { adapter, place }))
+    });
+    with_adapter.collect()
 }
 
 /// The reports that land in a folder.

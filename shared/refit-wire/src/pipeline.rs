@@ -101,7 +101,7 @@ pub struct About {
 }
 
 /// The settings of one kind of service.
-trait Settings: DeserializeOwned + JsonSchema {
+trait Settings: Clone + fmt::Debug + DeserializeOwned + JsonSchema {
     /// What a run is of, as a rule says it.
     type Target: DeserializeOwned + JsonSchema;
 
@@ -117,6 +117,11 @@ trait Settings: DeserializeOwned + JsonSchema {
     /// What cannot be with the parameters of a run, of which the names are known before their values.
     fn check_parameters(&self, _target: &Self::Target, _names: &[&str]) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The same without how one authenticates, which may change while runs are under way.
+    fn without_auth(&self) -> Self {
+        self.clone()
     }
 
     /// The hosts that are asked.
@@ -154,6 +159,17 @@ macro_rules! services {
             pub fn open(&self) -> Result<Box<dyn PipelineService>, String> {
                 match self {
                     $(Self::$kind(config) => config.open(),)*
+                }
+            }
+
+            /// Everything it is apart from how one authenticates: settings with the same place are the same service,
+            /// which knows the same runs. Compared within a process, never stored.
+            #[must_use]
+            pub fn place(&self) -> String {
+                match self {
+                    $(Self::$kind(config) => {
+                        format!("{} {:?}", stringify!($module), config.without_auth())
+                    })*
                 }
             }
 

@@ -77,12 +77,17 @@ pub struct About {
 }
 
 /// The settings of one kind of registry.
-trait Settings: DeserializeOwned + JsonSchema {
+trait Settings: Clone + fmt::Debug + DeserializeOwned + JsonSchema {
     /// How it is used, in words.
     const ABOUT: About;
 
     /// The registry, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String>;
+
+    /// The same without how one authenticates, which may change while versions are on their way.
+    fn without_auth(&self) -> Self {
+        self.clone()
+    }
 
     /// Whether it can have what runs of this kind of service make, as versions of this model.
     fn takes(&self, _service: &str, _model: &str) -> Result<(), String> {
@@ -116,6 +121,17 @@ macro_rules! registries {
             pub fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
                 match self {
                     $(Self::$kind(config) => config.open(),)*
+                }
+            }
+
+            /// Everything it is apart from how one authenticates: settings with the same place are the same registry.
+            /// Compared within a process, never stored.
+            #[must_use]
+            pub fn place(&self) -> String {
+                match self {
+                    $(Self::$kind(config) => {
+                        format!("{} {:?}", stringify!($module), config.without_auth())
+                    })*
                 }
             }
 

@@ -230,6 +230,7 @@ fn check_runs(commits: &[Commit], runs: &[SimRun], verdict: &mut Verdict) {
     }
     let mut effective: BTreeMap<BatchId, u32> = BTreeMap::new();
     let mut keys = BTreeSet::new();
+    let mut places = BTreeMap::new();
     for run in runs {
         let Some(batch) = intents.get(&run.key) else {
             verdict.violations.push(format!("a run without an intent: {}", run.key));
@@ -237,6 +238,9 @@ fn check_runs(commits: &[Commit], runs: &[SimRun], verdict: &mut Verdict) {
         };
         if run.shadows.is_some() || !keys.insert(run.key.clone()) {
             verdict.violations.push(format!("two runs of one key: {}", run.key));
+        }
+        if *places.entry(*batch).or_insert(run.place) != run.place {
+            verdict.violations.push(format!("runs of one batch at two places: {batch}"));
         }
         let right = manifests.get(batch).is_some_and(|manifest| run.manifest.ends_with(manifest));
         if !right {

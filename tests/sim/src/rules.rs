@@ -10,12 +10,12 @@ use refit_core::rules::{
 use refit_core::scope::{OBJECT_VARIABLES, RUN_VARIABLES};
 use refit_core::template::Template;
 use refit_core::time::Span;
-use refit_engine::gather::RuleBook;
+use refit_engine::gather::{Placed, RuleBook};
 use refit_wire::pipeline::PipelineService;
 use serde_json::json;
 
 use crate::random::Random;
-use crate::service::services;
+use crate::service::{Place, services};
 
 /// The name up to the first slash: what batches are divided by.
 pub static BY_FOLDER: LazyLock<Option<Expression>> =
@@ -35,27 +35,34 @@ pub fn draw(random: &mut Random, revision: &str) -> RuleBook {
     let count = usize::try_from(random.between(1, 2)).unwrap_or(1);
     let triggers: Vec<_> =
         ["t", "u"].into_iter().take(count).map(|name| (name, trigger(random))).collect();
-    book(Rules { revision: revision.to_owned(), ..rules_of(triggers) })
+    let place = if random.per_mille(300) { Place::West } else { Place::East };
+    book_at(Rules { revision: revision.to_owned(), ..rules_of(triggers) }, place)
 }
 
 /// Rules with these triggers and every service of the simulation.
 #[must_use]
 pub fn rules_of<'a>(triggers: impl IntoIterator<Item = (&'a str, Trigger)>) -> Rules {
     let triggers = triggers.into_iter().map(|(name, trigger)| (name.to_owned(), trigger));
-    let services = services().into_iter().map(|(name, kind)| (name, kind.profile()));
+    let services = services(Place::East).into_iter().map(|(name, kind)| (name, kind.profile()));
     Rules { triggers: triggers.collect(), services: services.collect(), ..Rules::default() }
 }
 
-/// The book of these rules, with the services of the simulation.
+/// The book of these rules, with the services of the simulation where they are at first.
 #[must_use]
 pub fn book(rules: Rules) -> RuleBook {
-    let services: BTreeMap<String, Arc<dyn PipelineService>> = services()
-        .into_iter()
-        .map(|(name, kind)| (name, Arc::new(kind) as Arc<dyn PipelineService>))
-        .collect();
+    book_at(rules, Place::East)
+}
+
+/// The book of these rules, with the services of the simulation at a place.
+#[must_use]
+pub fn book_at(rules: Rules, place: Place) -> RuleBook {
+    let services = services(place).into_iter().map(|(name, kind)| {
+        let adapter: Arc<dyn PipelineService> = Arc::new(kind);
+        (name, Placed { adapter, place: place.name().to_owned() })
+    });
     RuleBook {
         rules: Arc::new(rules),
-        services,
+        services: services.collect(),
         tellers: BTreeMap::new(),
         registries: BTreeMap::new(),
     }

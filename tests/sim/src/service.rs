@@ -19,9 +19,34 @@ use url::Url;
 use crate::faults::Fault;
 use crate::world::{Inner, World};
 
-/// How a class of service is addressed.
+/// How a class of service is addressed at a place.
 #[derive(Clone, Copy, Debug)]
-pub struct SimService(pub Idempotency);
+pub struct SimService {
+    /// How starting twice behaves.
+    pub class: Idempotency,
+    /// Where it is: what runs at another place is unknown here.
+    pub place: Place,
+}
+
+/// Where a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where every service is at first.
+    East,
+    /// Where rules may move it.
+    West,
+}
+
+impl Place {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::East => "east",
+            Self::West => "west",
+        }
+    }
+}
 
 /// The runs of every service.
 #[derive(Debug, Default)]
@@ -48,6 +73,8 @@ pub struct SimRun {
     pub manifest: String,
     /// The class of the service.
     pub class: Idempotency,
+    /// Where it runs.
+    pub place: Place,
     /// When it began.
     pub began: i64,
     /// When it ends.
@@ -76,8 +103,8 @@ impl Services {
 
     /// Begins a run, unless the class says that it is there already.
     fn begin(&mut self, mut run: SimRun) -> String {
-        let known =
-            self.runs.iter().find(|known| known.key == run.key).map(|known| known.id.clone());
+        let known = self.at(run.place).find(|known| known.key == run.key);
+        let known = known.map(|known| known.id.clone());
         match (run.class, known) {
             (Idempotency::A, Some(id)) => return id,
             (_, known) => run.shadows = known,
@@ -87,8 +114,12 @@ impl Services {
         id
     }
 
-    fn visible(&self, key: &str, now: i64) -> Option<&SimRun> {
-        self.runs.iter().find(|run| run.key == key && run.visible <= now)
+    fn at(&self, place: Place) -> impl Iterator<Item = &SimRun> {
+        self.runs.iter().filter(move |run| run.place == place)
+    }
+
+    fn visible(&self, (place, key): (Place, &str), now: i64) -> Option<&SimRun> {
+        self.at(place).find(|run| run.key == key && run.visible <= now)
     }
 }
 
@@ -123,7 +154,7 @@ fn external(value: &Value) -> Option<ExternalRun> {
 
 impl PipelineService for SimService {
     fn profile(&self) -> ServiceProfile {
-        ServiceProfile { class: self.0, finds: true, cancels: true }
+        ServiceProfile { class: self.class, finds: true, cancels: true }
     }
 
     fn prepare(&self, target: &Value) -> Step<Result<Prepared, String>> {
@@ -137,7 +168,8 @@ impl PipelineService for SimService {
 
     fn start(&self, launch: &Launch<'_>) -> Step<Outcome> {
         let body = json!({
-            "key": launch.key.to_string(), "trigger": launch.trigger, "class": self.0,
+            "key": launch.key.to_string(), "trigger": launch.trigger, "class": self.class,
+            "place": self.place.name(),
             "manifest": launch.parameters["manifest"],
         });
         Step::Send(Call::once(request(Method::POST, "start", &body), |reply| match reply {
@@ -155,7 +187,7 @@ impl PipelineService for SimService {
     }
 
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
-        let body = json!({"key": launch.key.to_string()});
+        let body = json!({"key": launch.key.to_string(), "place": self.place.name()});
         Some(Call::once(request(Method::GET, "find", &body), |reply| {
             let response = reply.ok()?;
             match response.status {
@@ -167,16 +199,20 @@ impl PipelineService for SimService {
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
-        let body = json!({"id": run.id});
+        let body = json!({"id": run.id, "place": self.place.name()});
         Call::once(request(Method::GET, "status", &body), |reply| {
-            let value = reply.ok().filter(Response::is_success)?.json()?;
+            let response = reply.ok()?;
+            if response.status == 404 {
+                return Some(Outcome::Vanished);
+            }
+            let value = Some(response).filter(Response::is_success)?.json()?;
             let phase = serde_json::from_value(value.get("phase")?.clone()).ok()?;
             Some(Outcome::Status { phase, message: None })
         })
     }
 
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>> {
-        let body = json!({"id": run.id});
+        let body = json!({"id": run.id, "place": self.place.name()});
         Some(Call::once(request(Method::POST, "cancel", &body), |_| Ok(())))
     }
 }
@@ -215,6 +251,7 @@ impl SimTransport {
             trigger: text("trigger"),
             manifest: text("manifest"),
             class,
+            place: place(body),
             began: now,
             ends: now + services.length.unwrap_or(drawn),
             visible: now + random.between(0, faults.hidden_max),
@@ -270,23 +307,25 @@ impl SimTransport {
     fn ask(&self, path: &str, body: &Value) -> Reply {
         let now = self.world.time().now();
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let place = place(body);
         let mut guard = self.world.lock();
         let Inner { services, trace, .. } = &mut *guard;
         match path {
-            "/find" => Ok(match services.visible(&text("key"), now) {
+            "/find" => Ok(match services.visible((place, &text("key")), now) {
                 Some(run) => answer(200, &json!({"id": run.id})),
                 None => answer(404, &Value::Null),
             }),
             "/status" => {
                 let id = text("id");
-                let run = services.runs.iter().find(|run| run.id == id);
+                let run = services.at(place).find(|run| run.id == id);
                 Ok(run.map_or(answer(404, &Value::Null), |run| {
                     answer(200, &json!({"phase": run.phase(now)}))
                 }))
             }
             "/cancel" => {
                 let id = text("id");
-                for run in services.runs.iter_mut().filter(|run| run.id == id && run.ends > now) {
+                let here = |run: &&mut SimRun| run.place == place && run.id == id;
+                for run in services.runs.iter_mut().filter(here).filter(|run| run.ends > now) {
                     run.cancelled = true;
                     run.ends = now + 1_000;
                     trace.note(now, "", "cancels", &run.key);
@@ -326,13 +365,19 @@ impl Transport for SimTransport {
     }
 }
 
+/// The place a request goes to.
+fn place(body: &Value) -> Place {
+    let is_west = body["place"] == Place::West.name();
+    if is_west { Place::West } else { Place::East }
+}
+
 fn answer(status: u16, body: &Value) -> Response {
     Response { status, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) }
 }
 
-/// Every service of the simulation, by name.
+/// Every service of the simulation at a place, by name.
 #[must_use]
-pub fn services() -> BTreeMap<String, SimService> {
+pub fn services(place: Place) -> BTreeMap<String, SimService> {
     let all = [("a", Idempotency::A), ("b", Idempotency::B), ("c", Idempotency::C)];
-    all.into_iter().map(|(name, class)| (name.to_owned(), SimService(class))).collect()
+    all.into_iter().map(|(name, class)| (name.to_owned(), SimService { class, place })).collect()
 }

@@ -2,18 +2,18 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use refit_core::event::Command;
-use refit_core::rules::Rules;
 use refit_core::state::State;
+use refit_engine::gather::RuleBook;
 use refit_engine::layout;
+use refit_host::function::book;
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
 use crate::exit::{Exit, Failure};
-use crate::preview::{Due, preview};
+use crate::preview::{Due, Staying, preview, staying};
 use crate::rule_changes::RuleChanges;
 use crate::rule_file::{DEFAULT, RuleFile};
 use crate::submit::{Submitted, Wait};
@@ -55,6 +55,8 @@ struct Proposal {
     replaces: Option<String>,
     changes: RuleChanges,
     due: Vec<Due>,
+    /// Active runs that stay with a service as it was.
+    staying: Vec<Staying>,
 }
 
 /// What came of it.
@@ -69,16 +71,17 @@ struct Applied {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let output = context.output;
     let file = RuleFile::read(&args.file)?;
-    let Some(rules) = file.config.as_ref().map(|config| Arc::new(config.rules.clone())) else {
+    let Some(new) = file.config.clone().map(book) else {
         output.show(&file.checked(output))?;
         return Ok(Exit::Invalid);
     };
+    let rules = &new.rules;
     let opened = open(context, &file, args.dry_run).await?;
     let state = match &opened {
         Some(opened) => opened.state().await?,
         None => None,
     };
-    let proposal = propose(opened.as_ref().zip(state.as_ref()), &file, &rules, args.start).await?;
+    let proposal = propose(opened.as_ref().zip(state.as_ref()), &file, &new, args.start).await?;
     let in_force = proposal.replaces.as_ref() == Some(&rules.revision);
     let opened = opened.filter(|_| !args.dry_run);
     if in_force && let Some(opened) = &opened {
@@ -124,15 +127,16 @@ async fn open(
 async fn propose(
     ledger: Option<(&Opened, &State)>,
     file: &RuleFile,
-    rules: &Arc<Rules>,
+    new: &RuleBook,
     start: bool,
 ) -> Result<Proposal, Failure> {
-    let (before, due) = match ledger {
-        None => (None, Vec::new()),
+    let rules = &new.rules;
+    let (before, due, staying) = match ledger {
+        None => (None, Vec::new(), Vec::new()),
         Some((opened, state)) => {
             let now = opened.now(state).await?;
             let due = preview(opened, state, now, rules, start).await?;
-            (opened.rules_text(state).await?, due)
+            (opened.rules_text(state).await?, due, staying(opened, state, new).await?)
         }
     };
     // Rules that cannot be read are shown as if there were none.
@@ -143,6 +147,7 @@ async fn propose(
         replaces: ledger.and_then(|(_, state)| state.rules.clone()),
         changes: RuleChanges::between(&before, &file.text),
         due,
+        staying,
     })
 }
 
@@ -174,6 +179,7 @@ impl fmt::Display for Proposal {
         let replaces = self.replaces.as_deref().unwrap_or("none");
         writeln!(f, "{}: revision {} replaces {replaces}", self.file, self.revision)?;
         write!(f, "{}", self.changes)?;
+        self.staying.iter().try_for_each(|staying| writeln!(f, "{staying}"))?;
         match self.due.is_empty() {
             true => write!(f, "no batch becomes due"),
             false => self.due.iter().try_for_each(|due| writeln!(f, "{due}")),

@@ -2,7 +2,7 @@
 
 use refit_core::run::Phase;
 use refit_core::time::Span;
-use refit_testkit::fake::kfp::{Ask, Trouble};
+use refit_testkit::fake::kfp::{self, Ask, Trouble};
 use serde_json::Value;
 
 use crate::world::World;
@@ -26,6 +26,21 @@ fn running_under(rule: &str) -> (World, Value) {
 
 fn text<'v>(row: &'v Value, field: &str) -> &'v str {
     row[field].as_str().unwrap()
+}
+
+#[test]
+fn rules_that_move_a_service_leave_its_active_runs_where_they_are() {
+    let (world, _) = running();
+    let rules = std::fs::read_to_string(world.path("refit.yaml")).unwrap();
+    let moved = rules.replace(&world.kfp.url(), "http://127.0.0.1:9");
+    std::fs::write(world.path("refit.yaml"), moved).unwrap();
+    let says = "1 active run of service kfp began before and stays with it as it was";
+    world.refit("apply --dry-run").ends(0).says(says);
+    assert_eq!(world.json("apply --yes")["proposal"]["staying"][0]["runs"], 1);
+    let run = world.kfp.runs()[0].clone();
+    world.kfp.end(&run.id, kfp::Phase::Succeeded);
+    world.until_runs(1, Phase::Succeeded);
+    assert_eq!(world.json("apply --dry-run")["proposal"]["staying"], serde_json::json!([]));
 }
 
 #[test]

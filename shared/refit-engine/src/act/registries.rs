@@ -90,25 +90,25 @@ fn run_of(kind: ErrandKind) -> Option<BatchId> {
     }
 }
 
-/// The registry of a model: as the rules in force have it, else as they were when the version began.
+/// The registry of a model: of a version the one it began at, of the model itself the one in force.
 async fn registry_of(
     state: &State,
     (model, promotion): (&Model, Option<&Promotion>),
     gatherer: &mut Gatherer,
 ) -> Result<Option<Arc<dyn ModelRegistry>>, Error> {
-    let former = promotion.map(|promotion| &promotion.rules);
-    for revision in state.rules.iter().chain(former) {
-        let book = gatherer.book(revision).await?.ok();
-        let registry = book.and_then(|book| book.registries.get(&model.registry).cloned());
-        if registry.is_some() {
-            return Ok(registry);
+    let in_force = state.rules.as_deref();
+    let Some(own) = promotion.map_or(in_force, |promotion| Some(&promotion.rules)) else {
+        return Ok(None);
+    };
+    let placed =
+        gatherer.placed(in_force, own, |book| book.registries.get(&model.registry)).await?;
+    let registry = placed.inspect_err(|why| {
+        if let Some(promotion) = promotion {
+            let (run, registry) = (promotion.run, &model.registry);
+            tracing::error!(%run, registry, why, "the registry of a version is not known: it is left alone");
         }
-    }
-    if let Some(promotion) = promotion {
-        let (run, registry) = (promotion.run, &model.registry);
-        tracing::error!(%run, registry, "the registry of a version is in no rules that can be read");
-    }
-    Ok(None)
+    });
+    Ok(registry.ok())
 }
 
 impl Agenda {

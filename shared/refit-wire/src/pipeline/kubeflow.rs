@@ -117,6 +117,10 @@ impl Settings for Config {
         spec: Some("kfp-v2beta1.swagger.json"),
     };
 
+    fn without_auth(&self) -> Self {
+        Self { auth: None, ..self.clone() }
+    }
+
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
         let auth = Auth::resolve(self.auth.as_ref(), &self.endpoint)?;
         if self.namespace.as_deref() == Some("") {

@@ -96,6 +96,10 @@ impl Settings for Config {
         spec: None,
     };
 
+    fn without_auth(&self) -> Self {
+        Self { auth: None, ..self.clone() }
+    }
+
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
         let auth = Auth::resolve(self.auth.as_ref(), &self.endpoint)?;
         if self.error_on_failure || self.check_status {

@@ -58,6 +58,10 @@ impl Settings for Config {
         walked: Some("MLflow 3.17.2"),
     };
 
+    fn without_auth(&self) -> Self {
+        Self { auth: None, ..self.clone() }
+    }
+
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
         let auth = Auth::resolve(self.auth.as_ref(), &self.endpoint)?;
         if self.experiment.is_empty() {
