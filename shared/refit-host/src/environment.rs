@@ -124,8 +124,19 @@ pub const VARIABLES: &[Variable] = &[
         default: "none: an s3:// ledger needs one of the two",
     },
     Variable {
+        name: "AWS_ACCESS_KEY_ID",
+        meaning: "the key that requests to AWS are signed with, or to another server that speaks S3",
+        default: "the role of the function, the container or the machine",
+    },
+    Variable { name: "AWS_SECRET_ACCESS_KEY", meaning: "its secret half", default: "as above" },
+    Variable {
+        name: "AWS_SESSION_TOKEN",
+        meaning: "what a temporary key goes with",
+        default: "none: the key is a lasting one",
+    },
+    Variable {
         name: "AWS_ENDPOINT_URL_S3",
-        meaning: "another server than Amazon's that speaks S3, as a URL",
+        meaning: "another server than Amazon's that speaks S3, as a URL: https, or http on this machine",
         default: "AWS_ENDPOINT_URL",
     },
     Variable {
