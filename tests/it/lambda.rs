@@ -15,27 +15,45 @@ use tokio::process::Command;
 use crate::patience::soon;
 use crate::process::{Process, program};
 
-/// A function on Lambda, with a ledger in a directory.
-struct Function {
-    lambda: Lambda,
-    process: Process,
-    folder: TempDir,
+/// A function on Lambda.
+pub(crate) struct Function {
+    pub(crate) lambda: Lambda,
+    pub(crate) process: Process,
 }
 
 impl Function {
-    fn start(name: &str, more: &[(&str, &str)]) -> Self {
-        let (lambda, folder) = (Lambda::start(), TempDir::with_prefix("refit-lambda").unwrap());
-        let ledger = folder.path().join("ledger").display().to_string();
-        let variables = lambda.variables();
-        let own = variables.iter().map(|(name, value)| (*name, value.as_str()));
-        let variables: Vec<(&str, &str)> =
-            own.chain([("REFIT_LEDGER", ledger.as_str())]).chain(more.iter().copied()).collect();
+    /// A function that knows these variables, and those that Lambda sets.
+    pub(crate) fn start(name: &str, variables: &[(&str, &str)]) -> Self {
+        let lambda = Lambda::start();
+        let own = lambda.variables();
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let variables: Vec<(&str, &str)> = own.chain(variables.iter().copied()).collect();
         let process = Process::spawn(Command::new(program(name)), &variables);
-        Self { lambda, process, folder }
+        Self { lambda, process }
+    }
+
+    /// Invokes it and waits for what comes of it.
+    pub(crate) async fn invoke(&self, payload: &Value) -> Outcome {
+        soon("the invocation ends", self.lambda.invoke(payload)).await
+    }
+}
+
+/// A function on Lambda, with a ledger in a directory.
+struct Lone {
+    function: Function,
+    folder: TempDir,
+}
+
+impl Lone {
+    fn start(name: &str, more: &[(&str, &str)]) -> Self {
+        let folder = TempDir::with_prefix("refit-lambda").unwrap();
+        let ledger = folder.path().join("ledger").display().to_string();
+        let variables = [&[("REFIT_LEDGER", ledger.as_str())], more].concat();
+        Self { function: Function::start(name, &variables), folder }
     }
 
     async fn invoke(&self, payload: &Value) -> Outcome {
-        soon("the invocation ends", self.lambda.invoke(payload)).await
+        self.function.invoke(payload).await
     }
 
     fn ledger(&self) -> PathBuf {
@@ -53,7 +71,8 @@ impl Function {
     }
 }
 
-fn sample(test: &str, name: &str) -> Option<Value> {
+/// A sample of an invocation; none where the samples are not at hand, which is said.
+pub(crate) fn sample(test: &str, name: &str) -> Option<Value> {
     let folder = shared_data(test, "events-samples")?;
     let path = folder.join(format!("aws/{name}.lambda.json"));
     Some(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
@@ -64,7 +83,7 @@ async fn an_upload_to_s3_is_recorded_once_by_whatever_invocation() {
     let test = "an_upload_to_s3_is_recorded_once_by_whatever_invocation";
     let names = ["s3-notification-versioned", "sqs-sns-s3-nested"];
     let [Some(direct), Some(nested)] = names.map(|name| sample(test, name)) else { return };
-    let function = Function::start("object", &[]);
+    let function = Lone::start("object", &[]);
     assert_eq!(function.invoke(&direct).await, Ok(Value::Null));
     assert_eq!(function.invoke(&nested).await, Ok(json!({"batchItemFailures": []})));
     let stored = function.stored();
@@ -77,7 +96,7 @@ async fn an_upload_to_s3_is_recorded_once_by_whatever_invocation() {
 async fn poison_in_a_batch_is_in_quarantine_and_leaves_the_queue() {
     let test = "poison_in_a_batch_is_in_quarantine_and_leaves_the_queue";
     let Some(batch) = sample(test, "sqs-batch-s3-test-and-poison") else { return };
-    let function = Function::start("object", &[]);
+    let function = Lone::start("object", &[]);
     assert_eq!(function.invoke(&batch).await, Ok(json!({"batchItemFailures": []})));
     let stored = function.stored();
     let poison = stored.iter().filter(|event| matches!(event.fact, Fact::Invalid(_))).count();
@@ -86,7 +105,7 @@ async fn poison_in_a_batch_is_in_quarantine_and_leaves_the_queue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_is_in_quarantine_and_does_not_come_again() {
-    let function = Function::start("object", &[]);
+    let function = Lone::start("object", &[]);
     let event = json!({
         "version": "0", "id": "1", "detail-type": "Loaded", "source": "acme.loads",
         "time": "2026-01-05T12:00:00Z", "resources": [],
@@ -109,7 +128,7 @@ async fn what_the_ledger_does_not_take_stays_in_the_queue_and_is_invoked_again()
     let test = "what_the_ledger_does_not_take_stays_in_the_queue_and_is_invoked_again";
     let names = ["sqs-batch-s3-test-and-poison", "s3-notification-put"];
     let [Some(batch), Some(direct)] = names.map(|name| sample(test, name)) else { return };
-    let function = Function::start("object", &[]);
+    let function = Lone::start("object", &[]);
     assert_eq!(function.invoke(&direct).await, Ok(Value::Null));
     fs::remove_dir_all(function.ledger()).unwrap();
     fs::write(function.ledger(), "in the way").unwrap();
@@ -122,7 +141,7 @@ async fn what_the_ledger_does_not_take_stays_in_the_queue_and_is_invoked_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reconciler_makes_a_pass_for_every_invocation() {
-    let function = Function::start("tick", &[]);
+    let function = Lone::start("tick", &[]);
     let ping = json!({
         "version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
         "time": "2026-01-05T12:00:00Z", "resources": ["arn:x"], "detail": {},
@@ -130,12 +149,12 @@ async fn the_reconciler_makes_a_pass_for_every_invocation() {
     for payload in [json!({"refit": "wake"}), ping, json!({})] {
         assert_eq!(function.invoke(&payload).await, Ok(Value::Null), "{payload}");
     }
-    assert!(function.ledger().join("log").is_dir(), "{:#?}", function.process.lines());
+    assert!(function.ledger().join("log").is_dir(), "{:#?}", function.function.process.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_to_the_url_of_a_function_is_answered_like_any_other() {
-    let function = Function::start("hook", &[("REFIT_HOOK_GITHUB", "It's")]);
+    let function = Lone::start("hook", &[("REFIT_HOOK_GITHUB", "It's")]);
     let request = |path: &str, headers: Value| {
         json!({
             "version": "2.0", "rawPath": path, "rawQueryString": "", "headers": headers,

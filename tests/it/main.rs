@@ -7,6 +7,8 @@
 
 mod alone;
 mod approvals;
+#[cfg(feature = "aws")]
+mod aws;
 mod bad;
 mod browser;
 #[cfg(feature = "gcp")]

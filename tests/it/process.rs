@@ -18,10 +18,17 @@ use tokio::task::JoinHandle;
 use crate::patience::soon;
 
 /// The programs that are run.
-#[cfg(not(feature = "gcp"))]
+#[cfg(not(any(feature = "aws", feature = "gcp")))]
 const PROGRAMS: &[&str] = &["drift", "hook", "object", "tick"];
-#[cfg(feature = "gcp")]
+#[cfg(any(feature = "aws", feature = "gcp"))]
 const PROGRAMS: &[&str] = &["drift", "hook", "object", "refit", "tick"];
+/// The clouds they are built for.
+const CLOUDS: &[&str] = &[
+    #[cfg(feature = "aws")]
+    "aws",
+    #[cfg(feature = "gcp")]
+    "gcp",
+];
 
 /// A running program.
 pub(crate) struct Process {
@@ -141,7 +148,7 @@ pub(crate) fn program(name: &str) -> &'static Path {
 fn programs() -> BTreeMap<&'static str, PathBuf> {
     let found: BTreeMap<_, _> = PROGRAMS.iter().map(|name| (*name, folder().join(name))).collect();
     // Whether a program was built for a cloud cannot be seen from outside; cargo knows.
-    if cfg!(feature = "gcp") || !found.values().all(|path| is_current(path)) {
+    if !CLOUDS.is_empty() || !found.values().all(|path| is_current(path)) {
         build();
     }
     found
@@ -179,10 +186,9 @@ fn build() {
     cargo.args(["build", "--profile", &profile(), "--target-dir"]);
     cargo.arg(folder().parent().expect("a profile has a folder in a target directory"));
     cargo.args(PROGRAMS.iter().flat_map(|name| ["--package", name]));
-    if cfg!(feature = "gcp") {
-        cargo.args(
-            PROGRAMS.iter().flat_map(|name| ["--features".to_owned(), format!("{name}/gcp")]),
-        );
+    for cloud in CLOUDS {
+        let features = PROGRAMS.iter().map(|name| format!("{name}/{cloud}"));
+        cargo.args(features.flat_map(|feature| ["--features".to_owned(), feature]));
     }
     // What cargo says of this package would make build scripts run anew.
     std::env::vars_os().map(|(name, _)| name).filter(|name| is_of_package(name)).for_each(|name| {

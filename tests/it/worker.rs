@@ -1,4 +1,4 @@
-//! `refit worker` against Google's own Pub/Sub in memory: killed while messages flow, it loses none.
+//! `refit worker` against Google's own Pub/Sub in memory: killed while messages flow, it loses none, and makes one run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,16 +7,19 @@ use futures::StreamExt as _;
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
 use refit_engine::layout;
+use refit_engine::port::Store;
 use refit_engine::record::read_segment;
 use refit_platform::clock::SystemClock;
 use refit_platform::topic::{Message, PubSubTopic, Topic as _};
 use refit_platform::transport::{HttpTransport, Options as Ways};
 use refit_testkit::counterpart::Kind;
+use refit_testkit::fake::kfp::{Kfp, Options};
 use tokio::process::Command;
 
 use crate::ground::Ground;
 use crate::patience::soon;
 use crate::process::{Process, program};
+use crate::world::{Api, World};
 
 const MESSAGES: usize = 400;
 /// Lives of the worker that are ended as a power cut would.
@@ -51,22 +54,22 @@ async fn topic(server: &str) -> PubSubTopic {
     PubSubTopic::open(name, Some(server), clock, &Arc::new(ways)).await.unwrap()
 }
 
-fn worker(ground: &Ground, server: &str) -> Process {
+fn worker(ledger: &str, server: &str) -> Process {
     let mut command = Command::new(program("refit"));
     let subscription = "projects/refit/subscriptions/s0";
     command.args(["worker", "--subscription", subscription, "--at-once", "20"]);
-    command.args(["--ledger", &ground.location]);
+    command.args(["--ledger", ledger]);
     Process::spawn(command, &[("PUBSUB_EMULATOR_HOST", server)])
 }
 
 /// Everything in the inbox.
-async fn recorded(ground: &Ground) -> Vec<Event> {
+async fn recorded(store: &dyn Store) -> Vec<Event> {
     let mut events = Vec::new();
     let mut from = layout::INBOX.to_owned();
     loop {
-        let page = ground.store.list(layout::INBOX, &from, 1000).await.unwrap();
+        let page = store.list(layout::INBOX, &from, 1000).await.unwrap();
         for entry in page.entries {
-            let body = ground.store.get(&entry.name).await.unwrap().unwrap();
+            let body = store.get(&entry.name).await.unwrap().unwrap();
             events.extend(read_segment(&entry.name, &body).unwrap());
         }
         let Some(next) = page.next else { return events };
@@ -80,11 +83,15 @@ fn uploads(events: &[Event]) -> BTreeSet<Hash128> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_killed_while_messages_flow_loses_none() {
-    let test = "worker::a_worker_that_is_killed_while_messages_flow_loses_none";
+async fn a_worker_that_is_killed_while_messages_flow_loses_none_and_one_run_has_them_all() {
+    let test =
+        "worker::a_worker_that_is_killed_while_messages_flow_loses_none_and_one_run_has_them_all";
     let Some(messages) = Kind::PubSub.start(test) else { return };
     let server = messages.place().to_owned();
-    let ground = Ground::directory().await;
+    let world = World::new(Kfp::start(Options { looks: Some(2), ..Options::default() })).await;
+    let rules = world.rules(Api::V2beta1, "", "batch: { quiet: 5s, max_wait: 1h }");
+    assert!(world.apply(&rules).await.ok);
+    let (ledger, store) = (world.ledger_folder().display().to_string(), world.ledger.store());
     let topic = topic(&server).await;
     let publishing = tokio::spawn(async move {
         topic.publish(poison()).await.unwrap();
@@ -95,23 +102,23 @@ async fn a_worker_that_is_killed_while_messages_flow_loses_none() {
         published.for_each(|id| async { drop(id.unwrap()) }).await;
     });
     for life in 1..=KILLS {
-        let mut worker = worker(&ground, &server);
+        let mut worker = worker(&ledger, &server);
         worker.until_logged(RECORDED, 10 * life).await;
         worker.kill().await;
-        let known = uploads(&recorded(&ground).await).len();
+        let known = uploads(&recorded(&**store).await).len();
         assert!(known < MESSAGES, "it was killed too late to tell: {known}");
     }
     soon("everything is published", publishing).await.unwrap();
-    let mut worker = worker(&ground, &server);
+    let mut worker = worker(&ledger, &server);
     let everything = async {
         let mut lines = 0;
-        while uploads(&recorded(&ground).await).len() < MESSAGES {
+        while uploads(&recorded(&**store).await).len() < MESSAGES {
             lines += 1;
             worker.until_logged(RECORDED, lines).await;
         }
     };
     soon("every message is recorded", everything).await;
-    let events = recorded(&ground).await;
+    let events = recorded(&**store).await;
     let poisoned = events.iter().filter(|event| matches!(event.fact, Fact::Invalid(_))).count();
     assert!(poisoned >= 1, "what cannot be understood is in quarantine");
     worker.terminate();
@@ -119,6 +126,11 @@ async fn a_worker_that_is_killed_while_messages_flow_loses_none() {
     assert!(ended.status.success(), "{:#?}", ended.lines);
     let last = ended.lines.last().unwrap();
     assert!(last.contains("\"ended\""), "it ends in an orderly way: {last}");
+    let report = world.settle().await;
+    assert_eq!((report.accepted, report.runs), (MESSAGES as u64, 1));
+    let runs = world.runs();
+    let [run] = &runs[..] else { panic!("not one run: {runs:#?}") };
+    assert_eq!(world.members(run).await.len(), MESSAGES);
 }
 
 #[tokio::test(flavor = "multi_thread")]

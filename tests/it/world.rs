@@ -268,8 +268,8 @@ impl World {
     }
 
     /// The door of drift reports, which wakes nobody.
-    pub(crate) async fn drift(&self) -> Process {
-        start("drift", &self.ground, &self.metadata, &[]).await
+    pub(crate) async fn drift(&self, variables: &[(&str, &str)]) -> Process {
+        start("drift", &self.ground, &self.metadata, variables).await
     }
 
     /// The door of webhooks and links, which wakes `tick`.
@@ -313,7 +313,7 @@ impl World {
 }
 
 /// Whether nothing is under way: no batch is open, no run active.
-fn is_settled(state: &State) -> bool {
+pub(crate) fn is_settled(state: &State) -> bool {
     state.runs.values().all(|run| !run.is_active())
         && state.triggers.values().all(|standing| standing.open.is_empty())
 }

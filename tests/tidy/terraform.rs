@@ -14,6 +14,9 @@ use crate::sources::{Source, all, assert_none, check, root};
 const LEFT_ALONE: &[(&str, &str)] = &[
     ("PORT", "the platform says it"),
     ("K_SERVICE", "the platform says it"),
+    ("AWS_ACCESS_KEY_ID", "the role gives it"),
+    ("AWS_SECRET_ACCESS_KEY", "the role gives it"),
+    ("AWS_SESSION_TOKEN", "the role gives it"),
     ("AWS_REGION", "the platform says it"),
     ("AWS_DEFAULT_REGION", "the platform says it"),
     ("GCE_METADATA_HOST", "a stand-in, for tests"),
@@ -30,7 +33,7 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("REFIT_OIDC_AUDIENCE", "the platform has verified callers"),
     (
         "REFIT_OIDC_CALLERS",
-        "IAM lets each caller at one service; set it by hand where one service has all paths",
+        "IAM lets each caller at one service; only one that has all paths is told",
     ),
     ("REFIT_OIDC_KEYS", "the platform has verified callers"),
     ("GOOGLE_APPLICATION_CREDENTIALS", "images hold no credentials: the platform gives them"),

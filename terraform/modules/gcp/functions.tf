@@ -37,7 +37,16 @@ locals {
   callers = { REFIT_CALLERS = "platform" }
   # Where reports lie that come as files, for whoever receives those of drift.
   reports = var.drift_reports == null ? {} : { REFIT_REPORTS = "gs://${var.drift_reports.bucket}/${var.drift_reports.folder}" }
-  wake    = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
+  # IAM lets whoever may call the one service call all of it: who may call which path, the service looks at itself.
+  paths = {
+    REFIT_OIDC_CALLERS = join(" ", sort(concat(
+      ["${local.reconciler.wake_path}=${google_service_account.ping.email}"],
+      [for name, account in google_service_account.push : "${name == "wake" ? local.reconciler.wake_path : "/"}=${account.email}"],
+      [for account in google_service_account.eventarc : "/=${account.email}"],
+      values(var.callers),
+    )))
+  }
+  wake = var.wake == "topic" ? google_pubsub_topic.wake[0].id : "${module.reconciler.uri}${local.reconciler.wake_path}"
 
   # Who receives the events of a topic: the function of its name, or the one service.
   receivers = {
@@ -57,7 +66,7 @@ module "reconciler" {
   description = local.reconciler.does
   image       = local.reconciler.image
   args        = local.reconciler.args
-  environment = merge(local.environment, local.callers, var.single_service ? local.reports : {})
+  environment = merge(local.environment, local.callers, var.single_service ? merge(local.paths, local.reports) : {})
   limits      = local.limits_reconciler
   ingress     = var.ingress
   vpc         = var.vpc
@@ -68,6 +77,7 @@ module "reconciler" {
     { for name, account in google_service_account.push : "push-${name}" => account.member if var.single_service || name == "wake" },
     { for name, function in module.intake : name => function.member if var.wake == "url" },
     { for name, account in google_service_account.eventarc : "eventarc" => account.member if var.single_service },
+    { for name, caller in var.callers : "caller-${name}" => "serviceAccount:${split("=", caller)[1]}" },
   )
 
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]

@@ -48,6 +48,15 @@ resource "google_storage_bucket_iam_member" "vertex" {
   member = module.reconciler.member
 }
 
+# Which of several runs goes on says the claim that its first step has made.
+resource "google_storage_bucket_iam_member" "guard" {
+  for_each = var.guards
+
+  bucket = each.key
+  role   = "roles/storage.objectViewer"
+  member = module.reconciler.member
+}
+
 resource "google_secret_manager_secret_iam_member" "reconciler" {
   for_each = var.secrets
 

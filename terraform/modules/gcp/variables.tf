@@ -70,6 +70,25 @@ variable "single_service" {
   nullable    = false
 }
 
+variable "callers" {
+  description = "With `single_service`: who may call it beside what is made here, by a key that stays, each as `PATH=ACCOUNT` such as `/drift=monitor@acme.iam.gserviceaccount.com`. Nobody else may call another path than is his, whatever IAM lets him."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.callers) == 0 || var.single_service
+    error_message = "callers needs single_service: functions that are apart have callers of their own."
+  }
+
+  validation {
+    condition = alltrue([
+      for caller in values(var.callers) : can(regex("^/(object|drift|tick)?=[a-z0-9-]+@[a-z0-9.-]+\\.gserviceaccount\\.com$", caller))
+    ])
+    error_message = "callers must be `PATH=ACCOUNT` with a path of `/`, `/object`, `/drift` or `/tick` and the email of a service account."
+  }
+}
+
 variable "drift_enabled" {
   description = "Whether there is a topic for drift reports. With functions apart, `images.drift` receives them."
   type        = bool
@@ -437,6 +456,23 @@ variable "vertex" {
       for email in values(try(var.vertex.accounts, {})) : can(regex("^[a-z0-9-]+@[a-z0-9-]+\\.iam\\.gserviceaccount\\.com$", email))
     ])
     error_message = "vertex.accounts must be emails NAME@PROJECT.iam.gserviceaccount.com: the default account of Compute Engine may do too much to be handed to a pipeline."
+  }
+}
+
+variable "guards" {
+  description = "The buckets in which the first step of a pipeline makes its claim (`run.guard`), which exist. The reconciler may read them; that step needs to create and to read there, which is granted elsewhere."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for bucket in var.guards : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
+    error_message = "guards must be names of buckets, without `gs://`."
+  }
+
+  validation {
+    condition     = !contains(var.guards, coalesce(var.ledger.bucket, "${var.project}-${var.name}-ledger"))
+    error_message = "guards must not be the ledger's bucket: steps of pipelines have no right there."
   }
 }
 

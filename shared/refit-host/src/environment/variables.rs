@@ -184,8 +184,26 @@ pub const VARIABLES: &[Variable] = &[
         read_by: ALL,
     },
     Variable {
+        name: "AWS_ACCESS_KEY_ID",
+        meaning: "the key that requests to AWS are signed with, or to another server that speaks S3",
+        default: "the role of the function, the container or the machine",
+        read_by: ALL,
+    },
+    Variable {
+        name: "AWS_SECRET_ACCESS_KEY",
+        meaning: "its secret half",
+        default: "as above",
+        read_by: ALL,
+    },
+    Variable {
+        name: "AWS_SESSION_TOKEN",
+        meaning: "what a temporary key goes with",
+        default: "none: the key is a lasting one",
+        read_by: ALL,
+    },
+    Variable {
         name: "AWS_ENDPOINT_URL_S3",
-        meaning: "another server than Amazon's that speaks S3, as a URL",
+        meaning: "another server than Amazon's that speaks S3, as a URL: https, or http on this machine",
         default: "AWS_ENDPOINT_URL",
         read_by: ALL,
     },

@@ -1,5 +1,5 @@
-//! The runtime interface of AWS Lambda (version 2018-06-01), as its documentation describes it: a function asks for the
-//! next invocation and says what came of it.
+//! AWS Lambda, as its documentation describes it: the runtime interface (version 2018-06-01), by which a function asks
+//! for the next invocation and says what came of it, and the one by which others invoke it (version 2015-03-31).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -10,8 +10,10 @@ use tokio::sync::{Notify, oneshot};
 
 use super::server::{Answer, Reacting, Reaction, Request, Server, Site};
 
-/// What every path begins with.
+/// What every path of the runtime begins with.
 const ROOT: [&str; 2] = ["2018-06-01", "runtime"];
+/// What every path to a function begins with.
+const FUNCTIONS: [&str; 2] = ["2015-03-31", "functions"];
 /// The function, as headers name it.
 const FUNCTION: &str = "arn:aws:lambda:eu-central-1:111122223333:function:refit";
 /// The end of the time a function has, in milliseconds since 1970: far off.
@@ -20,7 +22,18 @@ const DEADLINE: &str = "4102444800000";
 /// What came of an invocation: the answer, or the error with its `errorType` and `errorMessage`.
 pub type Outcome = Result<Value, Value>;
 
-/// The interface for one function.
+/// An invocation that nobody waits for, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Invoked {
+    /// The function, by its ARN.
+    pub function: String,
+    /// The header `authorization`.
+    pub signature: String,
+    /// What the function is given.
+    pub payload: Value,
+}
+
+/// Both interfaces for one function, of which one instance runs.
 pub struct Lambda {
     server: Server,
     invocations: Arc<Invocations>,
@@ -37,6 +50,7 @@ struct Line {
     count: usize,
     waiting: VecDeque<(String, String)>,
     under_way: BTreeMap<String, oneshot::Sender<Outcome>>,
+    invoked: Vec<Invoked>,
 }
 
 impl fmt::Debug for Lambda {
@@ -69,6 +83,12 @@ impl Lambda {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ]
+    }
+
+    /// The invocations that others have asked for, and did not wait for.
+    #[must_use]
+    pub fn invoked(&self) -> Vec<Invoked> {
+        self.invocations.lock().invoked.clone()
     }
 
     /// Invokes the function and waits for what comes of it.
@@ -122,8 +142,26 @@ impl Invocations {
         }
     }
 
+    /// Queues an invocation and answers that it is queued.
+    fn invoke(&self, function: &str, request: &Request) -> Answer {
+        if request.header("x-amz-invocation-type") != "Event" {
+            let message = "only invocations that nobody waits for are played";
+            return Answer::json(400, &json!({ "message": message }));
+        }
+        let (signature, payload) = (request.header("authorization").to_owned(), request.json());
+        // Nobody hears what comes of it.
+        drop(self.queue(&payload));
+        self.lock().invoked.push(Invoked { function: function.to_owned(), signature, payload });
+        Answer::text(202, "application/json", "")
+    }
+
     async fn answer(&self, request: Request) -> Answer {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        if let (true, Some([function, "invocations"])) =
+            (request.method == "POST", path.strip_prefix(&FUNCTIONS))
+        {
+            return self.invoke(function, &request);
+        }
         match (request.method.as_str(), path.strip_prefix(&ROOT)) {
             ("GET", Some(["invocation", "next"])) => self.next().await,
             ("POST", Some(["invocation", id, "response"])) => self.end(id, Ok(request.json())),

@@ -218,6 +218,11 @@ run "single_service" {
     drift_enabled  = true
     drift_reports  = { bucket = "acme-monitoring", folder = "reports" }
     images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
+    data = {
+      churn = { bucket = "acme-data", prefixes = ["churn/"] }
+      logs  = { bucket = "acme-logs", events = "eventarc", location = "EU" }
+    }
+    callers = { monitor = "/drift=monitor@acme-ml.iam.gserviceaccount.com" }
   }
 
   assert {
@@ -226,8 +231,13 @@ run "single_service" {
   }
 
   assert {
-    condition     = sort(keys(module.reconciler.invokers)) == tolist(["ping", "push-drift", "push-object", "push-wake"])
-    error_message = "the one service must be called by every push and the ping"
+    condition     = sort(keys(module.reconciler.invokers)) == tolist(["caller-monitor", "eventarc", "ping", "push-drift", "push-object", "push-wake"]) && module.reconciler.invokers["caller-monitor"].member == "serviceAccount:monitor@acme-ml.iam.gserviceaccount.com"
+    error_message = "the one service must be called by every push, Eventarc, the ping and whoever is named"
+  }
+
+  assert {
+    condition     = one([for env in module.reconciler.service.template[0].containers[0].env : env.value if env.name == "REFIT_OIDC_CALLERS"]) == "/=eventarc@x /=push-drift@x /=push-object@x /drift=monitor@acme-ml.iam.gserviceaccount.com /tick=ping@x /tick=push-wake@x"
+    error_message = "who delivers events must not be able to wake, nor who wakes to deliver"
   }
 
   assert {
@@ -266,6 +276,7 @@ run "everything" {
       buckets      = ["acme-pipelines"]
     }
     secrets   = { github = "projects/acme-ml/secrets/github" }
+    guards    = ["acme-guards"]
     operators = ["group:ml@acme.example"]
     viewers   = ["group:everybody@acme.example"]
     limits    = { object = { instances_max = 3, memory = "256Mi" }, tick = { instances_max = 9, cpu = "2" } }
@@ -297,6 +308,16 @@ run "everything" {
   assert {
     condition     = google_service_account_iam_member.vertex["train"].service_account_id == "projects/acme-ml/serviceAccounts/train@acme-ml.iam.gserviceaccount.com" && google_service_account_iam_member.vertex["train"].member == "serviceAccount:tick@x"
     error_message = "tick must be able to act as the pipelines' account"
+  }
+
+  assert {
+    condition     = { for key, it in google_storage_bucket_iam_member.guard : key => "${it.member} ${it.bucket} ${it.role}" } == { acme-guards = "serviceAccount:tick@x acme-guards roles/storage.objectViewer" }
+    error_message = "tick must read claims, and make none"
+  }
+
+  assert {
+    condition     = alltrue([for service in concat([module.reconciler.service], [for it in module.intake : it.service]) : !contains([for env in service.template[0].containers[0].env : env.name], "REFIT_OIDC_CALLERS")])
+    error_message = "functions that are apart are told apart by IAM"
   }
 
   assert {

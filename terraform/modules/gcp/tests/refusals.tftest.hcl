@@ -31,6 +31,32 @@ run "single_service_without_its_image" {
   expect_failures = [var.images]
 }
 
+run "callers_of_functions_apart" {
+  command = plan
+  variables {
+    callers = { monitor = "/drift=monitor@acme-ml.iam.gserviceaccount.com" }
+  }
+  expect_failures = [var.callers]
+}
+
+run "callers_of_no_path" {
+  command = plan
+  variables {
+    single_service = true
+    images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
+    callers        = { monitor = "monitor@acme-ml.iam.gserviceaccount.com" }
+  }
+  expect_failures = [var.callers]
+}
+
+run "guards_in_the_ledger" {
+  command = plan
+  variables {
+    guards = ["acme-ml-refit-ledger"]
+  }
+  expect_failures = [var.guards]
+}
+
 run "prefixes_within_one_another" {
   command = plan
   variables {
