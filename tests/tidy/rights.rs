@@ -14,19 +14,43 @@ const RUNS: &[&str] = &["run everything", "run worker"];
 /// Who takes events.
 const INTAKES: &[&str] = &["drift", "hook", "object", "worker"];
 /// What every one of them may do, as what, the end of where, and the condition: append to the inbox and wake, and on AWS
-/// write its log, use the key, and be in a network.
+/// use the key and be in a network.
 const APPENDS_AND_WAKES: &[[&str; 3]] = &[
     ["projects/acme-ml/roles/refit_append", "-ledger", "inbox only"],
     ["roles/pubsub.publisher", "refit-wake", ""],
     ["roles/run.invoker", "refit-tick", ""],
     ["Allow s3:PutObject", "/inbox/*", ""],
     ["Allow lambda:InvokeFunction", ":function:refit-tick", ""],
-    ["Allow logs:CreateLogStream, logs:PutLogEvents", ":log-group:mock:*", ""],
     ["Allow kms:Decrypt, kms:GenerateDataKey", ":key/00000000-0000-0000-0000-000000000001", ""],
     ["arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole", "what it names", ""],
 ];
 /// What one of them may do besides, and for what.
 const BESIDES: &[(&str, [&str; 3])] = &[
+    // Its own log.
+    (
+        "drift",
+        [
+            "Allow logs:CreateLogStream, logs:PutLogEvents",
+            ":log-group:/aws/lambda/refit-drift:*",
+            "",
+        ],
+    ),
+    (
+        "hook",
+        [
+            "Allow logs:CreateLogStream, logs:PutLogEvents",
+            ":log-group:/aws/lambda/refit-hook:*",
+            "",
+        ],
+    ),
+    (
+        "object",
+        [
+            "Allow logs:CreateLogStream, logs:PutLogEvents",
+            ":log-group:/aws/lambda/refit-object:*",
+            "",
+        ],
+    ),
     // Reports of drift that come as files.
     ("drift", ["projects/acme-ml/roles/refit_reports", "acme-monitoring", "reports only"]),
     ("drift", ["Allow s3:GetObject", ":acme-monitoring/reports/*", ""]),
@@ -43,7 +67,10 @@ const BESIDES: &[(&str, [&str; 3])] = &[
             "",
         ],
     ),
-    ("drift", ["Allow sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage", ":mock", ""]),
+    (
+        "drift",
+        ["Allow sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage", ":refit-drift", ""],
+    ),
 ];
 /// What the roles in them hold.
 const HELD: &[[&str; 2]] =
@@ -122,7 +149,11 @@ fn page() -> String {
     let mut page = "# Who may do what\n\n\
         Every grant of the Terraform modules with all options in use, as their tests plan it. Written by a test from \
         `plans.golden`;\n`UPDATE_EXPECT=1 cargo test -p refit-tests --test tidy` renews it. Why each is there is told in \
-        the modules' own pages.\n"
+        the modules' own pages.\n\n\
+        What is granted elsewhere stays. On AWS the policy of the ledger's bucket holds against everybody, administrators as \
+        well. On Google\nCloud whoever edits or owns the project may delete in a new bucket, its log included: Cloud Storage \
+        gives them\n`roles/storage.legacyBucketOwner` on it. Take that from them, or deny `storage.googleapis.com/objects.delete` \
+        to all but\n`tick` (`google_iam_deny_policy`), where that is too much; soft deletion undoes a mistake.\n"
         .to_owned();
     for (title, module) in [("Google Cloud", "gcp"), ("AWS", "aws")] {
         let path = root().join(format!("terraform/modules/{module}/tests/plans.golden"));
@@ -137,7 +168,8 @@ impl Grant<'_> {
     fn intake(&self) -> Option<&str> {
         let whom = self.whom?;
         let account = whom.strip_prefix("serviceAccount:").and_then(|it| it.strip_suffix("@x"));
-        account.or_else(|| whom.strip_prefix("refit-")).filter(|it| INTAKES.contains(it))
+        let role = || whom.strip_prefix("refit-")?.strip_suffix("-eu-central-1");
+        account.or_else(role).filter(|it| INTAKES.contains(it))
     }
 
     fn is(&self, [what, place, only_if]: &[&str; 3]) -> bool {
@@ -177,13 +209,13 @@ fn who_takes_events_appends_and_wakes_and_nothing_else() {
         a: roles/storage.objectViewer on x to serviceAccount:tick@x\n  \
         a: roles/storage.objectViewer on x to serviceAccount:hook@x\n  \
         a: roles/secretmanager.secretAccessor on p/secrets/webhooks to serviceAccount:drift@x\n  \
-        a: Allow s3:PutObject on l/inbox/*, l/log/* to refit-drift\n  \
+        a: Allow s3:PutObject on l/inbox/*, l/log/* to refit-drift-eu-central-1\n  \
         a: refit_append holds storage.objects.create, storage.objects.get\n";
     let wanted = [
         "| `object` | `projects/acme-ml/roles/refit_append` | `x-ledger` |  |",
         "| `hook` | `roles/storage.objectViewer` | `x` |  |",
         "| `drift` | `roles/secretmanager.secretAccessor` | `p/secrets/webhooks` |  |",
-        "| `refit-drift` | `Allow s3:PutObject` | `l/inbox/*`, `l/log/*` |  |",
+        "| `refit-drift-eu-central-1` | `Allow s3:PutObject` | `l/inbox/*`, `l/log/*` |  |",
         "refit_append holds storage.objects.create, storage.objects.get",
     ];
     assert_eq!(beyond_intake(grants), wanted);

@@ -62,7 +62,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What a push of events must have: a token, a topic for dead letters that somebody keeps, and the bindings without
-/// which Pub/Sub delivers nothing and says nothing.
+/// which Pub/Sub delivers nothing and says nothing. A wake has no dead letters.
 fn bare_pushes(sources: &[Source]) -> Vec<String> {
     let all = resources(sources);
     let pushes = all.iter().filter(|block| block.kind() == "google_pubsub_subscription");
@@ -81,10 +81,20 @@ fn lacks(push: &Block, all: &[Block]) -> Vec<&'static str> {
     let has_role = |block: &Block, role: &str| block.text("role") == format!("\"roles/{role}\"");
     let config = child(&push.body, "push_config").expect("it pushes");
     let mut lacks = Vec::new();
-    if child(config, "oidc_token").is_none_or(|token| text(token, "audience").is_empty()) {
+    let token = child(config, "oidc_token");
+    if token.is_none_or(|token| text(token, "audience").is_empty()) {
         lacks.push("token");
     }
-    let makes = |block: &Block| has_role(block, "iam.serviceAccountTokenCreator");
+    let account = token.map(|token| text(token, "service_account_email")).unwrap_or_default();
+    let account = account.split('[').next().unwrap_or_default().trim_end_matches(".email");
+    let is_its = |block: &Block, key: &str| {
+        let rest = block.text(key).strip_prefix(account).map(str::to_owned);
+        !account.is_empty() && rest.is_some_and(|it| it.is_empty() || it.starts_with(['.', '[']))
+    };
+    let makes = |block: &Block| {
+        has_role(block, "iam.serviceAccountTokenCreator")
+            && (is_its(block, "for_each") || is_its(block, "service_account_id"))
+    };
     if !near("google_service_account_iam_member", &makes) {
         lacks.push("right to make tokens");
     }
@@ -278,7 +288,18 @@ fn every_push_has_a_token_dead_letters_and_their_bindings() {
     assert_none("queues", &bare_queues(&all()));
     let push = "resource \"google_pubsub_subscription\" \"a\" {\n push_config {\n push_endpoint = \"x\"\n }\n";
     let dead = "dead_letter_policy {\n dead_letter_topic = google_pubsub_topic.d.id\n }\n";
-    let files = [("m/a.tf", format!("{push}}}")), ("n/a.tf", format!("{push}{dead}}}"))];
+    let of_other = push.replace(
+        "\"x\"\n",
+        "\"x\"\n oidc_token {\n audience = \"x\"\n service_account_email = google_service_account.p[each.key].email\n }\n",
+    );
+    let other = "resource \"google_service_account_iam_member\" \"a\" {\n for_each = google_service_account.pq\n \
+                 role = \"roles/iam.serviceAccountTokenCreator\"\n}\n";
+    let files = [
+        ("m/a.tf", format!("{push}}}")),
+        ("n/a.tf", format!("{push}{dead}}}")),
+        ("o/a.tf", format!("{other}{of_other}}}")),
+        ("p/a.tf", format!("{}{of_other}}}", other.replace(".pq", ".p"))),
+    ];
     let files: Vec<(&str, &str)> =
         files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     check(
@@ -293,6 +314,9 @@ fn every_push_has_a_token_dead_letters_and_their_bindings() {
             "n: google_pubsub_subscription.a has no subscription that keeps its dead letters",
             "n: google_pubsub_subscription.a has no right to publish dead letters",
             "n: google_pubsub_subscription.a has no right to take dead letters out",
+            "o: google_pubsub_subscription.a has no right to make tokens",
+            "o: google_pubsub_subscription.a has no dead letters",
+            "p: google_pubsub_subscription.a has no dead letters",
         ],
     );
     let text = "resource \"aws_sqs_queue\" \"a\" {}\nresource \"aws_sqs_queue\" \"dead\" {}\n\

@@ -15,8 +15,8 @@ module "refit" {
   # The cluster has an address of its own network only. The subnets need a way to S3, SQS and Lambda: a NAT, or endpoints.
   vpc = var.network
 
-  # The rules say `auth: { bearer: { env: KFP_TOKEN } }`; only the reconciler has it.
-  credentials = var.kfp_token == null ? {} : { KFP_TOKEN = var.kfp_token }
+  # The secret is made elsewhere; rules name it by the same ARN, and only the reconciler may read it. The state has no token.
+  secrets = var.token == null ? {} : { kubeflow = var.token }
 
   operators = var.operators
   alarms    = { emails = var.emails }

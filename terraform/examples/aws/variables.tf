@@ -22,11 +22,10 @@ variable "network" {
   type        = object({ subnets = set(string), security_groups = set(string) })
 }
 
-variable "kfp_token" {
-  description = "The token of Kubeflow Pipelines; null if it asks for none."
+variable "token" {
+  description = "The secret of Secrets Manager with the token of Kubeflow Pipelines, as its ARN; null if it asks for none."
   type        = string
   default     = null
-  sensitive   = true
 }
 
 variable "operators" {

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # The state names every role and queue, and holds what `credentials` holds. Keep it where your team keeps its own:
+  # The state names every role and queue, and no secret. Keep it where your team keeps its own:
   # backend "s3" {
   #   bucket       = "acme-terraform"
   #   key          = "refit"

@@ -73,15 +73,16 @@ resource "google_service_account_iam_member" "reconciler" {
   member             = module.refit.reconciler
 }
 
-# The build reads data and manifests, writes its log, and deploys the one service.
+# The build reads data and manifests, puts models where the service reads them, writes its log, and deploys the one service.
 resource "google_storage_bucket_iam_member" "build" {
   for_each = {
-    data   = { bucket = var.bucket }
-    ledger = { bucket = split("/", module.refit.ledger)[2] }
+    data   = { bucket = var.bucket, role = "roles/storage.objectViewer" }
+    ledger = { bucket = split("/", module.refit.ledger)[2], role = "roles/storage.objectViewer" }
+    models = { bucket = var.models, role = "roles/storage.objectCreator" }
   }
 
   bucket = each.value.bucket
-  role   = "roles/storage.objectViewer"
+  role   = each.value.role
   member = google_service_account.build.member
 
   depends_on = [module.refit]
@@ -99,4 +100,27 @@ resource "google_cloud_run_v2_service_iam_member" "build" {
   name     = var.service
   role     = "roles/run.developer"
   member   = google_service_account.build.member
+}
+
+# To deploy a service is to act as the account it runs as, and to be able to read its image; the build runs an image as well.
+resource "google_service_account_iam_member" "build" {
+  service_account_id = "projects/${regex("@([a-z0-9-]+)\\.", var.account)[0]}/serviceAccounts/${var.account}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.build.member
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  for_each = var.repositories
+
+  project    = var.project
+  location   = var.region
+  repository = each.key
+  role       = "roles/artifactregistry.reader"
+  member     = google_service_account.build.member
+}
+
+resource "google_storage_bucket_iam_member" "service" {
+  bucket = var.models
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${var.account}"
 }

@@ -33,6 +33,26 @@ variable "service" {
   type        = string
 }
 
+variable "account" {
+  description = "The service account that service runs as, as an email NAME@PROJECT.iam.gserviceaccount.com. It may read the models."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9-]+@[a-z0-9-]+\\.iam\\.gserviceaccount\\.com$", var.account))
+    error_message = "account must be NAME@PROJECT.iam.gserviceaccount.com: the default account of Compute Engine may do too much to be handed to a build."
+  }
+}
+
+variable "models" {
+  description = "A bucket that exists, where builds put models and the service reads them."
+  type        = string
+}
+
+variable "repositories" {
+  description = "The repositories of Artifact Registry with the image that trains and that of the service, in the project and region."
+  type        = set(string)
+}
+
 variable "operators" {
   description = "Who may apply rules and give commands, as members."
   type        = set(string)

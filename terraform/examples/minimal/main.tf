@@ -22,9 +22,11 @@ module "refit" {
 # The one pipeline, a job of Cloud Run, which the rules name. Other services ask for other rights: see the table in
 # ../../modules/gcp/README.md.
 resource "google_cloud_run_v2_job_iam_member" "train" {
+  for_each = toset(["jobsExecutorWithOverrides", "viewer"])
+
   project  = var.project
   location = var.region
   name     = var.job
-  role     = "roles/run.developer"
+  role     = "roles/run.${each.key}"
   member   = module.refit.reconciler
 }

@@ -6,32 +6,45 @@ locals {
     unknown    = "{ $.message = \"a pass has ended\" && $.uncertain > 0 }"
     quarantine = "{ $.message = \"a delivery was not understood; it is in quarantine\" }"
     errors     = "{ $.severity = \"ERROR\" && $.message != \"a pass failed; the next one goes on\" }"
+    untaken    = "{ $.message = \"the ledger did not take the events; send them again\" }"
   }
+  of_tick    = ["passes", "pending", "unknown"]
+  of_intakes = ["untaken"]
   counted = merge([
     for line, pattern in local.lines : {
       for name in keys(local.functions) : "${line}/${name}" => { line = line, pattern = pattern, function = name }
-      if name == "tick" || contains(["quarantine", "errors"], line)
+      if !contains(name == "tick" ? local.of_intakes : local.of_tick, line)
     }
   ]...)
   namespace = "refit/${var.name}"
 
-  # Alarms on a number that is too large; `breaching` is one that must come.
+  # How many periods pass while a message that was not taken comes twice. Lambda counts no error for it, and the age of the
+  # oldest message leaves out what came three times.
+  periods_retried = ceil(2 * max([for queue in aws_sqs_queue.events : queue.visibility_timeout_seconds]...) / 300) + 1
+
+  # Alarms on a number that is too large in `periods` of the last `within`.
   alarms = merge(
     {
-      dead    = { title = "events could not be delivered", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", by = { QueueName = aws_sqs_queue.dead.name }, over = 0, statistic = "Maximum", periods = 1 }
-      pending = { title = "an event waits to be decided on", namespace = local.namespace, metric = "pending", by = {}, over = 0, statistic = "Sum", periods = 1 }
-      unknown = { title = "nobody knows whether a run started", namespace = local.namespace, metric = "unknown", by = {}, over = 0, statistic = "Sum", periods = 1 }
-      lines   = { title = "a delivery was not understood", namespace = local.namespace, metric = "quarantine", by = {}, over = 0, statistic = "Sum", periods = 1 }
-      errors  = { title = "an error that does not pass by itself", namespace = local.namespace, metric = "errors", by = {}, over = 0, statistic = "Sum", periods = 1 }
+      dead    = { title = "events could not be delivered", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", by = { QueueName = aws_sqs_queue.dead.name }, over = 0, statistic = "Maximum", periods = 1, within = 1 }
+      pending = { title = "an event waits to be decided on", namespace = local.namespace, metric = "pending", by = {}, over = 0, statistic = "Sum", periods = 1, within = 1 }
+      unknown = { title = "nobody knows whether a run started", namespace = local.namespace, metric = "unknown", by = {}, over = 0, statistic = "Sum", periods = 1, within = 1 }
+      lines   = { title = "a delivery was not understood", namespace = local.namespace, metric = "quarantine", by = {}, over = 0, statistic = "Sum", periods = 1, within = 1 }
+      untaken = { title = "the ledger does not take events", namespace = local.namespace, metric = "untaken", by = {}, over = 0, statistic = "Sum", periods = 2, within = local.periods_retried }
+      errors  = { title = "an error that does not pass by itself", namespace = local.namespace, metric = "errors", by = {}, over = 0, statistic = "Sum", periods = 1, within = 1 }
     },
     {
       for name, queue in aws_sqs_queue.events : "unread-${name}" => {
-        title = "an event waits to be recorded: ${name}", namespace = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", by = { QueueName = queue.name }, over = 600, statistic = "Maximum", periods = 1
+        title = "an event waits to be recorded: ${name}", namespace = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", by = { QueueName = queue.name }, over = 600, statistic = "Maximum", periods = 1, within = 1
       }
     },
     {
       for name in keys(local.functions) : "failed-${name}" => {
-        title = "calls fail: ${name}", namespace = "AWS/Lambda", metric = "Errors", by = { FunctionName = "${var.name}-${name}" }, over = 3, statistic = "Sum", periods = 2
+        title = "calls fail: ${name}", namespace = "AWS/Lambda", metric = "Errors", by = { FunctionName = "${var.name}-${name}" }, over = 3, statistic = "Sum", periods = 2, within = 2
+      }
+    },
+    {
+      for api in aws_apigatewayv2_api.hook : "refused-hook" => {
+        title = "webhooks are not taken", namespace = "AWS/ApiGateway", metric = "5xx", by = { ApiId = api.id }, over = 0, statistic = "Sum", periods = 1, within = 1
       }
     },
   )
@@ -81,7 +94,8 @@ resource "aws_cloudwatch_metric_alarm" "over" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.over
   period              = 300
-  evaluation_periods  = each.value.periods
+  evaluation_periods  = each.value.within
+  datapoints_to_alarm = each.value.periods
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarmed
   ok_actions          = local.alarmed

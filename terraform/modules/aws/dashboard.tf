@@ -13,7 +13,8 @@ locals {
 resource "aws_cloudwatch_dashboard" "this" {
   count = var.dashboard ? 1 : 0
 
-  dashboard_name = var.name
+  # Dashboards are the account's, whatever they show.
+  dashboard_name = "${var.name}-${local.region}"
   dashboard_body = jsonencode({
     widgets = [
       for index, tile in local.tiles : {

@@ -64,7 +64,7 @@ resource "aws_lambda_function" "this" {
   source_code_hash = try(each.value.zip.sha256, null)
 
   # More than one would be safe, and only compete.
-  reserved_concurrent_executions = each.key == "tick" ? 1 : -1
+  reserved_concurrent_executions = each.key == "tick" && var.tick_reserved ? 1 : -1
 
   environment {
     variables = merge(

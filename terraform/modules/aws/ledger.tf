@@ -6,6 +6,8 @@ locals {
 
   # Where the reconciler deletes what nothing can need any more: never in `log/` or `rules/`.
   ledger_tidied = ["inbox/", "manifests/", "parts/", "seen/", "snapshot/"]
+  # Where it creates: rules are for people to put in force.
+  ledger_written = concat(local.ledger_tidied, ["log/"])
 }
 
 # No lifecycle rule: only the reconciler deletes. No versioning: nothing is overwritten, and what is deleted would stay

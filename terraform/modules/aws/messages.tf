@@ -11,7 +11,7 @@ locals {
     Principal = { Service = "s3.amazonaws.com" }
     Condition = {
       ArnEquals    = { "aws:SourceArn" = sort([for data in values(var.data) : "arn:${local.partition}:s3:::${data.bucket}"]) }
-      StringEquals = { "aws:SourceAccount" = local.account }
+      StringEquals = { "aws:SourceAccount" = sort(distinct([for data in values(var.data) : coalesce(data.account, local.account)])) }
     }
   }
   send_drift = length(var.drift_publishers) == 0 ? [] : [{

@@ -1,5 +1,5 @@
 resource "aws_iam_role" "ping" {
-  name        = "${var.name}-ping"
+  name        = "${var.name}-ping-${local.region}"
   description = "EventBridge Scheduler pings the reconciler of ${var.name} as this role"
   tags        = local.tags
   assume_role_policy = jsonencode({

@@ -5,10 +5,11 @@ locals {
   wakes   = { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = local.function_arns["tick"] }
 }
 
+# Roles and policies are the account's: their names tell apart what is in several regions of it.
 resource "aws_iam_role" "function" {
   for_each = local.functions
 
-  name        = "${var.name}-${each.key}"
+  name        = "${var.name}-${each.key}-${local.region}"
   description = each.value.does
   tags        = local.tags
   assume_role_policy = jsonencode({
@@ -45,7 +46,8 @@ resource "aws_iam_role_policy" "reconcile" {
     Version = "2012-10-17"
     Statement = concat(
       [
-        { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${local.folder_arn}/*" },
+        { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.folder_arn}/*" },
+        { Effect = "Allow", Action = "s3:PutObject", Resource = [for folder in local.ledger_written : "${local.folder_arn}/${folder}*"] },
         { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
         { Effect = "Allow", Action = "s3:DeleteObject", Resource = [for folder in local.ledger_tidied : "${local.folder_arn}/${folder}*"] },
         local.logs["tick"],
@@ -97,7 +99,7 @@ resource "aws_iam_role_policy_attachment" "vpc" {
 }
 
 resource "aws_iam_policy" "viewer" {
-  name        = "${var.name}-viewer"
+  name        = "${var.name}-viewer-${local.region}"
   description = "Looks at the ledger of ${var.name}: refit status, why, audit"
   tags        = local.tags
   policy = jsonencode({
@@ -111,7 +113,7 @@ resource "aws_iam_policy" "viewer" {
 }
 
 resource "aws_iam_policy" "operator" {
-  name        = "${var.name}-operator"
+  name        = "${var.name}-operator-${local.region}"
   description = "Applies rules of ${var.name} and gives commands: refit apply, pause, replay"
   tags        = local.tags
   policy = jsonencode({

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What the names of everything here begin with. Two installations in an account and region need two."
+  description = "What the names of everything here begin with. Two installations in an account and region need two; one in each region needs but one, as the region is in the names of what is the account's."
   type        = string
   default     = "refit"
   nullable    = false
@@ -221,12 +221,14 @@ variable "data" {
     `create`: whether the bucket is made here; an existing one is left as it is, but for its notifications.
     `prefixes`: only objects whose name begins with one of them are announced; all by default.
     `events`: `notification` (default), which owns all notifications of the bucket, or `given`, where they are set up elsewhere to the queue of the output `queues`.
+    `account`: whose it is, in the same region; this account by default. The notifications of another's are set up there: `given`.
   EOT
   type = map(object({
     bucket   = string
     create   = optional(bool, false)
     prefixes = optional(set(string), [""])
     events   = optional(string, "notification")
+    account  = optional(string)
   }))
   nullable = false
 
@@ -243,6 +245,11 @@ variable "data" {
   validation {
     condition     = alltrue([for data in values(var.data) : contains(["notification", "given"], data.events)])
     error_message = "data.*.events must be `notification` or `given`."
+  }
+
+  validation {
+    condition     = alltrue([for data in values(var.data) : data.account == null || (can(regex("^[0-9]{12}$", data.account)) && data.events == "given" && !data.create)])
+    error_message = "data.*.account must have 12 digits, and needs `events = \"given\"` and no `create`: notifications are set up where the bucket is."
   }
 
   validation {
@@ -284,7 +291,7 @@ variable "ping" {
 variable "limits" {
   description = <<-EOT
     What a function gets, by its name: `object`, `drift`, `hook` or `tick`. `memory` in MB, `timeout` in seconds. Defaults are in README.md.
-    `instances_max`: how many batches of its queue at once, 2 to 1000. `tick` has one instance, whatever is said here.
+    `instances_max`: how many batches of its queue at once, 2 to 1000. `tick` has one instance, whatever is said here: see `tick_reserved`.
   EOT
   type = map(object({
     memory        = optional(number)
@@ -310,11 +317,23 @@ variable "limits" {
   }
 }
 
+variable "tick_reserved" {
+  description = "Whether `tick` has a reserved concurrency of one. Say false in an account whose limit for all functions is too low for that, as in new ones: Lambda refuses a reserve that leaves the others less than their minimum. Several at once are safe, and only compete."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "log" {
-  description = "What the functions log: a level or a tracing filter such as `refit_engine=debug`."
+  description = "What the functions log: `info`, `debug` or `trace`, and more of a part by a filter, such as `info,refit_engine=debug`. Less than `info` is refused: alarms count lines of that level."
   type        = string
   default     = "info"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^(info|debug|trace)(,[A-Za-z0-9_:]+=(off|error|warn|info|debug|trace))*$", var.log)) && !can(regex("refit[A-Za-z0-9_:]*=(off|error|warn)", var.log))
+    error_message = "log must begin with `info`, `debug` or `trace`, as `info,refit_engine=debug` does, and silence no part of refit, as alarms count lines of the level info: log=`${var.log}`."
+  }
 }
 
 variable "log_days" {

@@ -3,15 +3,22 @@ locals {
 
   of_subscription = "resource.type = \"pubsub_subscription\" AND metric.type = \"pubsub.googleapis.com/subscription"
   of_service      = "resource.type = \"cloud_run_revision\" AND metric.type = \"run.googleapis.com"
-  events_one_of   = join(", ", [for topic in keys(local.topics) : "\"${var.name}-${topic}\""])
+  # Eventarc names its subscriptions itself.
+  subscriptions_eventarc = flatten([
+    for trigger in google_eventarc_trigger.object : [for transport in trigger.transport : [for pubsub in transport.pubsub : reverse(split("/", pubsub.subscription))[0]]]
+  ])
+  events_one_of   = join(", ", [for name in concat([for topic in keys(local.topics) : "${var.name}-${topic}"], local.subscriptions_eventarc) : "\"${name}\""])
+  dead_one_of     = join(", ", [for topic in keys(local.topics) : "\"${var.name}-${topic}-dead\""])
+  by_service      = ["resource.labels.service_name"]
   services_one_of = join(", ", [for service in local.services : "\"${service}\""])
   is_reconciler   = "resource.labels.service_name = \"${module.reconciler.name}\""
 
   metrics = {
-    dead     = "${local.of_subscription}/num_undelivered_messages\" AND resource.labels.subscription_id = \"${var.name}-dead\""
+    dead     = "${local.of_subscription}/num_undelivered_messages\" AND resource.labels.subscription_id = one_of(${local.dead_one_of})"
     unacked  = "${local.of_subscription}/oldest_unacked_message_age\" AND resource.labels.subscription_id = one_of(${local.events_one_of})"
     requests = "${local.of_service}/request_count\" AND resource.labels.service_name = one_of(${local.services_one_of})"
-    passes   = "${local.of_service}/request_count\" AND ${local.is_reconciler} AND metric.labels.response_code_class = \"2xx\""
+    passes   = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.line["passes"].name}\""
+    pings    = "resource.type = \"cloud_scheduler_job\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.line["unpinged"].name}\""
     slow     = "${local.of_service}/request_latencies\" AND ${local.is_reconciler}"
   }
 
@@ -20,7 +27,7 @@ locals {
     dead = {
       title  = "events could not be delivered", filter = local.metrics.dead, over = 0, lasts = "0s"
       align  = "ALIGN_MAX", severity = "CRITICAL", whole = null
-      advice = "Dead letters wait in the subscription `${var.name}-dead` for ${var.delivery.dead_days} days. Find out why the ledger took nothing, then deliver them again: docs/deploy.md, Dead letters."
+      advice = "Dead letters wait in the subscriptions `${var.name}-…-dead` for ${var.delivery.dead_days} days. Find out why the ledger took nothing, then deliver them again: docs/deploy.md, Dead letters."
     }
     unacked = {
       title  = "an event waits to be recorded", filter = local.metrics.unacked, over = 600, lasts = "60s"
@@ -28,15 +35,26 @@ locals {
       advice = "The oldest undelivered message is over ten minutes old. Nothing is lost: it is tried again for hours. Look at the logs of the receiving function, and at IAM of the ledger's bucket."
     }
     refused = {
-      title  = "requests fail", filter = "${local.metrics.requests} AND metric.labels.response_code_class = \"5xx\"", over = 0.05, lasts = "600s"
+      title  = "requests to a function fail", filter = "${local.metrics.requests} AND metric.labels.response_code_class = \"5xx\"", over = 0.05, lasts = "600s"
       align  = "ALIGN_RATE", severity = "ERROR", whole = local.metrics.requests
       advice = "Over 5 % of the requests to a function were answered 5xx for ten minutes: the ledger did not take the events, or a pass failed. The log says which."
+    }
+    unpinged = {
+      title  = "pings fail", filter = local.metrics.pings, over = 0, lasts = "600s"
+      align  = "ALIGN_DELTA", severity = "CRITICAL", whole = null
+      advice = "Pings have failed for ten minutes, from the first on perhaps: nothing is decided that no wake asks for. Look at the log of the job `${var.name}-ping` of Cloud Scheduler, then at that of `${module.reconciler.name}`."
     }
     slow = {
       title  = "passes are slow", filter = local.metrics.slow, over = 60000, lasts = "900s"
       align  = "ALIGN_PERCENTILE_50", severity = "WARNING", whole = null
-      advice = "Half of the passes took over a minute for a quarter of an hour. Look for a pipeline service that does not answer, and for a trigger with very many members."
+      advice = "Half of the pings and wakes took over a minute for a quarter of an hour. Look for a pipeline service that does not answer, and for a trigger with very many members."
     }
+  }
+
+  # Lines that are counted. That a pass has ended is no answer to a request: one that finds others waiting is answered at once.
+  counted = {
+    passes   = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${module.reconciler.name}\" AND jsonPayload.message = \"a pass has ended\""
+    unpinged = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id = \"${var.name}-ping\" AND severity >= ERROR"
   }
 
   # Alerts on a line of a log; none is written in a quiet life.
@@ -59,7 +77,7 @@ locals {
     error = {
       title  = "an error that does not pass by itself", severity = "WARNING"
       filter = "severity >= ERROR AND jsonPayload.message != \"a pass failed; the next one goes on\""
-      advice = "The line says what. Passes that fail are not among them: the alert on missing pings is."
+      advice = "The line says what. Passes that fail are not among them: the alert on passes that do not end is."
     }
   }
 
@@ -80,7 +98,22 @@ resource "google_monitoring_notification_channel" "email" {
   type         = "email"
   labels       = { email_address = each.key }
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
+}
+
+resource "google_logging_metric" "line" {
+  for_each = local.counted
+
+  project = var.project
+  name    = "${var.name}-${each.key}"
+  filter  = each.value
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+  }
+
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_monitoring_alert_policy" "threshold" {
@@ -106,6 +139,7 @@ resource "google_monitoring_alert_policy" "threshold" {
         alignment_period     = "300s"
         per_series_aligner   = each.value.align
         cross_series_reducer = each.value.whole == null ? "REDUCE_MAX" : "REDUCE_SUM"
+        group_by_fields      = each.value.whole == null ? null : local.by_service
       }
 
       dynamic "denominator_aggregations" {
@@ -114,6 +148,7 @@ resource "google_monitoring_alert_policy" "threshold" {
           alignment_period     = "300s"
           per_series_aligner   = each.value.align
           cross_series_reducer = "REDUCE_SUM"
+          group_by_fields      = local.by_service
         }
       }
     }
@@ -128,7 +163,7 @@ resource "google_monitoring_alert_policy" "threshold" {
     auto_close = "3600s"
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.counted]
 }
 
 resource "google_monitoring_alert_policy" "missing" {
@@ -143,20 +178,24 @@ resource "google_monitoring_alert_policy" "missing" {
 
   conditions {
     display_name = "no pass has ended"
-    condition_absent {
-      filter   = local.metrics.passes
-      duration = var.alerts.tick_missing
+    # Where nothing is counted there is a zero for a while, and then nothing.
+    condition_threshold {
+      filter                  = local.metrics.passes
+      comparison              = "COMPARISON_LT"
+      threshold_value         = 1
+      duration                = var.alerts.tick_missing
+      evaluation_missing_data = "EVALUATION_MISSING_DATA_ACTIVE"
 
       aggregations {
         alignment_period     = "60s"
-        per_series_aligner   = "ALIGN_RATE"
+        per_series_aligner   = "ALIGN_DELTA"
         cross_series_reducer = "REDUCE_SUM"
       }
     }
   }
 
   documentation {
-    content   = "No ping or wake was answered 2xx for ${var.alerts.tick_missing}: nothing is decided, started or followed. Events are still recorded. Look at the job `${var.name}-ping` of Cloud Scheduler, then at the log of `${module.reconciler.name}`."
+    content   = "No pass has ended for ${var.alerts.tick_missing}: nothing is decided, started or followed. Events are still recorded. Look at the job `${var.name}-ping` of Cloud Scheduler, then at the log of `${module.reconciler.name}`."
     mime_type = "text/markdown"
   }
 
@@ -164,7 +203,7 @@ resource "google_monitoring_alert_policy" "missing" {
     auto_close = "3600s"
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.counted]
 }
 
 resource "google_monitoring_alert_policy" "line" {
@@ -201,5 +240,5 @@ resource "google_monitoring_alert_policy" "line" {
     }
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }

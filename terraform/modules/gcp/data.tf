@@ -13,7 +13,7 @@ resource "google_storage_bucket" "data" {
   #checkov:skip=CKV_GCP_78: every version would be an event; whoever wants them sets them
   for_each = { for key, data in var.data : key => data if data.create }
 
-  project                     = var.project
+  project                     = coalesce(each.value.project, var.project)
   name                        = each.value.bucket
   location                    = each.value.location
   labels                      = local.labels
@@ -21,7 +21,7 @@ resource "google_storage_bucket" "data" {
   public_access_prevention    = "enforced"
   force_destroy               = false
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_storage_notification" "object" {
@@ -36,8 +36,8 @@ resource "google_storage_notification" "object" {
   # Cloud Storage refuses a topic it may not publish to, and what it announces before somebody listens is lost.
   depends_on = [
     google_pubsub_subscription.events,
-    google_pubsub_topic_iam_member.storage,
     google_storage_bucket.data,
+    terraform_data.granted,
   ]
 }
 
@@ -49,7 +49,7 @@ resource "google_service_account" "eventarc" {
   display_name = "${var.name}-eventarc"
   description  = "Eventarc delivers new objects as this account"
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 # Pub/Sub delivers for Eventarc, and proves that it is this account: as for the pushes in messages.tf.
@@ -59,6 +59,17 @@ resource "google_service_account_iam_member" "eventarc_token" {
   service_account_id = each.value.name
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = local.agents.pubsub
+}
+
+# Google grants it as well, some time after the API was enabled; a trigger is refused until then.
+resource "google_project_iam_member" "eventarc_agent" {
+  for_each = google_service_account.eventarc
+
+  project = var.project
+  role    = "roles/eventarc.serviceAgent"
+  member  = local.eventarc_agent
+
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_project_iam_member" "eventarc_receiver" {
@@ -106,12 +117,10 @@ resource "google_eventarc_trigger" "object" {
   }
 
   depends_on = [
-    google_project_iam_member.eventarc_receiver,
-    google_project_iam_member.eventarc_storage,
-    google_service_account_iam_member.eventarc_token,
     google_storage_bucket.data,
     module.intake,
     module.reconciler,
+    terraform_data.granted,
   ]
 }
 

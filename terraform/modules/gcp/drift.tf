@@ -15,7 +15,8 @@ resource "google_logging_project_sink" "model_monitoring" {
   filter                 = "logName = \"projects/${var.project}/logs/aiplatform.googleapis.com%2Fmodel_monitoring_anomaly\""
   unique_writer_identity = true
 
-  depends_on = [google_project_service.api]
+  # What it sends before somebody listens is lost.
+  depends_on = [google_pubsub_subscription.events]
 }
 
 resource "google_pubsub_topic_iam_member" "model_monitoring" {
@@ -37,7 +38,7 @@ resource "google_storage_notification" "reports" {
   event_types        = ["OBJECT_FINALIZE"]
   object_name_prefix = "${var.drift_reports.folder}/"
 
-  depends_on = [google_pubsub_subscription.events, google_pubsub_topic_iam_member.reports]
+  depends_on = [google_pubsub_subscription.events, terraform_data.granted]
 }
 
 resource "google_pubsub_topic_iam_member" "reports" {
@@ -57,7 +58,7 @@ resource "google_project_iam_custom_role" "reports" {
   title       = "${var.name}: read reports of drift"
   permissions = ["storage.objects.get"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_storage_bucket_iam_member" "reports" {

@@ -72,6 +72,7 @@ module "reconciler" {
   vpc         = var.vpc
   kms_key     = try(var.kms.key, null)
   labels      = local.labels
+  patience    = var.patience
   invokers = merge(
     { ping = google_service_account.ping.member },
     { for name, account in google_service_account.push : "push-${name}" => account.member if var.single_service || name == "wake" },
@@ -80,7 +81,7 @@ module "reconciler" {
     { for name, caller in var.callers : "caller-${name}" => "serviceAccount:${split("=", caller)[1]}" },
   )
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 module "intake" {
@@ -100,11 +101,12 @@ module "intake" {
   vpc         = var.vpc
   kms_key     = try(var.kms.key, null)
   labels      = local.labels
+  patience    = var.patience
   invokers = merge(
     { for name, account in google_service_account.push : "push-${name}" => account.member if name == each.key },
     { for name, account in google_service_account.eventarc : "eventarc" => account.member if each.key == "object" },
     { for name, member in try(var.hook.callers, {}) : "caller-${name}" => member if each.key == "hook" },
   )
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }

@@ -6,6 +6,8 @@ locals {
 
   # Where the reconciler deletes what nothing can need any more: never in `log/` or `rules/`.
   ledger_tidied = ["inbox/", "manifests/", "parts/", "seen/", "snapshot/"]
+  # Where it creates: rules are for people to put in force.
+  ledger_written = concat(local.ledger_tidied, ["log/"])
 }
 
 # No lifecycle rule and no retention policy: only the reconciler deletes, and it must be able to.
@@ -38,7 +40,7 @@ resource "google_storage_bucket" "ledger" {
     prevent_destroy = true
   }
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 resource "google_project_iam_custom_role" "append" {
@@ -48,16 +50,16 @@ resource "google_project_iam_custom_role" "append" {
   description = "Creates objects. It cannot overwrite: that takes the right to delete as well."
   permissions = ["storage.objects.create"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_project_iam_custom_role" "reconcile" {
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_reconcile"
-  title       = "${var.name}: read the ledger and append to it"
-  permissions = ["storage.objects.create", "storage.objects.get", "storage.objects.list"]
+  title       = "${var.name}: read the ledger"
+  permissions = ["storage.objects.get"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_project_iam_custom_role" "tidy" {
@@ -66,17 +68,17 @@ resource "google_project_iam_custom_role" "tidy" {
   title       = "${var.name}: delete what the ledger no longer needs"
   permissions = ["storage.objects.delete"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_project_iam_custom_role" "sweep" {
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_sweep"
-  title       = "${var.name}: list what lies in the watched buckets"
-  description = "Finds what was not announced. It reads no object."
+  title       = "${var.name}: list what lies in a bucket"
+  description = "Of the ledger, and of the watched buckets, where it finds what was not announced. It reads no object."
   permissions = ["storage.objects.list"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_storage_bucket_iam_member" "intake" {
@@ -97,6 +99,35 @@ resource "google_storage_bucket_iam_member" "intake" {
 resource "google_storage_bucket_iam_member" "reconcile" {
   bucket = local.ledger_bucket
   role   = google_project_iam_custom_role.reconcile.id
+  member = module.reconciler.member
+
+  condition {
+    title      = "this ledger only"
+    expression = "resource.name.startsWith(\"${local.ledger_objects}/\")"
+  }
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+resource "google_storage_bucket_iam_member" "commit" {
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.append.id
+  member = module.reconciler.member
+
+  condition {
+    title = "never the rules"
+    expression = join(" || ", [
+      for folder in local.ledger_written : "resource.name.startsWith(\"${local.ledger_objects}/${folder}\")"
+    ])
+  }
+
+  depends_on = [google_storage_bucket.ledger]
+}
+
+# A condition on names is none on listings.
+resource "google_storage_bucket_iam_member" "list" {
+  bucket = local.ledger_bucket
+  role   = google_project_iam_custom_role.sweep.id
   member = module.reconciler.member
 
   depends_on = [google_storage_bucket.ledger]

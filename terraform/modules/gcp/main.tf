@@ -9,6 +9,13 @@ data "google_storage_project_service_account" "this" {
   depends_on = [google_project_service.api]
 }
 
+# The same of other projects, where buckets of theirs are watched: they are announced by their own project's.
+data "google_storage_project_service_account" "other" {
+  for_each = local.other_projects
+
+  project = each.key
+}
+
 locals {
   labels = merge({ app = var.name }, var.labels)
 
@@ -18,13 +25,15 @@ locals {
     pubsub  = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
     run     = "serviceAccount:service-${data.google_project.this.number}@serverless-robot-prod.iam.gserviceaccount.com"
   }
+  eventarc_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-eventarc.iam.gserviceaccount.com"
+
+  other_projects = toset([for data in values(var.data) : data.project if data.project != null && data.project != var.project])
 
   has_eventarc = anytrue([for data in values(var.data) : data.events == "eventarc"])
   apis = toset(concat(
-    ["cloudscheduler", "iam", "monitoring", "pubsub", "run", "storage"],
+    ["cloudscheduler", "iam", "logging", "monitoring", "pubsub", "run", "storage"],
     local.has_eventarc ? ["eventarc"] : [],
     length(var.secrets) + length(try(var.hook.secrets, {})) > 0 ? ["secretmanager"] : [],
-    var.drift_vertex ? ["logging"] : [],
     var.vertex != null ? ["aiplatform", "artifactregistry"] : [],
   ))
 }
@@ -44,4 +53,6 @@ resource "google_kms_crypto_key_iam_member" "agent" {
   crypto_key_id = var.kms.key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = each.value
+
+  depends_on = [terraform_data.enabled]
 }

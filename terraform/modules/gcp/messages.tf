@@ -22,7 +22,7 @@ resource "google_pubsub_topic" "events" {
   kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 resource "google_pubsub_topic_iam_member" "storage" {
@@ -30,6 +30,15 @@ resource "google_pubsub_topic_iam_member" "storage" {
   topic   = google_pubsub_topic.events["object"].name
   role    = "roles/pubsub.publisher"
   member  = local.agents.storage
+}
+
+resource "google_pubsub_topic_iam_member" "storage_other" {
+  for_each = data.google_storage_project_service_account.other
+
+  project = var.project
+  topic   = google_pubsub_topic.events["object"].name
+  role    = "roles/pubsub.publisher"
+  member  = each.value.member
 }
 
 resource "google_pubsub_topic_iam_member" "publisher" {
@@ -50,7 +59,7 @@ resource "google_service_account" "push" {
   display_name = "${var.name}-push-${each.key}"
   description  = "Pub/Sub delivers messages of ${var.name}-${each.key} as this account"
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 # Without it, Pub/Sub cannot prove who it is, and delivers nothing and says nothing.
@@ -83,7 +92,7 @@ resource "google_pubsub_subscription" "events" {
   }
 
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead.id
+    dead_letter_topic     = google_pubsub_topic.dead[each.key].id
     max_delivery_attempts = var.delivery.attempts_max
   }
 
@@ -103,20 +112,25 @@ resource "google_pubsub_subscription" "events" {
   depends_on = [google_service_account_iam_member.push_token]
 }
 
+# Dead letters are kept apart by the function that is to receive them after all: a report is no object.
 resource "google_pubsub_topic" "dead" {
+  for_each = local.topics
+
   project      = var.project
-  name         = "${var.name}-dead"
+  name         = "${var.name}-${each.key}-dead"
   kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 # What is published to a topic nobody subscribed to is gone.
 resource "google_pubsub_subscription" "dead" {
+  for_each = local.topics
+
   project                    = var.project
-  name                       = "${var.name}-dead"
-  topic                      = google_pubsub_topic.dead.id
+  name                       = "${var.name}-${each.key}-dead"
+  topic                      = google_pubsub_topic.dead[each.key].id
   ack_deadline_seconds       = var.delivery.ack_deadline
   message_retention_duration = "${var.delivery.dead_days * 24 * 60 * 60}s"
   labels                     = local.labels
@@ -127,8 +141,10 @@ resource "google_pubsub_subscription" "dead" {
 }
 
 resource "google_pubsub_topic_iam_member" "dead_publisher" {
+  for_each = local.topics
+
   project = var.project
-  topic   = google_pubsub_topic.dead.name
+  topic   = google_pubsub_topic.dead[each.key].name
   role    = "roles/pubsub.publisher"
   member  = local.agents.pubsub
 }
@@ -155,7 +171,7 @@ resource "google_pubsub_topic" "wake" {
   kms_key_name = try(var.kms.key, null)
   labels       = local.labels
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 resource "google_pubsub_topic_iam_member" "waker" {

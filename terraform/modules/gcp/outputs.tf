@@ -35,8 +35,8 @@ output "topics" {
 }
 
 output "dead_letters" {
-  description = "The subscription where what could not be delivered waits."
-  value       = google_pubsub_subscription.dead.id
+  description = "The subscriptions where what could not be delivered waits, by the function that is to receive it."
+  value       = { for name, subscription in google_pubsub_subscription.dead : name => subscription.id }
 }
 
 output "next_step" {

@@ -4,7 +4,7 @@ resource "google_service_account" "ping" {
   display_name = "${var.name}-ping"
   description  = "Cloud Scheduler pings the reconciler as this account"
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_cloud_scheduler_job" "ping" {
@@ -32,5 +32,5 @@ resource "google_cloud_scheduler_job" "ping" {
     }
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }

@@ -10,7 +10,7 @@ resource "google_project_iam_custom_role" "vertex" {
   title       = "${var.name}: start and follow pipelines"
   permissions = [for verb in ["cancel", "create", "get", "list"] : "aiplatform.pipelineJobs.${verb}"]
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_project_iam_member" "vertex" {
@@ -64,7 +64,7 @@ resource "google_secret_manager_secret_iam_member" "reconciler" {
   role      = "roles/secretmanager.secretAccessor"
   member    = module.reconciler.member
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_pubsub_topic_iam_member" "notify" {

@@ -115,7 +115,8 @@ variable "drift_publishers" {
 
 variable "drift_reports" {
   description = <<-EOT
-    The folder that monitoring tools write reports into as files; none if null. `bucket`: an existing bucket of Cloud Storage.
+    The folder that monitoring tools write reports into as files; none if null. `bucket`: an existing bucket of Cloud Storage, in this
+    project, with uniform bucket-level access, without which it takes no grant with a condition.
     `folder`: in it, without a slash at its end. New files there are announced to the topic of drift reports, and the function
     that receives them may read them.
   EOT
@@ -207,7 +208,8 @@ variable "ledger" {
   description = <<-EOT
     Where everything is recorded: a bucket of its own, and a folder in it.
     `bucket`: its name, PROJECT-NAME-ledger by default. `create`: whether it is made here. `location`: the region by default;
-    a multi-region or dual-region costs more and survives a region. `soft_delete_days`: how long a deleted object can be restored, 7 to 90.
+    a multi-region or dual-region costs more and survives a region. One that exists must have uniform bucket-level access, without which Cloud
+    Storage takes no grants with conditions. `soft_delete_days`: how long a deleted object can be restored, 7 to 90.
   EOT
   type = object({
     bucket           = optional(string)
@@ -233,18 +235,25 @@ variable "ledger" {
     condition     = var.ledger.create || var.ledger.bucket != null
     error_message = "ledger.bucket must name the bucket where ledger.create is false."
   }
+
+  validation {
+    condition     = var.kms == null || !var.ledger.create || lower(coalesce(var.ledger.location, var.region)) == var.region
+    error_message = "ledger.location must be the region where there is a kms: the key of a bucket must be where the bucket is, and that of a service where the service is, and there is one key for both."
+  }
 }
 
 variable "data" {
   description = <<-EOT
     The buckets whose new objects are events, by a key that stays.
-    `create`: whether the bucket is made here; an existing one is left as it is. `location`: where it is; needed with `create` and with `eventarc`.
+    `create`: whether the bucket is made here; an existing one is left as it is. `project`: whose it is, this project by default; whoever applies this
+    needs `storage.buckets.update` there. `location`: where it is; needed with `create` and with `eventarc`.
     `prefixes`: only objects whose name begins with one of them are announced; all by default.
     `events`: `notification` (default), or `eventarc`, which knows no prefixes, keeps undelivered events for a day only and has no dead letters.
   EOT
   type = map(object({
     bucket   = string
     create   = optional(bool, false)
+    project  = optional(string)
     location = optional(string)
     prefixes = optional(set(string), [""])
     events   = optional(string, "notification")
@@ -278,6 +287,11 @@ variable "data" {
       for data in values(var.data) : data.location != null || !(data.create || data.events == "eventarc")
     ])
     error_message = "data.*.location is needed with `create`, and with `eventarc`, whose trigger must be where the bucket is."
+  }
+
+  validation {
+    condition     = alltrue([for data in values(var.data) : data.events != "eventarc" || coalesce(data.project, var.project) == var.project])
+    error_message = "data.*.project cannot be another with `eventarc`, whose trigger must be in the project of the bucket: say `notification`."
   }
 
   validation {
@@ -399,10 +413,15 @@ variable "limits" {
 }
 
 variable "log" {
-  description = "What the functions log: a level or a tracing filter such as `refit_engine=debug`."
+  description = "What the functions log: `info`, `debug` or `trace`, and more of a part by a filter, such as `info,refit_engine=debug`. Less than `info` is refused: alerts go by lines of that level."
   type        = string
   default     = "info"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^(info|debug|trace)(,[A-Za-z0-9_:]+=(off|error|warn|info|debug|trace))*$", var.log)) && !can(regex("refit[A-Za-z0-9_:]*=(off|error|warn)", var.log))
+    error_message = "log must begin with `info`, `debug` or `trace`, as `info,refit_engine=debug` does, and silence no part of refit, as alerts go by lines of the level info: log=`${var.log}`."
+  }
 }
 
 variable "delivery" {
@@ -552,7 +571,7 @@ variable "vpc" {
 }
 
 variable "kms" {
-  description = "The `key` the ledger, the messages and the images are kept under, `projects/…/locations/…/keyRings/…/cryptoKeys/…` in the ledger's location; Google's own if null."
+  description = "The `key` the ledger, the messages and the images are kept under, `projects/…/locations/…/keyRings/…/cryptoKeys/…` in the region; Google's own if null. Data buckets that are made here are under Google's own."
   type        = object({ key = string })
   default     = null
 
@@ -563,7 +582,7 @@ variable "kms" {
 }
 
 variable "alerts" {
-  description = "Whom alerts are sent to: `emails`, and the names of notification `channels` that exist. `enabled = false` makes none. `tick_missing` is how long no ping may have succeeded, `behind_max` how many seconds an event may be recorded and not decided on."
+  description = "Whom alerts are sent to: `emails`, and the names of notification `channels` that exist. `enabled = false` makes none. `tick_missing` is how long no pass may have ended, in whole minutes, two at least, `behind_max` how many seconds an event may be recorded and not decided on."
   type = object({
     enabled      = optional(bool, true)
     emails       = optional(set(string), [])
@@ -577,6 +596,11 @@ variable "alerts" {
   validation {
     condition     = alltrue([for email in var.alerts.emails : can(regex("^[^@ ]+@[^@ ]+$", email))])
     error_message = "alerts.emails must be addresses of mail."
+  }
+
+  validation {
+    condition     = try(tonumber(trimsuffix(var.alerts.tick_missing, "s")) >= 120 && tonumber(trimsuffix(var.alerts.tick_missing, "s")) % 60 == 0, false) && can(regex("^[0-9]+s$", var.alerts.tick_missing))
+    error_message = "alerts.tick_missing must be whole minutes in seconds, two at least, such as `600s`: tick_missing=`${var.alerts.tick_missing}`."
   }
 }
 
@@ -592,4 +616,16 @@ variable "enable_apis" {
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "patience" {
+  description = "How many seconds to wait until Google knows everywhere of APIs that were enabled and grants that were made here, where the next step would be refused meanwhile. It runs `sleep` on the machine that applies this; once each, and again when there are others."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.patience >= 0 && var.patience <= 600
+    error_message = "patience must be 0 to 600 seconds: patience=`${var.patience}`."
+  }
 }

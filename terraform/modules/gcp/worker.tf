@@ -7,7 +7,7 @@ resource "google_service_account" "worker" {
   display_name = "${var.name}-worker"
   description  = "Pulls what buckets announce: records it and wakes the reconciler"
 
-  depends_on = [google_project_service.api]
+  depends_on = [terraform_data.enabled]
 }
 
 resource "google_cloud_run_v2_worker_pool" "this" {
@@ -38,8 +38,9 @@ resource "google_cloud_run_v2_worker_pool" "this" {
         limits = { cpu = var.worker.cpu, memory = var.worker.memory }
       }
 
+      # Nobody calls it.
       dynamic "env" {
-        for_each = merge(local.environment, { REFIT_WAKE = local.wake })
+        for_each = merge({ for name, value in local.environment : name => value if name != "REFIT_CALLERS" }, { REFIT_WAKE = local.wake })
         content {
           name  = env.key
           value = env.value
@@ -65,7 +66,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     ignore_changes = [client, client_version]
   }
 
-  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+  depends_on = [terraform_data.enabled, terraform_data.keyed]
 }
 
 resource "google_storage_bucket_iam_member" "worker" {

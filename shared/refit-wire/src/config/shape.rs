@@ -285,7 +285,8 @@ impl Reader<'_, '_> {
         let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         entries.iter().all(|entry| {
             let place = self.document.text_of(entry.value);
-            let named = |place: &str| place.chars().all(upper) || place.starts_with("projects/");
+            let stored = |place: &str| ["projects/", "arn:"].iter().any(|it| place.starts_with(it));
+            let named = |place: &str| place.chars().all(upper) || stored(place);
             place.is_some_and(named) && variants.contains(&self.name(entry))
         })
     }

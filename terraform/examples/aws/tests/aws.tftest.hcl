@@ -10,7 +10,7 @@ variables {
   }
   bucket    = "acme-data"
   network   = { subnets = ["subnet-1"], security_groups = ["sg-1"] }
-  kfp_token = "not a secret"
+  token     = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/kubeflow-AbCdEf"
   operators = ["ml-engineer"]
   emails    = ["ml-oncall@acme.example"]
 }

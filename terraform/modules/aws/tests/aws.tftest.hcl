@@ -12,6 +12,36 @@ override_resource {
 }
 
 override_resource {
+  target          = aws_sqs_queue.events["drift"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-central-1:123456789012:refit-drift", id = "https://sqs.eu-central-1.amazonaws.com/123456789012/refit-drift" }
+}
+
+override_resource {
+  target          = aws_cloudwatch_log_group.function["object"]
+  override_during = plan
+  values          = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/refit-object" }
+}
+
+override_resource {
+  target          = aws_cloudwatch_log_group.function["drift"]
+  override_during = plan
+  values          = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/refit-drift" }
+}
+
+override_resource {
+  target          = aws_cloudwatch_log_group.function["hook"]
+  override_during = plan
+  values          = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/refit-hook" }
+}
+
+override_resource {
+  target          = aws_cloudwatch_log_group.function["tick"]
+  override_during = plan
+  values          = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/refit-tick" }
+}
+
+override_resource {
   target          = aws_sqs_queue.dead
   override_during = plan
   values          = { arn = "arn:aws:sqs:eu-central-1:123456789012:refit-dead", id = "https://sqs.eu-central-1.amazonaws.com/123456789012/refit-dead" }
@@ -20,13 +50,13 @@ override_resource {
 override_resource {
   target          = aws_iam_policy.viewer
   override_during = plan
-  values          = { arn = "arn:aws:iam::123456789012:policy/refit-viewer" }
+  values          = { arn = "arn:aws:iam::123456789012:policy/refit-viewer-eu-central-1" }
 }
 
 override_resource {
   target          = aws_iam_policy.operator
   override_during = plan
-  values          = { arn = "arn:aws:iam::123456789012:policy/refit-operator" }
+  values          = { arn = "arn:aws:iam::123456789012:policy/refit-operator-eu-central-1" }
 }
 
 variables {
@@ -61,7 +91,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = jsondecode(aws_sqs_queue_policy.events["object"].policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = ["arn:aws:s3:::acme-data"] }, StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    condition     = jsondecode(aws_sqs_queue_policy.events["object"].policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = ["arn:aws:s3:::acme-data"] }, StringEquals = { "aws:SourceAccount" = ["123456789012"] } }
     error_message = "the buckets named, and no others, must be able to send"
   }
 
@@ -73,6 +103,16 @@ run "defaults" {
   assert {
     condition     = { for name, it in aws_lambda_function.this : name => it.reserved_concurrent_executions } == { object = -1, tick = 1 }
     error_message = "tick must have one instance"
+  }
+
+  assert {
+    condition     = alltrue([for it in concat(values(aws_iam_role.function), [aws_iam_role.ping, aws_iam_policy.viewer, aws_iam_policy.operator]) : endswith(it.name, "-eu-central-1")]) && aws_cloudwatch_dashboard.this[0].dashboard_name == "refit-eu-central-1"
+    error_message = "what is the account's must be told apart by region"
+  }
+
+  assert {
+    condition     = sort([for key, it in aws_cloudwatch_log_metric_filter.line : key if it.metric_transformation[0].name == "untaken"]) == tolist(["untaken/object"]) && aws_cloudwatch_metric_alarm.over["untaken"].datapoints_to_alarm == 2 && aws_cloudwatch_metric_alarm.over["untaken"].evaluation_periods == 4
+    error_message = "a ledger that takes no events must raise an alarm that lasts from one attempt to the next"
   }
 
   assert {
@@ -106,6 +146,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.reconcile.policy).Statement : statement.Resource if statement.Action == "s3:PutObject"]) == [for folder in ["inbox", "manifests", "parts", "seen", "snapshot", "log"] : "arn:aws:s3:::refit-ledger-123456789012-eu-central-1/prod/${folder}/*"]
+    error_message = "tick must put no rules in force"
+  }
+
+  assert {
     condition     = !aws_s3_bucket.ledger[0].force_destroy && alltrue([for it in aws_s3_bucket_public_access_block.ledger : it.block_public_acls && it.block_public_policy && it.ignore_public_acls && it.restrict_public_buckets])
     error_message = "the ledger must never be public, or be destroyed with what is in it"
   }
@@ -125,7 +170,7 @@ run "everything" {
     data = {
       churn = { bucket = "acme-data", prefixes = ["churn/"] }
       fraud = { bucket = "acme-fraud", create = true }
-      logs  = { bucket = "acme-logs", events = "given" }
+      logs  = { bucket = "acme-logs", events = "given", account = "210987654321" }
     }
     drift_enabled     = true
     drift_publishers  = ["arn:aws:iam::123456789012:role/monitor"]
@@ -151,7 +196,7 @@ run "everything" {
   }
 
   assert {
-    condition     = sort(keys(aws_s3_bucket_notification.object)) == tolist(["churn", "fraud"]) && length(jsondecode(aws_sqs_queue_policy.events["object"].policy).Statement[0].Condition.ArnEquals["aws:SourceArn"]) == 3
+    condition     = sort(keys(aws_s3_bucket_notification.object)) == tolist(["churn", "fraud"]) && length(jsondecode(aws_sqs_queue_policy.events["object"].policy).Statement[0].Condition.ArnEquals["aws:SourceArn"]) == 3 && jsondecode(aws_sqs_queue_policy.events["object"].policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == ["123456789012", "210987654321"]
     error_message = "notifications that are given must be left alone, and be let in"
   }
 
@@ -198,13 +243,26 @@ run "everything" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.missing[0].treat_missing_data == "breaching" && length(setsubtract(["dead", "pending", "unknown", "unread-object", "unread-drift", "failed-tick"], keys(aws_cloudwatch_metric_alarm.over))) == 0
+    condition     = aws_cloudwatch_metric_alarm.missing[0].treat_missing_data == "breaching" && length(setsubtract(["dead", "pending", "unknown", "untaken", "unread-object", "unread-drift", "failed-tick", "refused-hook"], keys(aws_cloudwatch_metric_alarm.over))) == 0
     error_message = "whatever stops must raise an alarm"
   }
 
   assert {
     condition     = aws_sqs_queue.dead.kms_master_key_id == var.kms.key && aws_lambda_function.this["tick"].kms_key_arn == var.kms.key && one(one(aws_s3_bucket_server_side_encryption_configuration.ledger[0].rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms.key
     error_message = "everything kept must be kept under the key"
+  }
+}
+
+run "a_new_account" {
+  command = plan
+  variables {
+    tick_reserved = false
+    log           = "info,refit_engine=debug,hyper=warn"
+  }
+
+  assert {
+    condition     = { for name, it in aws_lambda_function.this : name => it.reserved_concurrent_executions } == { object = -1, tick = -1 }
+    error_message = "nothing must be reserved where there is nothing to reserve"
   }
 }
 

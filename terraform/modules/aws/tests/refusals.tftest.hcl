@@ -24,8 +24,25 @@ run "images_by_tag_the_ledger_watched_everybody_reports" {
     delivery         = { retain_days = 14 }
     ping             = { schedule = "* * * * *" }
     kms              = { key = "alias/refit" }
+    log              = "warn"
   }
-  expect_failures = [var.images, var.data, var.drift_publishers, var.credentials, var.delivery, var.ping, var.kms]
+  expect_failures = [var.images, var.data, var.drift_publishers, var.credentials, var.delivery, var.ping, var.kms, var.log]
+}
+
+run "a_bucket_of_others_announced_from_here" {
+  command = plan
+  variables {
+    data = { churn = { bucket = "acme-data", account = "210987654321" } }
+  }
+  expect_failures = [var.data]
+}
+
+run "a_part_silenced" {
+  command = plan
+  variables {
+    log = "debug,refit_host=warn"
+  }
+  expect_failures = [var.log]
 }
 
 run "a_function_without_a_program" {

@@ -101,7 +101,18 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   # Cloud Run refuses a service that may not read its secrets.
-  depends_on = [google_secret_manager_secret_iam_member.reader]
+  depends_on = [terraform_data.granted]
+}
+
+# Grants take a minute or more.
+resource "terraform_data" "granted" {
+  count = length(var.secrets) == 0 ? 0 : 1
+
+  triggers_replace = [for grant in google_secret_manager_secret_iam_member.reader : grant.id]
+
+  provisioner "local-exec" {
+    command = "sleep ${var.patience}"
+  }
 }
 
 resource "google_secret_manager_secret_iam_member" "reader" {

@@ -83,6 +83,18 @@ variable "limits" {
     condition     = var.limits.instances_min <= var.limits.instances_max
     error_message = "limits.instances_min must not be above limits.instances_max."
   }
+
+  validation {
+    condition     = !can(regex("^(0?\\.[0-9]+|[0-9]{1,3}m)$", var.limits.cpu)) || (var.limits.concurrency == 1 && var.limits.cpu_idle)
+    error_message = "limits.cpu below 1 needs limits.concurrency = 1 and limits.cpu_idle: Cloud Run refuses anything else: cpu=`${var.limits.cpu}`."
+  }
+}
+
+variable "patience" {
+  description = "How many seconds to wait until Google knows everywhere of a grant that the service needs to be made."
+  type        = number
+  default     = 90
+  nullable    = false
 }
 
 variable "ingress" {

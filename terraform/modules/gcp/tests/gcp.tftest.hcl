@@ -102,6 +102,12 @@ override_resource {
   values          = { id = "projects/acme-ml/roles/refit_vertex" }
 }
 
+override_data {
+  target          = data.google_storage_project_service_account.other["acme-labs"]
+  override_during = plan
+  values          = { member = "serviceAccount:service-210987654321@gs-project-accounts.iam.gserviceaccount.com" }
+}
+
 variables {
   project = "acme-ml"
   region  = "europe-west4"
@@ -141,7 +147,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = google_pubsub_subscription.events["object"].dead_letter_policy[0].max_delivery_attempts == 100 && google_pubsub_subscription.dead.expiration_policy[0].ttl == "" && google_pubsub_subscription.events["object"].expiration_policy[0].ttl == ""
+    condition     = google_pubsub_subscription.events["object"].dead_letter_policy[0].max_delivery_attempts == 100 && google_pubsub_subscription.dead["object"].expiration_policy[0].ttl == "" && google_pubsub_subscription.events["object"].expiration_policy[0].ttl == ""
     error_message = "events must become dead letters that somebody keeps, and no subscription may expire"
   }
 
@@ -196,8 +202,28 @@ run "defaults" {
   }
 
   assert {
-    condition     = google_project_iam_custom_role.reconcile.permissions == toset(["storage.objects.create", "storage.objects.get", "storage.objects.list"])
-    error_message = "tick must read and append"
+    condition     = google_project_iam_custom_role.reconcile.permissions == toset(["storage.objects.get"]) && google_storage_bucket_iam_member.reconcile.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-refit-ledger/objects/prod/\")"
+    error_message = "tick must read its own ledger, and no other in the bucket"
+  }
+
+  assert {
+    condition     = google_storage_bucket_iam_member.commit.role == google_project_iam_custom_role.append.id && length(regexall("inbox/|log/|manifests/|parts/|seen/|snapshot/", google_storage_bucket_iam_member.commit.condition[0].expression)) == 6 && length(regexall("rules/", google_storage_bucket_iam_member.commit.condition[0].expression)) == 0 && google_storage_bucket_iam_member.list.role == google_project_iam_custom_role.sweep.id
+    error_message = "tick must append to its own ledger, and put no rules in force"
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.missing[0].conditions[0].condition_threshold[0].evaluation_missing_data == "EVALUATION_MISSING_DATA_ACTIVE" && strcontains(google_monitoring_alert_policy.missing[0].conditions[0].condition_threshold[0].filter, "logging.googleapis.com/user/refit-passes") && strcontains(google_logging_metric.line["passes"].filter, "jsonPayload.message = \"a pass has ended\"") && strcontains(google_logging_metric.line["unpinged"].filter, "resource.labels.job_id = \"refit-ping\" AND severity >= ERROR")
+    error_message = "passes that do not end must raise an alert, whatever pings are answered, and so must pings that never worked"
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.threshold["refused"].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.labels.service_name"]) && google_monitoring_alert_policy.threshold["refused"].conditions[0].condition_threshold[0].denominator_aggregations[0].group_by_fields == tolist(["resource.labels.service_name"])
+    error_message = "requests that fail must be looked at for each function"
+  }
+
+  assert {
+    condition     = length([for text in regexall("\\[\\]|\"[xy]Pos\":0", google_monitoring_dashboard.this[0].dashboard_json) : text]) == 0
+    error_message = "the dashboard must say nothing that Google leaves out of its answer"
   }
 
   assert {
@@ -258,6 +284,7 @@ run "everything" {
     data = {
       churn = { bucket = "acme-data", prefixes = ["churn/"] }
       fraud = { bucket = "acme-fraud", create = true, location = "EU" }
+      labs  = { bucket = "acme-labs-data", project = "acme-labs" }
       logs  = { bucket = "acme-logs", events = "eventarc", location = "EU" }
     }
     drift_enabled = true
@@ -298,6 +325,21 @@ run "everything" {
   assert {
     condition     = google_eventarc_trigger.object["logs"].location == "eu" && google_eventarc_trigger.object["logs"].destination[0].cloud_run_service[0].service == "refit-object" && sort(keys(module.intake["object"].invokers)) == tolist(["eventarc", "push-object"])
     error_message = "eventarc must deliver to object, from where the bucket is"
+  }
+
+  assert {
+    condition     = { for key, it in google_project_iam_member.eventarc_agent : key => "${it.role} ${it.member}" } == { this = "roles/eventarc.serviceAgent serviceAccount:service-123456789012@gcp-sa-eventarc.iam.gserviceaccount.com" }
+    error_message = "a trigger must not wait for Google to grant its agent what it needs"
+  }
+
+  assert {
+    condition     = { for key, it in google_pubsub_topic_iam_member.storage_other : key => it.member } == { acme-labs = "serviceAccount:service-210987654321@gs-project-accounts.iam.gserviceaccount.com" }
+    error_message = "a bucket of another project is announced by the agent of that"
+  }
+
+  assert {
+    condition     = { for key, it in google_pubsub_subscription.events : key => google_pubsub_topic.dead[key].name } == { drift = "refit-drift-dead", object = "refit-object-dead" } && toset(keys(google_pubsub_subscription.dead)) == toset(keys(google_pubsub_topic.dead))
+    error_message = "what could not be delivered must be kept apart by function"
   }
 
   assert {
@@ -391,6 +433,11 @@ run "worker" {
   assert {
     condition     = google_cloud_run_v2_worker_pool.this[0].scaling[0].manual_instance_count == 2 && slice(google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].args, 0, 2) == tolist(["worker", "--subscription"])
     error_message = "the worker must pull with so many instances"
+  }
+
+  assert {
+    condition     = !contains(google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].env[*].name, "REFIT_CALLERS")
+    error_message = "nobody calls the worker"
   }
 
   assert {

@@ -155,6 +155,39 @@ run "a_secret_of_any_version" {
   expect_failures = [var.hook]
 }
 
+run "a_ledger_out_of_reach_of_its_key" {
+  command = plan
+  variables {
+    kms    = { key = "projects/acme-ml/locations/europe-west4/keyRings/refit/cryptoKeys/ledger" }
+    ledger = { location = "EU" }
+  }
+  expect_failures = [var.ledger]
+}
+
+run "lines_that_alerts_go_by_silenced" {
+  command = plan
+  variables {
+    log = "refit_engine=debug"
+  }
+  expect_failures = [var.log]
+}
+
+run "a_minute_and_a_half" {
+  command = plan
+  variables {
+    alerts = { tick_missing = "90s" }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "eventarc_in_another_project" {
+  command = plan
+  variables {
+    data = { churn = { bucket = "acme-data", project = "acme-labs", events = "eventarc", location = "EU" } }
+  }
+  expect_failures = [var.data]
+}
+
 run "anomalies_without_a_topic" {
   command = plan
   variables {

@@ -167,6 +167,18 @@ fn check_batch(body: &str, wanted: &Expect) {
 }
 
 #[test]
+fn a_secret_is_named_in_the_stores_of_both_clouds() {
+    for place in [
+        "projects/acme/secrets/kfp/versions/2",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/kfp-AbCdEf",
+    ] {
+        let named = ACME.replace("{ env: KFP_TOKEN }", &format!("{{ secret: \"{place}\" }}"));
+        assert!(named.contains(place), "the example has a token");
+        let _ = config(&named);
+    }
+}
+
+#[test]
 fn what_is_said_of_models_means_what_it_says() {
     let config = config(MODELS);
     let rule = config.rules.triggers["churn"].promote.clone().unwrap();

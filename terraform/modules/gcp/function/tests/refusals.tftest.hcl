@@ -16,6 +16,14 @@ variables {
   invokers    = { push = "serviceAccount:push@acme-ml.iam.gserviceaccount.com" }
 }
 
+run "half_a_processor_for_many" {
+  command = plan
+  variables {
+    limits = { cpu = "500m" }
+  }
+  expect_failures = [var.limits]
+}
+
 run "everybody_an_invoker" {
   command = plan
   variables {
