@@ -143,6 +143,7 @@ const BODIES: &[&str] = &[
     "on: { schedule: { cron: 0 5 1 * *, zone: UTC } }\nbatch: { max_wait: 2h }\nwhen: event.subject != ''",
     "on:\n  webhook:\n    type: github.push\n    source: acme/churn\n    paths: ['**/*.dvc', '**/dvc.lock']",
     "run: { service: kfp, pipeline: churn, guard: gs://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
+    "run: { service: kfp, pipeline: churn, guard: s3://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
 ];
 
 fn config(text: &str) -> Config {
