@@ -349,7 +349,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
     ("ServiceConfig", &["airflow", "argo", "databricks", "sagemaker"]),
-    ("RegistryConfig", &["vertex", "sagemaker", "databricks"]),
+    ("RegistryConfig", &["sagemaker", "databricks"]),
 ];
 
 /// What a setting belongs to that was written into a `kind` of this format.

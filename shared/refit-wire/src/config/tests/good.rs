@@ -307,6 +307,7 @@ fn the_examples_hold_no_mistake() {
     for text in [
         include_str!("../../../../../examples/drift/refit.yaml"),
         include_str!("../../../../../examples/schedule/refit.yaml"),
+        include_str!("../../../../../examples/vertex-registry/refit.yaml"),
     ] {
         config(text);
         let validator = jsonschema::validator_for(&schema()).expect("it is a schema");
