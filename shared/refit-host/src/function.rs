@@ -20,6 +20,7 @@ use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config;
+use refit_wire::link::ledger_at;
 use refit_wire::listing::Buckets;
 use tokio::sync::watch;
 
@@ -221,7 +222,8 @@ impl Base {
     #[must_use]
     pub fn hook(&self, secrets: &HookSecrets, waker: Arc<dyn Waker>) -> Door {
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
-        let entry = Entry::hook(secrets.clone(), transport, clock);
+        let ledger = ledger_at(&self.root);
+        let entry = Entry::hook(secrets.clone(), ledger, (transport, clock));
         Door { intake: self.intake(), waker, entry }
     }
 
