@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use http::HeaderMap;
 use refit_core::event::Command;
+use refit_core::key::Hash128;
 use refit_core::promotion::{Promotion, PromotionPhase, Says, Stage, Statement};
 use refit_core::state::State;
 use refit_core::time::Span;
@@ -13,7 +15,7 @@ use refit_testkit::fake::client::Reply;
 use refit_testkit::fake::kfp::{Kfp, Options};
 use refit_testkit::fake::mlflow::Mlflow;
 use refit_testkit::fake::server::{Answer, Reacting, Reaction, Request, Server, Site};
-use refit_wire::link::Link;
+use refit_wire::link::{HEADER, Link, ledger_at};
 use serde_json::json;
 
 use crate::patience::call;
@@ -139,10 +141,11 @@ fn phase(state: &State) -> Option<PromotionPhase> {
 }
 
 /// A link somebody might make or keep.
-fn link(person: &str, request: u32, valid: Span, key: &str) -> String {
+fn link(person: &str, request: u32, valid: Span, (key, ledger): (&str, Hash128)) -> String {
     let until = SystemClock.now() + valid;
     let (model, version) = ("churn".to_owned(), "1".to_owned());
     let link = Link {
+        ledger,
         model,
         version,
         stage: Stage::Production,
@@ -151,6 +154,12 @@ fn link(person: &str, request: u32, valid: Span, key: &str) -> String {
         until,
     };
     format!("/approve?link={}", link.token(key.as_bytes()).unwrap())
+}
+
+/// How a link names its ledger.
+fn ledger_of(target: &str) -> Hash128 {
+    let token = target.split_once('=').unwrap().1.parse().unwrap();
+    Link::of(&HeaderMap::from_iter([(HEADER.parse().unwrap(), token)])).unwrap().ledger
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,11 +179,14 @@ async fn a_version_is_approved_by_the_links_of_two_others_and_by_nothing_else() 
     assert!(waiting.approved().await.is_empty(), "who looks says nothing");
 
     let other = "another-secret-that-is-long-enough-to-sign-with";
-    let soon = Span::mins(5);
+    let (soon, past) = (Span::mins(5), Span::from_millis(-1));
+    let ours = ledger_of(&bob);
+    let theirs = ledger_at("gs://acme-refit/staging");
     let cut = &bob[..bob.len() - 1];
     for (target, form, status, words) in [
-        (link("eve", 2, soon, other), "decision=approve", 401, "does not match"),
-        (link("eve", 2, Span::from_millis(-1), LINK_SECRET), "decision=approve", 401, "no longer"),
+        (link("eve", 2, soon, (other, ours)), "decision=approve", 401, "does not match"),
+        (link("eve", 2, past, (LINK_SECRET, ours)), "decision=approve", 401, "no longer"),
+        (link("eve", 2, soon, (LINK_SECRET, theirs)), "decision=approve", 403, "another ledger"),
         (cut.to_owned(), "decision=approve", 401, ""),
         ("/approve".to_owned(), "decision=approve", 401, "no link"),
         (bob.clone(), "", 400, "neither"),
@@ -186,8 +198,11 @@ async fn a_version_is_approved_by_the_links_of_two_others_and_by_nothing_else() 
     }
     assert!(waiting.approved().await.is_empty(), "nothing of that counts");
 
-    for target in [&ann, &link("eve", 1, soon, LINK_SECRET), &link("mallory", 2, soon, LINK_SECRET)]
-    {
+    let strange = waiting.follow(&link("eve", 2, soon, (LINK_SECRET, theirs))).await;
+    assert!(strange.status == 403 && strange.body.contains("another ledger"), "{}", strange.body);
+
+    let signed = (LINK_SECRET, ours);
+    for target in [&ann, &link("eve", 1, soon, signed), &link("mallory", 2, soon, signed)] {
         assert_eq!(waiting.answer(target, "decision=approve").await.status, 200, "it is recorded");
     }
     assert!(waiting.approved().await.is_empty(), "who asked, an earlier request, and a stranger");

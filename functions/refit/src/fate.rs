@@ -225,7 +225,6 @@ pub(crate) fn promotion(change: &PromotionChange) -> Option<String> {
             let twins = twins.join(", ");
             format!("is registered as {name}; the registry has others under its key: {twins}")
         }
-        PromotionChange::Refused(faults) => format!("is not good enough: {}", faults.join("; ")),
         PromotionChange::Requested { stage, person, reason, rollback } => {
             let again = if *rollback { " again" } else { "" };
             format!("is to be in {stage}{again}, asks {}{}", by(person), because(reason))
@@ -233,17 +232,15 @@ pub(crate) fn promotion(change: &PromotionChange) -> Option<String> {
         PromotionChange::Approved { person, reason } => {
             format!("was approved by {person}{}", because(reason))
         }
-        PromotionChange::Rejected { person: Some(person), reason } => {
-            format!("was rejected by {person}{}", because(reason))
-        }
-        PromotionChange::Rejected { person: None, reason } => format!("was rejected: {reason}"),
         PromotionChange::Entering => "has what its stage takes, and is to be given it".to_owned(),
         PromotionChange::Entered => "has its stage".to_owned(),
         PromotionChange::TestedBy(batch) => format!("is tested by {batch}"),
         PromotionChange::Accepted(Some(test)) => format!("was accepted by {test}"),
         PromotionChange::Accepted(None) => "needs no acceptance test".to_owned(),
-        PromotionChange::Failed(message) => format!("was refused by its registry: {message}"),
-        PromotionChange::Forgotten => return None,
+        PromotionChange::Refused(_)
+        | PromotionChange::Rejected { .. }
+        | PromotionChange::Failed(_)
+        | PromotionChange::Forgotten => return change.against(),
     })
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use refit_core::diagnostics::Diagnostic;
+use refit_core::diagnostics::{Diagnostic, Place, Severity};
+use refit_wire::claim;
 use refit_wire::config::{self, Config};
 use serde::Serialize;
 use serde_json::Value;
@@ -53,7 +54,9 @@ impl RuleFile {
     /// Reads a rule file, right or wrong.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-        let (config, diagnostics) = config::read(&text);
+        let (config, mut diagnostics) = config::read(&text);
+        diagnostics.extend(config.iter().flat_map(|config| unbuilt(&text, config)));
+        let config = config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
         Ok(Self { path: path.to_owned(), text, config, diagnostics })
     }
 
@@ -96,6 +99,28 @@ impl RuleFile {
     }
 }
 
+/// What this build could do nothing with.
+fn unbuilt(text: &str, config: &Config) -> Vec<Diagnostic> {
+    let guards = config.rules.triggers.iter().filter_map(|(name, rule)| {
+        let guard = rule.run.guard.as_ref()?;
+        (guard.starts_with(claim::S3) && !cfg!(feature = "aws")).then_some((name, guard))
+    });
+    let refused = guards.map(|(name, guard)| {
+        let begin = text.find(guard.as_str()).unwrap_or_default();
+        let place = Place::new(text, begin..begin + guard.len());
+        let cure = "install one with --features aws, or write `gs://BUCKET/FOLDER`";
+        Diagnostic {
+            severity: Severity::Error,
+            message: format!("claims in s3 are not in this build: guard=`{guard}`"),
+            place,
+            path: format!("triggers.{name}.run.guard"),
+            cure: Some(cure.to_owned()),
+            secret: false,
+        }
+    });
+    refused.collect()
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, cure) = match error.kind() {
         std::io::ErrorKind::NotFound => (Exit::NotFound, "; `refit init` writes a first one"),
@@ -133,5 +158,32 @@ impl fmt::Display for Checked {
             counted(self.warnings, "warning", "warnings"),
             counted(self.triggers.len(), "trigger", "triggers"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = "\
+services: { x: { mage: { endpoint: \"http://127.0.0.1:6789\" } } }
+triggers:
+  churn:
+    on: { objects: { bucket: b, prefix: churn/ } }
+    run: { service: x, schedule: 7, token: { env: T }, guard: s3://acme-guards/churn, parameters: { claim: \"${ run.claim }\" } }
+";
+
+    #[test]
+    fn claims_in_s3_take_a_build_that_can_read_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DEFAULT);
+        std::fs::write(&path, RULES).unwrap();
+        let read = RuleFile::read(&path).unwrap();
+        assert_eq!(read.config.is_some(), cfg!(feature = "aws"), "{:?}", read.diagnostics);
+        let faults: Vec<_> = read.diagnostics.iter().filter(|it| it.is_error()).collect();
+        if let [fault] = faults[..] {
+            assert!(fault.cure.as_ref().unwrap().contains("--features aws"), "{fault:?}");
+            assert_eq!((fault.place.line, fault.path.as_str()), (5, "triggers.churn.run.guard"));
+        }
     }
 }

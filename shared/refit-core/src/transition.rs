@@ -141,7 +141,7 @@ impl Passage<'_> {
                 let stage = promotion.stage?;
                 (NoticeKind::Promoted, Some(stage), format!("is in {stage}"))
             }
-            _ => (NoticeKind::Refused, None, against(change)?),
+            _ => (NoticeKind::Refused, None, change.against()?),
         };
         let name = promotion.name().unwrap_or("(not registered)");
         let times = promotion.entries.values().sum::<u32>();
@@ -233,23 +233,6 @@ impl Passage<'_> {
         let batch = batch.map(|batch| batch.to_string()).unwrap_or_default();
         let attempt = attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
         hash128([self.before.epoch().as_str(), trigger, &batch, &attempt, transition])
-    }
-}
-
-/// Why a version goes no further, where it does not.
-fn against(change: &PromotionChange) -> Option<String> {
-    match change {
-        PromotionChange::Refused(faults) => {
-            Some(format!("is not good enough: {}", faults.join("; ")))
-        }
-        PromotionChange::Rejected { person: Some(person), reason } => {
-            Some(format!("was rejected by {person}: {reason}"))
-        }
-        PromotionChange::Rejected { person: None, reason } => {
-            Some(format!("was rejected: {reason}"))
-        }
-        PromotionChange::Failed(reason) => Some(format!("was refused by its registry: {reason}")),
-        _ => None,
     }
 }
 

@@ -33,6 +33,13 @@ pub enum News {
         /// What changed.
         change: Box<Change>,
     },
+    /// A version of a model waits for somebody to approve it.
+    Waits {
+        /// The model.
+        model: String,
+        /// The version.
+        version: String,
+    },
     /// A run at the local pipeline service has changed.
     Progressed(Box<pipelines::Run>),
     /// A version of a model is served.

@@ -8,6 +8,7 @@ use refit_core::commit::{Change, Commit, RunChange};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::key::RunKey;
+use refit_core::promotion::{Promotion, PromotionChange, PromotionPhase};
 use refit_core::state::State;
 use refit_core::time::Span;
 use refit_engine::explain::{Verdict, batch_of, verdicts};
@@ -58,6 +59,7 @@ impl Observer {
 
     /// Observes until `stop` says so.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        self.tell_waiting(|_, _| true);
         let mut changes = self.pipelines.watch();
         while !*stop.borrow() {
             if let Err(error) = self.look().await {
@@ -115,9 +117,31 @@ impl Observer {
     fn tell_change(&self, change: Change) {
         let Some(batch) = batch_of(&change) else { return };
         let is_end = matches!(&change, Change::Run { change: RunChange::Finished(_), .. });
+        let asked = match &change {
+            Change::Promotion { model, run, change: PromotionChange::Requested { .. } } => {
+                Some((model.clone(), *run))
+            }
+            _ => None,
+        };
         self.teller.tell(News::Changed { batch, change: Box::new(change) });
         if let Some(run) = self.state.runs.get(&batch).filter(|_| is_end) {
             self.teller.tell(News::Over(Box::new(run.clone())));
+        }
+        if let Some((model, run)) = asked {
+            self.tell_waiting(|of, promotion| *of == model && promotion.run == run);
+        }
+    }
+
+    /// Tells which of these versions wait for somebody.
+    fn tell_waiting(&self, is_meant: impl Fn(&String, &Promotion) -> bool) {
+        for (model, known) in &self.state.models {
+            let waiting = known.promotions.values().filter(|promotion| {
+                promotion.phase == PromotionPhase::Requested && is_meant(model, promotion)
+            });
+            for version in waiting.filter_map(Promotion::name) {
+                let (model, version) = (model.clone(), version.to_owned());
+                self.teller.tell(News::Waits { model, version });
+            }
         }
     }
 }

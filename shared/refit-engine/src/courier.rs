@@ -14,6 +14,7 @@ use refit_core::notice::{Delivery, Letter, Receipt};
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
 use refit_wire::http::Failure;
+use refit_wire::link::ledger_at;
 use refit_wire::notify::{Sending, Teller};
 use refit_wire::outgoing::Outgoing;
 
@@ -56,6 +57,8 @@ pub struct Bag<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Who can be told, by name.
     pub tellers: &'a BTreeMap<String, Arc<Teller>>,
+    /// The URI of the ledger, by which links name it.
+    pub root: &'a str,
 }
 
 impl Courier {
@@ -148,10 +151,12 @@ fn carry(
     bag: &Bag<'_>,
 ) -> BoxFuture<'static, Delivery> {
     let (transport, clock) = (Arc::clone(bag.transport), Arc::clone(bag.clock));
+    let named = ledger_at(bag.root);
     let carried = async move {
         let receipt = match key(&teller, &written, &*transport, &*clock).await {
             Ok(key) => {
-                let sending = teller.tell(&ledger, letter, &written, key.as_deref());
+                let sending =
+                    teller.tell(&ledger, letter, &written, key.as_deref().zip(Some(named)));
                 deliver(sending, &*transport, &*clock).await
             }
             Err(error) => Receipt::Failed { after: None, message: error.to_string() },

@@ -210,9 +210,9 @@ impl Gatherer {
         caller: &Caller<'_>,
     ) -> (String, Result<Option<Claim>, String>) {
         let claim = match self.buckets.claim(&uri) {
-            None => Err("no object of Cloud Storage".to_owned()),
-            Some(request) => match caller.send(request).await {
-                Ok(response) => claim::read(&response),
+            Err(why) => Err(why),
+            Ok(request) => match caller.send(request).await {
+                Ok(response) => claim::read(&uri, &response),
                 Err(failure) => Err(failure.to_string()),
             },
         };

@@ -254,6 +254,7 @@ impl Reconciler {
             transport: &self.parts.transport,
             clock: &self.parts.clock,
             tellers: &book.tellers,
+            root: &self.parts.root,
         };
         let agenda = &self.agenda;
         self.courier.send((state, self.now), |nonce| agenda.is_own(nonce), &bag);

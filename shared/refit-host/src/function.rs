@@ -22,6 +22,7 @@ use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options, Outbound};
 use refit_platform::{env, store};
 use refit_wire::config::{self, Config};
+use refit_wire::link::ledger_at;
 use refit_wire::listing::Buckets;
 use tokio::sync::watch;
 
@@ -224,7 +225,8 @@ impl Base {
     #[must_use]
     pub fn hook(&self, secrets: &HookSecrets, waker: Arc<dyn Waker>) -> Door {
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
-        let entry = Entry::hook(secrets.clone(), transport, clock);
+        let ledger = ledger_at(&self.root);
+        let entry = Entry::hook(secrets.clone(), ledger, (transport, clock));
         Door { intake: self.intake(), waker, entry }
     }
 
@@ -236,13 +238,18 @@ impl Base {
     }
 }
 
-/// The buckets of Google, or of what stands in for them.
+/// The buckets of Google, or of what stands in for them, and those of S3 where a region is named.
 fn buckets() -> Result<Buckets, Error> {
-    let Some(place) = env::var(STORAGE_STAND_IN) else { return Ok(Buckets::default()) };
-    Buckets::stand_in(&place).ok_or_else(|| {
-        let message = format!("{STORAGE_STAND_IN} is no server: value=`{place}`");
-        Error::new(ErrorKind::Invalid, message)
-    })
+    let invalid = |message: String| Error::new(ErrorKind::Invalid, message);
+    let buckets = match env::var(STORAGE_STAND_IN) {
+        None => Buckets::default(),
+        Some(place) => Buckets::stand_in(&place)
+            .ok_or_else(|| invalid(format!("{STORAGE_STAND_IN} is no server: value=`{place}`")))?,
+    };
+    let Some(region) = env::aws_region() else { return Ok(buckets) };
+    let with_s3 = buckets.with_s3(&region, env::s3_endpoint().as_deref());
+    with_s3
+        .ok_or_else(|| invalid(format!("S3 is not where the environment says: region=`{region}`")))
 }
 
 /// Reads rule files as this build understands them.

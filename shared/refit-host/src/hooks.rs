@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use refit_core::key::Hash128;
 use refit_core::time::Span;
 use refit_engine::port::{Clock, Transport};
 use refit_wire::http::Secret;
+use refit_wire::link::Link;
 use refit_wire::pipeline::auth::SecretRef;
 use refit_wire::source::{Delivery, Rejected, Secrets, Sender};
 
@@ -24,6 +26,8 @@ pub struct HookSecrets {
 /// Who verifies webhooks.
 pub(crate) struct Verifier {
     secrets: HookSecrets,
+    /// How links name the ledger they may be of.
+    ledger: Hash128,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     /// When kept secrets were last read again.
@@ -59,15 +63,28 @@ impl HookSecrets {
 impl Verifier {
     pub(crate) fn new(
         secrets: HookSecrets,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
+        ledger: Hash128,
+        (transport, clock): (Arc<dyn Transport>, Arc<dyn Clock>),
     ) -> Self {
-        Self { secrets, transport, clock, again: Mutex::default() }
+        Self { secrets, ledger, transport, clock, again: Mutex::default() }
     }
 
-    /// Verifies the signature of a webhook. Where it holds by no secret as they were last read, those in a store are
-    /// read once more: one may have been replaced.
+    /// Verifies the signature of a webhook, and that a link is of this ledger: one secret may be that of several, and
+    /// the same model and request may be in each.
     pub(crate) async fn verify(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
+        self.verify_signature(delivery).await?;
+        match Link::of(delivery.headers) {
+            Some(link) if link.ledger != self.ledger => Err(Rejected {
+                status: 403,
+                reason: "the link is of another ledger than this door takes answers for".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a signature holds by no secret as they were last read, those in a store are read once more: one may have
+    /// been replaced.
+    async fn verify_signature(&self, delivery: &Delivery<'_>) -> Result<(), Rejected> {
         let sender = Sender::of(delivery.headers);
         let kept = self.secrets.kept.iter().filter(|(of, _)| Some(*of) == sender);
         let kept: Vec<&(Sender, Secret)> = kept.collect();
@@ -129,6 +146,7 @@ mod tests {
     use refit_core::error::{Error, ErrorKind};
     use refit_testkit::clock::ManualClock;
     use refit_wire::http::{Reply, Request};
+    use refit_wire::link::ledger_at;
     use sha2::Sha256;
 
     use super::*;
@@ -190,7 +208,7 @@ mod tests {
         assert!(!format!("{secrets:?}").contains("old"));
         let (transport, given): (Arc<dyn Transport>, Arc<dyn Clock>) =
             (Arc::<Store>::clone(&store), Arc::<ManualClock>::clone(&clock));
-        let verifier = Verifier::new(secrets, transport, given);
+        let verifier = Verifier::new(secrets, ledger_at("memory:/"), (transport, given));
         let verify = async |secret: &str| {
             let headers = headers(secret);
             let delivery = Delivery { headers: &headers, body: b"{}" };

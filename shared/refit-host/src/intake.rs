@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
+use refit_core::key::Hash128;
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::intake::Intake;
@@ -79,14 +80,14 @@ impl Entry {
         }
     }
 
-    /// That of senders of webhooks, who sign with these secrets.
+    /// That of senders of webhooks, who sign with these secrets, and of links of this ledger.
     #[must_use]
     pub fn hook(
         secrets: HookSecrets,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
+        ledger: Hash128,
+        ports: (Arc<dyn Transport>, Arc<dyn Clock>),
     ) -> Self {
-        Self::Hook(Webhooks(Verifier::new(secrets, transport, clock)))
+        Self::Hook(Webhooks(Verifier::new(secrets, ledger, ports)))
     }
 }
 

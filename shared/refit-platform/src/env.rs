@@ -14,9 +14,15 @@ pub fn var(name: &str) -> Option<String> {
 }
 
 /// The region of AWS, by the variables that Amazon's own programs know.
-#[cfg(feature = "aws")]
-pub(crate) fn aws_region() -> Option<String> {
+#[must_use]
+pub fn aws_region() -> Option<String> {
     ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(var)
+}
+
+/// Where S3 is, if not where Amazon has it, by the variables that Amazon's own programs know.
+#[must_use]
+pub fn s3_endpoint() -> Option<String> {
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(var)
 }
 
 /// 128 random bits as 32 hexadecimal digits: a name no other process has.

@@ -1,4 +1,4 @@
-//! Claims of guards, as they lie in Cloud Storage: how one is asked for, and what the answer says.
+//! Claims of guards, as they lie in Cloud Storage and in S3: how one is asked for, and what the answer says.
 
 use refit_core::run::Claim;
 
@@ -8,20 +8,37 @@ use crate::listing::Buckets;
 /// The format of claims.
 const VERSION: u32 = 1;
 
-/// The bucket and the name of an object of Cloud Storage, or the bucket and a folder in it.
+/// What the URI of an object of Cloud Storage begins with.
+pub const CLOUD_STORAGE: &str = "gs://";
+/// What the URI of an object of S3 begins with.
+pub const S3: &str = "s3://";
+
+/// The bucket and the name of an object, or the bucket and a folder in it, where the URI begins so.
 #[must_use]
-pub fn place(uri: &str) -> Option<(&str, &str)> {
-    let (bucket, name) = uri.strip_prefix("gs://")?.split_once('/')?;
+pub fn place<'a>(uri: &'a str, scheme: &str) -> Option<(&'a str, &'a str)> {
+    let (bucket, name) = uri.strip_prefix(scheme)?.split_once('/')?;
     let lawful = !bucket.is_empty() && name.split('/').all(|part| !part.is_empty());
     lawful.then_some((bucket, name))
 }
 
+/// Whether claims in a folder can be read.
+#[must_use]
+pub fn is_readable(folder: &str) -> bool {
+    [CLOUD_STORAGE, S3].iter().any(|scheme| place(folder, scheme).is_some())
+}
+
 impl Buckets {
-    /// Asks for the claim at a URI; `None` where that is no object of Cloud Storage.
-    #[must_use]
-    pub fn claim(&self, uri: &str) -> Option<Request> {
-        let (bucket, name) = place(uri)?;
-        Some(self.request(&[bucket, "o", name], &[("alt", "media")]))
+    /// Asks for the claim at a URI.
+    ///
+    /// # Errors
+    /// Says why it cannot be asked for.
+    pub fn claim(&self, uri: &str) -> Result<Request, String> {
+        if let Some((bucket, name)) = place(uri, CLOUD_STORAGE) {
+            return Ok(self.request(&[bucket, "o", name], &[("alt", "media")]));
+        }
+        let (bucket, name) = place(uri, S3).ok_or("no object of Cloud Storage or of S3")?;
+        let request = self.in_s3(bucket, name);
+        request.ok_or_else(|| "AWS_REGION is not set: it says where the bucket is".to_owned())
     }
 }
 
@@ -29,13 +46,20 @@ impl Buckets {
 ///
 /// # Errors
 /// Says what is wrong, and what would mend it.
-pub fn read(response: &Response) -> Result<Option<Claim>, String> {
+pub fn read(uri: &str, response: &Response) -> Result<Option<Claim>, String> {
+    let is_in_s3 = uri.starts_with(S3);
     match response.status {
         200 => {}
         404 if is_of_bucket(response) => return Err("there is no such bucket".to_owned()),
         404 => return Ok(None),
+        301 | 307 if is_in_s3 => {
+            return Err("the bucket is in another region than AWS_REGION says".to_owned());
+        }
         401 | 403 => {
-            let rights = "storage.objects.get and storage.objects.list";
+            let rights = match is_in_s3 {
+                true => "s3:GetObject and s3:ListBucket",
+                false => "storage.objects.get and storage.objects.list",
+            };
             return Err(format!("not allowed: it takes the permissions {rights}"));
         }
         status => return Err(format!("the claim cannot be read: status=`{status}`")),
@@ -47,15 +71,22 @@ pub fn read(response: &Response) -> Result<Option<Claim>, String> {
 
 /// Whether it is the bucket that is missing, in the words of the service.
 fn is_of_bucket(response: &Response) -> bool {
-    String::from_utf8_lossy(&response.body).contains("bucket does not exist")
+    let text = String::from_utf8_lossy(&response.body);
+    ["bucket does not exist", "<Code>NoSuchBucket</Code>"].iter().any(|words| text.contains(words))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Auth;
 
     fn answer(status: u16, body: &'static str) -> Result<Option<Claim>, String> {
-        read(&Response { status, body: body.into(), ..Response::default() })
+        read("gs://g/t/l/b2-1", &Response { status, body: body.into(), ..Response::default() })
+    }
+
+    /// A recorded answer of S3.
+    fn of_s3(status: u16, body: &'static str) -> Result<Option<Claim>, String> {
+        read("s3://g/t/l/b2-1", &Response { status, body: body.into(), ..Response::default() })
     }
 
     #[test]
@@ -64,8 +95,48 @@ mod tests {
         let wanted =
             "https://storage.googleapis.com/storage/v1/b/acme-guards/o/churn%2Fl%2Fb2-1?alt=media";
         assert_eq!(request.url.as_str(), wanted);
-        for wrong in ["s3://b/n", "gs://b", "gs:///n", "gs://b/", "gs://b/n/", "gs://b//n"] {
-            assert_eq!(Buckets::default().claim(wrong), None, "{wrong}");
+        for wrong in ["ftp://b/n", "gs://b", "gs:///n", "gs://b/", "gs://b/n/", "s3://b//n"] {
+            let refused = Buckets::default().claim(wrong).unwrap_err();
+            assert!(refused.starts_with("no object"), "{wrong}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_claim_in_s3_is_asked_for_in_the_region_that_is_named() {
+        let uri = "s3://acme-guards/churn/l 1/b2-1";
+        let refused = Buckets::default().claim(uri).unwrap_err();
+        assert!(refused.contains("AWS_REGION"), "{refused}");
+        let asked = |endpoint| {
+            let buckets = Buckets::default().with_s3("eu-central-1", endpoint).unwrap();
+            buckets.claim(uri).unwrap()
+        };
+        let request = asked(None);
+        let wanted = "https://s3.eu-central-1.amazonaws.com/acme-guards/churn/l%201/b2-1";
+        assert_eq!(request.url.as_str(), wanted);
+        let auth = Auth::Aws { service: "s3".to_owned(), region: "eu-central-1".to_owned() };
+        assert_eq!(request.auth, auth);
+        let stand_in = asked(Some("http://127.0.0.1:5555/"));
+        assert_eq!(stand_in.url.as_str(), "http://127.0.0.1:5555/acme-guards/churn/l%201/b2-1");
+        assert!(Buckets::default().with_s3("eu-central-1", Some("nowhere")).is_none());
+        assert!(Buckets::default().with_s3("evil.example/", None).is_none());
+    }
+
+    #[test]
+    fn what_s3_answers_is_told_from_a_claim() {
+        let claim = of_s3(200, r#"{"v": 1, "key": "rf-0", "run": "8a1b"}"#).unwrap().unwrap();
+        assert_eq!((claim.key.as_str(), claim.run.as_str()), ("rf-0", "8a1b"));
+        let missing = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.\
+                       </Message><Key>churn/l/b2-1</Key></Error>";
+        assert_eq!(of_s3(404, missing), Ok(None));
+        for (status, body, words) in [
+            (404, "<Error><Code>NoSuchBucket</Code></Error>", "no such bucket"),
+            (403, "<Error><Code>AccessDenied</Code></Error>", "s3:ListBucket"),
+            (301, "<Error><Code>PermanentRedirect</Code></Error>", "another region"),
+            (503, "<Error><Code>SlowDown</Code></Error>", "`503`"),
+            (200, "go", "no claim"),
+        ] {
+            let error = of_s3(status, body).unwrap_err();
+            assert!(error.contains(words), "{error}");
         }
     }
 

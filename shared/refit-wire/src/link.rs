@@ -1,6 +1,6 @@
 //! Links by which a person approves or rejects what is asked for a version, without a command line.
 //!
-//! A link says which request for a version it answers, in whose name, and until when; an HMAC over that is made with a
+//! A link says which request for a version of which ledger it answers, in whose name, and until when; an HMAC over that is made with a
 //! secret that those who make links and the door of webhooks share. It is a secret itself: whoever has it can answer
 //! once. A statement by a link has the identity of its request and person, so of several answers the first counts.
 
@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
+use refit_core::key::{Hash128, hash128};
 use refit_core::promotion::Stage;
 use refit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,14 @@ pub const PATH: &str = "/approve";
 pub const KEY_BYTES_MIN: usize = 32;
 
 /// What the signed bytes begin with, so that no other signature with the same secret is one of a link.
-const CONTEXT: &str = "refit.link.v1.";
+const CONTEXT: &str = "refit.link.v2.";
 
 /// What a link says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
+    /// The ledger it is of, by [`ledger_at`].
+    pub ledger: Hash128,
     /// The model.
     pub model: String,
     /// The registry's name of the version.
@@ -64,6 +67,13 @@ impl Link {
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         parts(headers).map(|parts| parts.link)
     }
+}
+
+/// How links name a ledger, by the URI of its folder: who makes links and who takes answers know it, and it shows in no
+/// address.
+#[must_use]
+pub fn ledger_at(root: &str) -> Hash128 {
+    hash128(["link", root])
 }
 
 pub(crate) fn parts(headers: &HeaderMap) -> Option<Parts> {

@@ -15,11 +15,19 @@ const PAGE: &str = "1000";
 /// What is asked of each.
 const FIELDS: &str = "items(bucket,name,generation,metageneration,size,md5Hash,crc32c,timeCreated,contentType,metadata),nextPageToken";
 
-/// Where buckets are listed.
+/// Where the buckets of Cloud Storage are; and those of S3, which are not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buckets {
     endpoint: Url,
     auth: Auth,
+    s3: Option<S3>,
+}
+
+/// Where the buckets of S3 are, in one region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct S3 {
+    endpoint: Url,
+    region: String,
 }
 
 /// One page of what lies in a bucket.
@@ -37,7 +45,7 @@ impl Default for Buckets {
     /// Those of Google.
     fn default() -> Self {
         let endpoint = Url::parse(ENDPOINT).expect("it is one");
-        Self { endpoint, auth: Auth::GoogleAccessToken { hosts: Vec::new() } }
+        Self { endpoint, auth: Auth::GoogleAccessToken { hosts: Vec::new() }, s3: None }
     }
 }
 
@@ -47,7 +55,17 @@ impl Buckets {
     pub fn stand_in(place: &str) -> Option<Self> {
         let text = if place.contains("://") { place.to_owned() } else { format!("http://{place}") };
         let endpoint = Url::parse(&text).ok().filter(Url::has_host)?;
-        Some(Self { endpoint, auth: Auth::None })
+        Some(Self { endpoint, auth: Auth::None, s3: None })
+    }
+
+    /// The same with those of S3 in a region, where Amazon has it or at an endpoint. `None` if they are none.
+    #[must_use]
+    pub fn with_s3(self, region: &str, endpoint: Option<&str>) -> Option<Self> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let usual = format!("https://s3.{region}.amazonaws.com");
+        let endpoint = Url::parse(endpoint.unwrap_or(&usual)).ok().filter(Url::has_host)?;
+        let s3 = S3 { endpoint, region: region.to_owned() };
+        region.chars().all(is_plain).then_some(Self { s3: Some(s3), ..self })
     }
 
     /// Asks for a page of the objects of a bucket whose names begin so.
@@ -57,6 +75,19 @@ impl Buckets {
         let page = page.map(|page| ("pageToken", page));
         let query: Vec<_> = query.into_iter().chain(page).collect();
         self.request(&[bucket, "o"], &query)
+    }
+
+    /// Asks for an object of S3; `None` where it is not known where S3 is.
+    pub(crate) fn in_s3(&self, bucket: &str, name: &str) -> Option<Request> {
+        let S3 { endpoint, region } = self.s3.as_ref()?;
+        let mut url = endpoint.clone();
+        url.path_segments_mut()
+            .expect("the endpoint has a host")
+            .pop_if_empty()
+            .push(bucket)
+            .extend(name.split('/'));
+        let auth = Auth::Aws { service: "s3".to_owned(), region: region.clone() };
+        Some(Request::new(Method::GET, url).auth(auth))
     }
 
     /// A question about something below the list of buckets.

@@ -191,10 +191,17 @@ impl Teller {
         notices.any(|notice| links.are_for(notice)).then(|| links.secret())
     }
 
-    /// What is to be sent for a letter of a ledger, with links where their secret is given.
+    /// What is to be sent for a letter of a ledger, with links where their secret is given, and with it how they name
+    /// the ledger.
     #[must_use]
-    pub fn tell(&self, ledger: &str, id: Hash128, letter: &Letter, key: Option<&str>) -> Sending {
-        let link = |notice: &Notice| self.links.as_ref()?.of(notice, key?);
+    pub fn tell(
+        &self,
+        ledger: &str,
+        id: Hash128,
+        letter: &Letter,
+        signed: Option<(&str, Hash128)>,
+    ) -> Sending {
+        let link = |notice: &Notice| self.links.as_ref()?.of(notice, signed?);
         let Words { title, text } = Words::of(ledger, letter, self.text.as_ref(), &link);
         self.notifier.tell(&Telling { id, ledger, letter, title: &title, text: &text })
     }

@@ -19,7 +19,7 @@ pub mod vertex;
 
 pub(crate) mod answer;
 mod compiled;
-mod google;
+pub(crate) mod google;
 mod pages;
 
 use std::fmt;

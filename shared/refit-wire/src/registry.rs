@@ -7,6 +7,7 @@
 
 pub mod local;
 pub mod mlflow;
+pub mod vertex;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -159,6 +160,8 @@ registries! {
     Local: local,
     /// The model registry of MLflow.
     Mlflow: mlflow,
+    /// The model registry of Vertex AI.
+    Vertex: vertex,
 }
 
 /// Registers a version, unless the registry has it already: the lowest of those with its key.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::process::{json, output};
+use crate::process::{Dev, json, output};
 
 #[test]
 fn the_demo_is_one_run_of_its_eight_files_and_the_next_demo_is_one_more() {
@@ -50,4 +50,23 @@ fn the_demo_is_one_run_of_its_eight_files_and_the_next_demo_is_one_more() {
     }
     let why = output(&demo, &["why", "gs://uploads/part-1.csv"]);
     assert!(why.status.success(), "{why:?}");
+}
+
+#[test]
+fn the_demo_leads_to_a_version_that_waits_and_says_what_lets_it_into_production() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(output(folder.path(), &["dev", "--demo", "--port", "0"]).status.success());
+    let folder = folder.path().join("refit-demo");
+    let mut dev = Dev::start(&folder, &[]);
+    dev.says("waits for: refit approve breast-cancer 1");
+    let models = json(&folder, &["models"]);
+    assert_eq!(models["models"][0]["stages"]["staging"], "1", "{models}");
+    json(&folder, &["approve", "breast-cancer", "1", "--as", "ann"]);
+    dev.says("version 1 of the model breast-cancer is served at");
+    let models = json(&folder, &["models"]);
+    assert_eq!(models["models"][0]["stages"]["production"], "1", "{models}");
+    for proof in ["audit", "fsck"] {
+        assert_eq!(json(&folder, &[proof])["findings"], serde_json::json!([]), "{proof}");
+    }
+    assert!(dev.terminate().success());
 }

@@ -1,7 +1,7 @@
 //! From an upload to production on this machine: the engine and its adapter against the registry of `refit dev`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::process::{Dev, json, output};
 
@@ -31,6 +31,25 @@ steps:
   - { name: look, command: [\"true\"] }
 ";
 
+/// The rules of the demo without what becomes of the models: written before it, they stay.
+const UNPROMOTED: &str = "\
+services: { local: { local: {} } }
+triggers:
+  breast-cancer:
+    on: { objects: { bucket: uploads, suffix: .csv } }
+    batch: { quiet: 1s }
+    run: { service: local, pipeline: breast-cancer, parameters: { manifest: \"${ batch.manifest }\" } }
+";
+
+/// Runs the demo below a folder, such that nothing is registered: its own folder.
+pub(crate) fn demo_unpromoted(folder: &Path) -> PathBuf {
+    let own = folder.join("refit-demo");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("refit.yaml"), UNPROMOTED).unwrap();
+    assert!(output(folder, &["dev", "--demo", "--port", "0"]).status.success());
+    own
+}
+
 /// Uploads data under another name, and waits until the version it makes waits for approval.
 fn make(dev: &mut Dev, folder: &Path, name: &str) {
     let part = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/breast-cancer/data");
@@ -46,8 +65,7 @@ fn make(dev: &mut Dev, folder: &Path, name: &str) {
 #[test]
 fn an_upload_becomes_the_version_in_production_and_a_rollback_takes_it_back() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(output(folder.path(), &["dev", "--demo", "--port", "0"]).status.success());
-    let folder = folder.path().join("refit-demo");
+    let folder = demo_unpromoted(folder.path());
     fs::write(folder.join("refit.yaml"), RULES).unwrap();
     fs::create_dir_all(folder.join("pipelines/acceptance")).unwrap();
     fs::write(folder.join("pipelines/acceptance/pipeline.yaml"), ACCEPTANCE).unwrap();

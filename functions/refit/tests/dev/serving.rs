@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::process::{Dev, ask, output, send};
+use crate::process::{Dev, ask, send};
+use crate::promotion::demo_unpromoted;
 
 /// The registry of a world, and a token it takes.
 struct Registry {
@@ -67,8 +68,7 @@ fn tumour() -> Value {
 #[test]
 fn the_version_in_production_predicts_and_the_next_one_takes_its_place() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(output(folder.path(), &["dev", "--demo", "--port", "0"]).status.success());
-    let mut dev = Dev::start(&folder.path().join("refit-demo"), &[]);
+    let mut dev = Dev::start(&demo_unpromoted(folder.path()), &[]);
     let registry = Registry::of(&dev.listening());
     dev.says("watching");
     registry.promote(1);

@@ -234,7 +234,7 @@ impl Desk<'_> {
             let message = Some("cancelled before it was started".to_owned());
             let change = AttemptChange::Ended { phase: Phase::Cancelled, message };
             self.change_attempt(batch, number, change);
-            self.over(run, Phase::Cancelled);
+            self.conclude(run, attempt, Phase::Cancelled);
         } else if self.now >= not_before {
             self.retake(batch, number);
         } else {

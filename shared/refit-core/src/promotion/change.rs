@@ -85,6 +85,28 @@ pub enum PromotionChange {
     Forgotten,
 }
 
+impl PromotionChange {
+    /// Why a version goes no further, in words that follow its name; none where it does.
+    #[must_use]
+    pub fn against(&self) -> Option<String> {
+        let because = |reason: &String| match reason.is_empty() {
+            true => String::new(),
+            false => format!(": {reason}"),
+        };
+        match self {
+            Self::Refused(faults) => Some(format!("is not good enough: {}", faults.join("; "))),
+            Self::Rejected { person: Some(person), reason } => {
+                Some(format!("was rejected by {person}{}", because(reason)))
+            }
+            Self::Rejected { person: None, reason } => {
+                Some(format!("was rejected{}", because(reason)))
+            }
+            Self::Failed(message) => Some(format!("was refused by its registry: {message}")),
+            _ => None,
+        }
+    }
+}
+
 /// A change of a model at its registry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

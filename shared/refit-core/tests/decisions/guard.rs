@@ -313,6 +313,85 @@ fn what_was_cancelled_did_not_succeed_where_the_claim_cannot_be_read() {
     );
 }
 
+/// A run whose key was given up, and whose successor certainly did not start yet.
+const POSTPONED: &str = "rule t bucket=b quiet=1m class=C guard=gs://g/t retry=2/1m/1m
+     10:00 put a#1
+     10:05 absent b2
+     10:15 absent b2
+     10:16 busy b2";
+
+fn after_postponed(text: &str, wanted: &expect_test::Expect) {
+    let shown = crate::world::run(&format!("{POSTPONED}{text}"));
+    let (_, shown) = shown.split_once("b2/2 intended\n").unwrap();
+    wanted.assert_eq(shown);
+}
+
+#[test]
+fn what_is_cancelled_before_it_was_started_is_not_over_where_another_made_the_claim() {
+    after_postponed(
+        "; claim b2/1; cancel b2
+         10:20 succeeded b2/1",
+        &expect![[r#"
+            10:16 ok: to be cancelled: run=`b2`
+            10:16 b2 to be cancelled: asked
+            10:16 b2/2 postponed until 10:16:01
+            10:16 b2/2 ended: cancelled
+            10:16 b2/1 claimed: x-b2-1
+            10:20 b2/1 ended: succeeded
+            10:20 b2 finished: succeeded
+        "#]],
+    );
+    after_postponed(
+        "; cancel b2",
+        &expect![[r#"
+        10:16 ok: to be cancelled: run=`b2`
+        10:16 b2 to be cancelled: asked
+        10:16 b2/2 postponed until 10:16:01
+        10:16 b2/2 ended: cancelled
+        10:16 b2 finished: cancelled
+    "#]],
+    );
+    after_postponed(
+        "; unreadable b2/1 not-allowed; cancel b2",
+        &expect![[r#"
+        10:16 ok: to be cancelled: run=`b2`
+        10:16 b2 to be cancelled: asked
+        10:16 b2/2 postponed until 10:16:01
+        10:16 b2/2 ended: cancelled
+        10:16 b2 finished: cancelled
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_replaced_before_it_was_started_keeps_its_members_where_another_made_the_claim() {
+    let replaced = POSTPONED.replace("retry=", "overlap=replace retry=");
+    let shown = crate::world::run(&format!(
+        "{replaced}; claim b2/1; put b#1
+         10:17:30 busy b2
+         10:18 tick
+         10:20 succeeded b2/1
+         10:21 tick"
+    ));
+    let (_, shown) = shown.split_once("b2/2 intended\n").unwrap();
+    expect![[r#"
+        10:16 b#1 -> t b6
+        10:16 b2/2 postponed until 10:16:01
+        10:16 b6 held: quiet until 10:17
+        10:17:30 b2/2 intended again
+        10:17:30 b2 to be cancelled: {"replaced_by":"b6"}
+        10:17:30 b6 held: replacing
+        10:17:30 b2/2 postponed until 10:17:32
+        10:17:30 b2/2 ended: cancelled
+        10:17:30 b2/1 claimed: x-b2-1
+        10:20 b2/1 ended: succeeded
+        10:20 b2 finished: succeeded
+        10:20 b6 closed: b#1
+        10:20 b6/1 intended
+    "#]]
+    .assert_eq(shown);
+}
+
 /// The claims its attempts were given, and those that lie in the state.
 fn claims(text: &str) -> Vec<String> {
     let mut world = World::new();

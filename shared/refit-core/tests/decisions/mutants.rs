@@ -174,6 +174,25 @@ fn a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed() {
 }
 
 #[test]
+fn a_run_that_made_the_claim_and_is_taken_for_never_started_is_noticed() {
+    let finished = |mutant| {
+        activate(mutant);
+        let mut world = World::new();
+        world.lines(
+            "rule t bucket=b quiet=1m class=C guard=gs://g/t
+             10:00 put a#1
+             10:05 absent b2
+             10:15 absent b2
+             10:16 busy b2; claim b2/1; cancel b2",
+        );
+        activate(None);
+        world.state.runs.values().next().unwrap().finished.is_some()
+    };
+    assert!(!finished(None), "the run that made the claim is to end first");
+    assert!(finished(Some(Mutant::ClaimUnread)));
+}
+
+#[test]
 fn a_restored_ledger_that_takes_what_it_forgot_is_noticed() {
     activate(Some(Mutant::RestorationIgnored));
     let refused = late_after_restoring();

@@ -173,7 +173,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "AWS_REGION",
-        meaning: "the region of the bucket of an s3:// ledger, and of the token service that vouches for a federation",
+        meaning: "the region of the bucket of an s3:// ledger and of the claims of guards in S3, and of the token service that vouches for a federation",
         default: "AWS_DEFAULT_REGION",
         read_by: ALL,
     },

@@ -22,10 +22,6 @@ use crate::transport::HttpTransport;
 #[cfg(feature = "gcp")]
 const GCS_STAND_IN: &str = "STORAGE_EMULATOR_HOST";
 
-/// The variables that say where S3 is, as AWS's own clients know them, the more special first.
-#[cfg(feature = "aws")]
-const S3_ENDPOINT: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-
 /// Where a ledger lies.
 enum Location {
     Memory,
@@ -121,7 +117,7 @@ fn s3_place() -> Result<S3Place, Error> {
     let region = env::aws_region().ok_or_else(|| {
         Error::new(ErrorKind::Invalid, "AWS_REGION is not set: it says where the bucket is")
     })?;
-    Ok(S3Place { region, endpoint: S3_ENDPOINT.into_iter().find_map(env::var) })
+    Ok(S3Place { region, endpoint: env::s3_endpoint() })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use refit_core::event::Command;
 use refit_core::run::Phase;
 use refit_engine::port::Transport;
 use refit_testkit::fake::stage::{
@@ -248,6 +249,36 @@ async fn one_run_has_effect_whatever_goes_wrong_with_its_start() {
         }
     }
     println!("{table}");
+}
+
+/// A start is given up and takes effect late, what follows it is put off, and a person cancels the run then: how it
+/// ends, and how many had effect.
+async fn cancelled_unstarted(case: &Case) -> (Phase, usize) {
+    let world = world_of(case).await;
+    world.stage.trouble(Trouble::Late);
+    (0..40).for_each(|_| world.stage.trouble(Trouble::TooMany));
+    world.deliver("1").await;
+    let is_put_off =
+        |run: &refit_core::run::Run| run.attempts.len() == 2 && run.attempt().not_before.is_some();
+    world.until("its second start is put off", is_put_off).await;
+    world.stage.release();
+    world.guards.step_all(&world.stage, false);
+    world.stage.finish();
+    let run = world.run().await.batch.to_string();
+    world.command(Command::Cancel { run }).await;
+    world.until("it is over", |run| run.finished.is_some()).await;
+    (world.run().await.finished.unwrap().phase, world.guards.effective().len())
+}
+
+#[tokio::test]
+async fn what_had_effect_before_it_was_cancelled_is_not_taken_for_never_started() {
+    for case in CASES {
+        let wanted = match case.late_runs {
+            2 => (Phase::Succeeded, 1),
+            _ => (Phase::Cancelled, 0),
+        };
+        assert_eq!(cancelled_unstarted(&case).await, wanted, "{}", case.name);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Who is told of what, by the real engine: two reconcilers at once, and a post that loses answers.
 
+use std::collections::BTreeSet;
+
 use refit_core::run::Phase;
-use refit_testkit::fake::stage::{Described, Phase as At};
+use refit_testkit::fake::stage::{Described, Phase as At, Trouble};
 
 use crate::STATUS;
 use crate::post::Fate;
-use crate::world::World;
+use crate::world::{Extra, World};
 
 const NOTIFY: &str =
     "notify:\n  ml-team:\n    webhook: { url: \"https://post.acme.example/x\", auth: none }\n";
@@ -114,4 +116,65 @@ async fn a_ledger_that_tells_nobody_says_nothing_of_it() {
     failed(&world).await;
     let state = serde_json::to_string(&world.state().await).unwrap();
     assert!(!state.contains("outbox") && !state.contains("told"), "{state}");
+}
+
+/// A world in which the trigger has these lines, and somebody is told of what stands still.
+async fn alarmed(of_trigger: &str) -> World {
+    let service = "http: { endpoint: \"http://127.0.0.1\", start: { path: \"/runs/{key}\", run: /id }, \
+                   find: { path: \"/runs?key={key}\", list: /runs, key: /key, run: /id }, STATUS }";
+    let service = service.replace("STATUS", STATUS);
+    let top = format!("{NOTIFY}    on: [stuck, uncertain, budget, quarantine]\n");
+    let of_trigger = format!("    notify: [ml-team]\n{of_trigger}");
+    let extra = Extra { top: &top, of_trigger: &of_trigger };
+    World::with(Box::new(Described { takes_keys: false }), &service, "parameters: {}", extra).await
+}
+
+/// The kinds of what was told after another half hour, each letter once.
+async fn told(world: &World) -> Vec<String> {
+    world.passes(120).await;
+    let told = world.post.told();
+    let ids: BTreeSet<&String> = told.iter().map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), told.len(), "{told:?}");
+    told.into_iter().map(|(kind, _)| kind).collect()
+}
+
+#[tokio::test]
+async fn a_start_of_which_nobody_knows_whether_it_was_done_is_told_once() {
+    let world = alarmed("    on_unknown: ask\n").await;
+    world.stage.trouble(Trouble::Closed);
+    world.deliver("1").await;
+    world.until("nobody knows", |run| run.attempt().phase == Phase::Uncertain).await;
+    assert_eq!(told(&world).await, ["uncertain"]);
+}
+
+#[tokio::test]
+async fn a_start_that_does_not_succeed_is_told_once() {
+    let world = alarmed("").await;
+    (0..500).for_each(|_| world.stage.trouble(Trouble::Refused));
+    world.deliver("1").await;
+    world.until("it is stuck", |run| run.attempt().stuck).await;
+    assert_eq!(told(&world).await, ["stuck"]);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_reached_is_told_once_whatever_else_waits_for_it() {
+    let world = alarmed("    budget: { runs: 1, per: 24h }\n").await;
+    world.deliver("1").await;
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    world.stage.finish();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    world.deliver("2").await;
+    assert_eq!(told(&world).await, ["budget"]);
+    world.deliver("3").await;
+    assert_eq!(told(&world).await, ["budget"]);
+}
+
+#[tokio::test]
+async fn an_event_nobody_can_judge_is_told_once_also_where_it_is_delivered_twice() {
+    let world = alarmed("    when: event.data.size > 1\n").await;
+    world.deliver("1").await;
+    world.deliver("1").await;
+    assert_eq!(told(&world).await, ["quarantine"]);
+    world.deliver("2").await;
+    assert_eq!(told(&world).await, ["quarantine"; 2]);
 }

@@ -265,7 +265,7 @@ pub(super) struct Run {
     pub(super) parameters: Option<Located<Value>>,
     /// Whether the service may answer steps from its cache, which trains nothing. Default: `off`.
     pub(super) cache: Option<Located<Switch>>,
-    /// The folder in Cloud Storage where the first step of the pipeline makes its claim, such as
+    /// The folder in Cloud Storage or in S3 where the first step of the pipeline makes its claim, such as
     /// `gs://acme-guards/churn`, on a service that may start a run twice. The pipeline is told which claim to make by a
     /// parameter that is `${ run.claim }`, and the run that made it is the one that is followed. Default: no guard.
     pub(super) guard: Option<Located<String>>,
@@ -349,7 +349,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("Overlap", &["replace_if"]),
     ("Budget", &["cost"]),
     ("ServiceConfig", &["airflow", "argo", "databricks", "sagemaker"]),
-    ("RegistryConfig", &["vertex", "sagemaker", "databricks"]),
+    ("RegistryConfig", &["sagemaker", "databricks"]),
 ];
 
 /// What a setting belongs to that was written into a `kind` of this format.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use refit_core::key::Hash128;
 use refit_core::notice::{Notice, NoticeKind};
 use refit_core::time::Span;
 
@@ -35,9 +36,10 @@ impl Links {
             && notice.model.as_ref().is_some_and(|model| self.models.contains(model))
     }
 
-    /// The link to answer by. It is the same however often the notice is sent.
-    pub(super) fn of(&self, notice: &Notice, key: &str) -> Option<String> {
+    /// The link to answer by, which names the ledger. It is the same however often the notice is sent.
+    pub(super) fn of(&self, notice: &Notice, (key, ledger): (&str, Hash128)) -> Option<String> {
         let link = Link {
+            ledger,
             model: notice.model.clone()?,
             version: notice.version.clone()?,
             stage: notice.stage?,

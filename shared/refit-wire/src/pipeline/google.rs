@@ -10,14 +10,14 @@ use crate::http::{self, Request};
 
 /// Where a service of Google answers, and how it is asked.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub(crate) struct Site {
     endpoint: Endpoint,
     auth: http::Auth,
 }
 
 impl Site {
     /// The stated place, else the usual one of that host.
-    pub(super) fn open(stated: Option<&Endpoint>, usual: &str) -> Result<Self, String> {
+    pub(crate) fn open(stated: Option<&Endpoint>, usual: &str) -> Result<Self, String> {
         let endpoint = place(stated, usual)?;
         let auth = Auth::resolve(None, &endpoint).map_err(|_| {
             let host = endpoint.host();
@@ -27,7 +27,7 @@ impl Site {
     }
 
     /// A request for something below it.
-    pub(super) fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Request {
+    pub(crate) fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Request {
         let mut url = self.endpoint.at(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -47,7 +47,7 @@ fn place(stated: Option<&Endpoint>, usual: &str) -> Result<Endpoint, String> {
 }
 
 /// Checks names that become parts of hosts and paths.
-pub(super) fn check_names(names: &[(&str, &str)]) -> Result<(), String> {
+pub(crate) fn check_names(names: &[(&str, &str)]) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
     let wrong = names.iter().find(|(_, text)| text.is_empty() || !text.chars().all(legal));
     wrong.map_or(Ok(()), |(name, text)| {
@@ -56,7 +56,7 @@ pub(super) fn check_names(names: &[(&str, &str)]) -> Result<(), String> {
 }
 
 /// A service's own words: its errors hold a number and a message.
-pub(super) fn words(body: &Value) -> Option<&str> {
+pub(crate) fn words(body: &Value) -> Option<&str> {
     let error = body.get("error")?;
     error.get("code").filter(|code| code.is_number())?;
     Some(error.get("message").and_then(Value::as_str).unwrap_or_default())

@@ -312,6 +312,7 @@ mod tests {
     /// A link of ann, as it is handed on.
     fn link(key: &str) -> String {
         let link = crate::link::Link {
+            ledger: crate::link::ledger_at("gs://acme-refit/prod"),
             model: "churn".to_owned(),
             version: "3".to_owned(),
             stage: refit_core::promotion::Stage::Production,

@@ -7,7 +7,7 @@ use refit_core::notice::Receipt;
 use refit_core::promotion::Stage;
 use refit_core::time::Span;
 use refit_wire::http::{Auth, Response, Secret};
-use refit_wire::link::{HEADER, Link};
+use refit_wire::link::{HEADER, Link, ledger_at};
 use refit_wire::notify::{Links, NotifierConfig};
 use refit_wire::outgoing::Outgoing;
 use refit_wire::pipeline::endpoint::Endpoint;
@@ -135,7 +135,8 @@ fn what_waits_for_a_persons_approval_is_told_to_them_with_a_link_and_nothing_els
     let told = |fields: &str, key: Option<&str>| {
         let letter = letter(&format!("one {fields}"));
         let is_asked = teller.secret(&letter).is_some();
-        let sending = teller.tell("ledger-1", id(&letter), &letter, key);
+        let signed = key.map(|key| (key, ledger_at("gs://acme-refit/prod")));
+        let sending = teller.tell("ledger-1", id(&letter), &letter, signed);
         let Outgoing::Http(request) = sending.outgoing else { panic!("it is sent over HTTP") };
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let text = body["text"].as_str().unwrap().to_owned();
@@ -148,6 +149,7 @@ fn what_waits_for_a_persons_approval_is_told_to_them_with_a_link_and_nothing_els
     assert_eq!(told(waits, Some(key)).1, link, "it is the same however often it is sent");
     let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), token.parse().unwrap())]);
     let expected = Link {
+        ledger: ledger_at("gs://acme-refit/prod"),
         model: "churn".to_owned(),
         version: "3".to_owned(),
         stage: Stage::Production,

@@ -1,7 +1,9 @@
-//! Checks what is said against the description of MLflow's registry, which is derived from its protobuf descriptors.
+//! Checks what is said against descriptions: that of MLflow's registry is derived from its protobuf descriptors, those of
+//! Vertex AI and of Cloud Storage are Google's own.
 
 use refit_testkit::shared::shared_data;
-use refit_wire::http::{Request, Response};
+use refit_testkit::spec::{Asked, Swagger};
+use refit_wire::http::{Reply, Request, Response};
 use refit_wire::registry::RegistryConfig;
 use serde_json::{Map, Value};
 
@@ -112,4 +114,55 @@ impl Spec {
         };
         (!fits).then(|| format!("{at}: of another type: {value}")).into_iter().collect()
     }
+}
+
+/// The descriptions of Google, by the host they are of.
+const GOOGLE: [(&str, &str); 2] = [
+    ("europe-west4-aiplatform.googleapis.com", "google-aiplatform-v1.trimmed.json"),
+    ("storage.googleapis.com", "google-storage-v1.trimmed.json"),
+];
+
+/// Checks every request to Vertex AI and to Cloud Storage, and every answer that is a success. The description has no
+/// `models.upload`: of what is uploaded, the model is checked.
+#[expect(clippy::print_stdout, reason = "how much was checked is part of the result")]
+pub(crate) fn check_vertex(test: &str, played: &[Played]) {
+    let Some(specs) = shared_data(test, "specs") else { return };
+    let apis = GOOGLE.map(|(host, file)| (host, Swagger::read(&specs.join(file))));
+    let (mut checked, mut uploads) = (0, 0);
+    for case in played {
+        for (request, reply) in &case.said {
+            let host = request.url.host_str();
+            let api = apis.iter().find(|(of, _)| host == Some(of));
+            let (_, api) = api.unwrap_or_else(|| panic!("{}: {host:?}", case.title));
+            let faults = match request.url.path().ends_with("models:upload") {
+                true => {
+                    uploads += 1;
+                    let body: Value = serde_json::from_slice(&request.body).expect("it is JSON");
+                    api.check_value("GoogleCloudAiplatformV1Model", &body["model"])
+                }
+                false => google_faults(api, request, reply),
+            };
+            assert!(faults.is_empty(), "{}: {}\n{faults}", case.title, request.url);
+            checked += 1;
+        }
+    }
+    assert!(checked > 60 && uploads > 5, "only {checked} requests were checked");
+    println!("{test}: {checked} requests as described, of {uploads} the model");
+}
+
+fn google_faults(api: &Swagger, request: &Request, reply: &Reply) -> String {
+    let path = request.url.path();
+    let query: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
+    let body: Option<Value> = serde_json::from_slice(&request.body).ok();
+    let method = request.method.as_str();
+    let asked = Asked { method, path, query: &query, body: body.as_ref() };
+    let mut faults = api.check_request(asked);
+    let is_file = query.iter().any(|(name, value)| name == "alt" && value == "media");
+    if let Ok(Response { status: 200, body, .. }) = reply
+        && !is_file
+    {
+        let body = serde_json::from_slice(body).expect("the answer is JSON");
+        faults.push_str(&api.check_answer(asked, 200, &body));
+    }
+    faults
 }

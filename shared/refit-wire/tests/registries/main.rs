@@ -56,7 +56,9 @@ fn check_all(played: &[Played]) {
             "create" | "register" => {
                 let is_version = |at: &&usize| {
                     let path = case.said[**at].0.url.path();
-                    path.ends_with("/versions") || path.ends_with("model-versions/create")
+                    ["/versions", "model-versions/create", "models:upload"]
+                        .iter()
+                        .any(|end| path.ends_with(end))
                 };
                 let created: Vec<&usize> = writes.iter().filter(is_version).collect();
                 assert!(created.len() <= 1, "{}: a version is created once", case.title);
@@ -81,8 +83,21 @@ fn mlflow_is_asked_and_understood_as_recorded() {
 }
 
 #[test]
+fn vertex_is_asked_and_understood_as_recorded() {
+    let played = play("vertex");
+    check_all(&played);
+    contract::check_vertex("vertex_is_asked_and_understood_as_recorded", &played);
+}
+
+#[test]
 fn settings_that_cannot_be_are_refused() {
     let mlflow = |settings: Value| json!({ "mlflow": settings });
+    let vertex = |settings: Value| json!({ "vertex": settings });
+    let of_acme = |artifacts: &str, image: &str| {
+        json!({
+            "project": "acme", "location": "europe-west4", "artifacts": artifacts, "image": image,
+        })
+    };
     let cases = [
         (json!({"local": {"endpoint": "http://10.0.0.1"}}), "on this machine"),
         (json!({"local": {"folder": "x"}}), "unknown field `folder`"),
@@ -90,7 +105,11 @@ fn settings_that_cannot_be_are_refused() {
         (mlflow(json!({"endpoint": "http://localhost", "experiment": ""})), "is empty"),
         (mlflow(json!({"endpoint": "https://m.acme.example", "experiment": "e"})), "`auth`"),
         (mlflow(json!({"endpoint": "http://m.acme.example", "experiment": "e"})), "private hosts"),
-        (json!({"vertex": {}}), "unknown variant `vertex`"),
+        (vertex(json!({"location": "europe-west4"})), "missing field `project`"),
+        (vertex(of_acme("acme-models/churn", "i")), "a folder of a bucket"),
+        (vertex(of_acme("gs://acme-models", "i")), "a folder of a bucket"),
+        (vertex(of_acme("gs://acme-models/churn", "")), "is empty"),
+        (json!({"sagemaker": {}}), "unknown variant `sagemaker`"),
     ];
     for (written, fault) in cases {
         let error = match serde_json::from_value::<RegistryConfig>(written.clone()) {
@@ -108,5 +127,13 @@ fn a_registry_says_what_it_takes() {
     let mlflow: RegistryConfig = serde_json::from_value(mlflow).unwrap();
     assert!(local.takes("local", "a.b_c").is_ok() && local.takes("local", "A").is_err());
     assert!(local.takes("kubeflow", "a").is_err() && mlflow.takes("kubeflow", "A").is_ok());
-    assert_eq!((local.kind(), mlflow.kind()), ("local", "mlflow"));
+    let vertex = json!({"vertex": {
+        "project": "acme", "location": "europe-west4", "artifacts": "gs://b/f", "image": "i",
+    }});
+    let vertex: RegistryConfig = serde_json::from_value(vertex).unwrap();
+    assert!(vertex.takes("mage", "churn-2_b").is_ok());
+    for wrong in ["Churn", "2churn", "-churn", "a.b", &"a".repeat(64)] {
+        assert!(vertex.takes("mage", wrong).is_err(), "{wrong}");
+    }
+    assert_eq!([local.kind(), mlflow.kind(), vertex.kind()], ["local", "mlflow", "vertex"]);
 }

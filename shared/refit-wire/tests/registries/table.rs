@@ -14,7 +14,10 @@ fn proof(kind: &str, about: &About) -> String {
     let count = |file| fs::read_to_string(file).unwrap().matches("\n## ").count();
     let cases: usize = recordings(kind).iter().map(count).sum();
     let spec = about.spec.map_or("no published description".to_owned(), |file| {
-        let name = file.trim_end_matches(".derived.json");
+        let name = file
+            .trim_end_matches(".json")
+            .trim_end_matches(".derived")
+            .trim_end_matches(".trimmed");
         format!("checked against `{name}`")
     });
     let walked =

@@ -108,6 +108,7 @@ impl fmt::Display for Hints<'_> {
         let others = [
             ("refit why gs://uploads/part-1.csv", "what became of a file"),
             ("refit status", "what waits, and until when"),
+            ("refit models", "its version, which waits for `refit approve`"),
             ("cp data/part-1.csv buckets/uploads/more.csv", "another file, another run"),
             ("$EDITOR refit.yaml", "other rules, applied when saved"),
         ];

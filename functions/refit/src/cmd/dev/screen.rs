@@ -100,6 +100,11 @@ impl Screen {
                 let text = format!("version {version} of the model {model} is not served: {why}");
                 self.line(BAD, &text);
             }
+            News::Waits { model, version } => {
+                let command = format!("refit approve {model} {version}");
+                let text = format!("version {version} of the model {model} waits for: {command}");
+                self.line(WAIT, &text);
+            }
             News::Over(_) => {}
         }
         self.draw();

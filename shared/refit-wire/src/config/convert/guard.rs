@@ -18,14 +18,14 @@ pub(super) fn folder(
     let makes = |field| rule.parameters.values().any(|template| template.uses("run", field));
     let Some((folder, at)) = given(&run.guard) else {
         if let Some((_, at)) = given(&run.parameters).filter(|_| makes("claim")) {
-            let cure = "add `guard: gs://BUCKET/FOLDER` to `run`, or leave it out";
+            let cure = "add such as `guard: gs://BUCKET/FOLDER` to `run`, or leave it out";
             notes.refuse(at, "there is no `run.claim` without a guard").cured_by(cure);
         }
         return None;
     };
-    if claim::place(folder).is_none() || folder.contains("${") {
+    if !claim::is_readable(folder) || folder.contains("${") {
         let message = format!("claims cannot be read there: guard=`{folder}`");
-        let cure = "write `gs://BUCKET/FOLDER`: they are read from Cloud Storage";
+        let cure = "write `gs://BUCKET/FOLDER` or `s3://BUCKET/FOLDER`";
         notes.refuse(at, message).cured_by(cure);
     }
     if service.is_some_and(|service| service.profile.class == Idempotency::A) {

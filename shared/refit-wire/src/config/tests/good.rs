@@ -143,6 +143,7 @@ const BODIES: &[&str] = &[
     "on: { schedule: { cron: 0 5 1 * *, zone: UTC } }\nbatch: { max_wait: 2h }\nwhen: event.subject != ''",
     "on:\n  webhook:\n    type: github.push\n    source: acme/churn\n    paths: ['**/*.dvc', '**/dvc.lock']",
     "run: { service: kfp, pipeline: churn, guard: gs://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
+    "run: { service: kfp, pipeline: churn, guard: s3://acme-guards/churn, parameters: { claim: '${ run.claim }' } }",
 ];
 
 fn config(text: &str) -> Config {
@@ -348,6 +349,7 @@ fn the_examples_hold_no_mistake() {
     for text in [
         include_str!("../../../../../examples/drift/refit.yaml"),
         include_str!("../../../../../examples/schedule/refit.yaml"),
+        include_str!("../../../../../examples/vertex-registry/refit.yaml"),
     ] {
         config(text);
         let validator = jsonschema::validator_for(&schema()).expect("it is a schema");

@@ -81,8 +81,9 @@ struct Told {
 
 impl Told {
     fn of(carried: &Carried<'_>, row: Fields<'_>) -> Self {
-        let has_threshold = threshold(carried, row).is_some();
-        Self { findings: findings(carried, row), has_threshold }
+        let threshold = threshold(carried, row);
+        let has_threshold = threshold.is_some();
+        Self { findings: findings(carried, row, threshold.as_ref()), has_threshold }
     }
 
     fn judged(&self) -> impl Iterator<Item = bool> {
@@ -91,10 +92,10 @@ impl Told {
 }
 
 /// One finding for each statistic of a row, the chosen one with its threshold.
-fn findings(carried: &Carried<'_>, row: Fields<'_>) -> Vec<Finding> {
+fn findings(carried: &Carried<'_>, row: Fields<'_>, threshold: Option<&Number>) -> Vec<Finding> {
     let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
     let said = |name: &str| text(name).or_else(|| carried.attributes.get(name).cloned());
-    let (chosen, threshold) = (said(STATISTIC), threshold(carried, row));
+    let chosen = said(STATISTIC);
     let slice = text("slice_key").zip(text("slice_value"));
     let found = |(name, part, direction): &(&str, Option<&str>, Direction)| {
         let value = match part {
@@ -102,7 +103,7 @@ fn findings(carried: &Carried<'_>, row: Fields<'_>) -> Vec<Finding> {
             None => row.get(name),
         };
         let value = number_of(value)?;
-        let limit = threshold.clone().filter(|_| chosen.as_deref() == Some(*name));
+        let limit = threshold.cloned().filter(|_| chosen.as_deref() == Some(*name));
         Some(Finding {
             name: text("column_name").unwrap_or_default(),
             role: Some(if row.get("column_name")? == ":table" {
