@@ -3,6 +3,7 @@
 mod events;
 mod expressions;
 mod ledger;
+mod pulled;
 mod rules;
 
 use std::collections::hash_map::DefaultHasher;
@@ -35,6 +36,7 @@ pub enum Outcome {
 /// Every target.
 pub const ALL: &[Target] = &[
     events::EVENTS,
+    pulled::PULLED,
     expressions::EXPRESSIONS,
     rules::RULES,
     ledger::SEGMENTS,

@@ -27,7 +27,9 @@ fn fuzz(name: &str) {
 
 #[test]
 fn every_seed_is_understood() {
-    for target in ALL.iter().filter(|target| !["expressions", "events"].contains(&target.name)) {
+    for target in
+        ALL.iter().filter(|target| !["expressions", "events", "pulled"].contains(&target.name))
+    {
         for seed in (target.seeds)() {
             let outcome = (target.give)(&seed);
             let text = String::from_utf8_lossy(&seed);
@@ -53,4 +55,4 @@ macro_rules! targets {
     };
 }
 
-targets!(events, expressions, rules, segments, commits, snapshots, manifests);
+targets!(events, pulled, expressions, rules, segments, commits, snapshots, manifests);

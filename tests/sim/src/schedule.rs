@@ -124,6 +124,7 @@ impl Schedule {
             machines: draw::machines(&mut random, faults.skew_max),
             timing: if faults.short_memory { short_timing() } else { timing() },
             store_clock: if jumps { StoreClock::Machine } else { StoreClock::Service },
+            buckets: None,
         };
         let order = Random::new(random.draw());
         Self { stage: Stage::new(setting, executor, order), random, faults }

@@ -8,11 +8,14 @@ use refit_core::member::{Member, read_manifest};
 use refit_core::reason::Refusal;
 use refit_core::rules::{Rules, Trigger};
 use refit_core::state::{BatchId, State};
+use refit_core::time::Span;
 use refit_core::timing::Timing;
 use refit_engine::layout;
 use refit_engine::ledger::begin;
 use refit_engine::port::StoreClock;
 use refit_engine::record::read_commit;
+use refit_wire::listing::Buckets;
+use serde_json::{Value, json};
 
 use crate::draw::{apply, changed, command};
 use crate::executor::Executor;
@@ -48,6 +51,8 @@ pub struct Opening {
     pub timing: Timing,
     /// What the order of simultaneous steps is drawn from.
     pub seed: u64,
+    /// Objects in the watched bucket that are older than every trigger; where there are any, it is swept.
+    pub older: usize,
 }
 
 /// A batch that became a run.
@@ -75,7 +80,8 @@ impl Opening {
     /// These rules, one process that reconciles, the lengths of time ledgers have.
     #[must_use]
     pub fn of(rules: Rules) -> Self {
-        Self { revisions: vec![rules], ticks: 1, doors: 1, timing: Timing::default(), seed: 0 }
+        let timing = Timing::default();
+        Self { revisions: vec![rules], ticks: 1, doors: 1, timing, seed: 0, older: 0 }
     }
 
     /// The same with a further revision of the rules.
@@ -97,6 +103,15 @@ pub fn object(name: &str) -> DataRef {
         size: Some(10),
         ..DataRef::default()
     }
+}
+
+/// An object from the day before the world began, as the service of its bucket lists it.
+fn older(number: usize) -> Value {
+    let created = wall(-Span::days(1).as_millis(), 0).to_string();
+    json!({
+        "bucket": "b", "name": format!("older-{number:06}"), "generation": "1", "size": "10",
+        "timeCreated": created,
+    })
 }
 
 /// The same of this generation, with a checksum of its own.
@@ -130,6 +145,7 @@ impl Script {
         let mut random = Random::new(opening.seed);
         let world =
             World::new(executor.time().clone(), Random::new(random.draw()), Faults::default());
+        world.lock().bucket = (0..opening.older).map(older).collect();
         let mut books = BTreeMap::new();
         for (number, rules) in opening.revisions.into_iter().enumerate() {
             let revision = format!("r{number}");
@@ -144,6 +160,7 @@ impl Script {
             books,
             timing: opening.timing,
             store_clock: StoreClock::Service,
+            buckets: (opening.older > 0).then(|| Buckets::stand_in("data").expect("it is a host")),
         };
         let mut script = Self { stage: Stage::new(setting, executor, random), commands: 0 };
         (0..opening.doors + opening.ticks).for_each(|at| script.stage.start(at));

@@ -19,6 +19,11 @@ use url::Url;
 use crate::faults::Fault;
 use crate::world::{Inner, World};
 
+/// Below which path buckets of data are.
+const BUCKETS: &str = "/storage/v1/b/";
+/// Objects of one page of such a bucket.
+const PAGE: usize = 1000;
+
 /// How a class of service is addressed at a place.
 #[derive(Clone, Copy, Debug)]
 pub struct SimService {
@@ -304,6 +309,21 @@ impl SimTransport {
         }
     }
 
+    /// A page of the bucket of data.
+    fn list(&self, url: &Url) -> Reply {
+        let token = url.query_pairs().find(|(name, _)| name == "pageToken");
+        let from = token.and_then(|(_, token)| token.parse().ok()).unwrap_or(0);
+        let mut guard = self.world.lock();
+        let Inner { bucket, counts, .. } = &mut *guard;
+        counts.data_lists += 1;
+        let items: Vec<&Value> = bucket.iter().skip(from).take(PAGE).collect();
+        let next = Some(from + PAGE).filter(|next| *next < bucket.len());
+        Ok(answer(
+            200,
+            &json!({"items": items, "nextPageToken": next.map(|next| next.to_string())}),
+        ))
+    }
+
     fn ask(&self, path: &str, body: &Value) -> Reply {
         let now = self.world.time().now();
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
@@ -358,6 +378,7 @@ impl Transport for SimTransport {
         }
         let reply = match request.url.path() {
             "/start" => self.start(&body),
+            path if path.starts_with(BUCKETS) => self.list(&request.url),
             path => self.ask(path, &body),
         };
         self.world.time().after(after).await;

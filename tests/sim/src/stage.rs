@@ -16,6 +16,7 @@ use refit_engine::layout;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Store, StoreClock};
 use refit_engine::reconcile::{Parts, Reconciler};
+use refit_wire::listing::Buckets;
 
 use crate::check::{self, Verdict};
 use crate::executor::{Executor, ProcessId};
@@ -75,6 +76,8 @@ pub struct Setting {
     pub timing: Timing,
     /// Whose clock the store's times are taken from.
     pub store_clock: StoreClock,
+    /// Where buckets of data are listed; where nowhere, they are not swept.
+    pub buckets: Option<Buckets>,
 }
 
 /// The world, its processes and those who deliver.
@@ -180,7 +183,7 @@ impl Stage {
             root: "sim://ledger".to_owned(),
             timing: self.setting.timing.clone(),
             store_clock: self.setting.store_clock,
-            buckets: None,
+            buckets: self.setting.buckets.clone(),
         });
         let tick = Tick {
             who,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use refit_core::time::Timestamp;
+use serde_json::Value;
 
 use crate::executor::Time;
 use crate::faults::{Fault, Faults, Injected};
@@ -46,8 +47,10 @@ pub struct Inner {
     pub injected: Injected,
     /// Whether a snapshot was stored with the wrong content.
     pub snapshots_damaged: bool,
-    /// Calls to the store.
+    /// Calls to the store, and to the bucket of data.
     pub counts: Counts,
+    /// What lies in the bucket of data, as its service lists it.
+    pub bucket: Vec<Value>,
     /// What happened.
     pub trace: Trace,
 }
@@ -80,6 +83,8 @@ pub struct Counts {
     pub gets: u64,
     /// Deletes.
     pub deletes: u64,
+    /// Listings of the bucket of data.
+    pub data_lists: u64,
     /// Passes of reconcilers.
     pub passes: u64,
 }
@@ -94,7 +99,7 @@ impl Counts {
     /// Calls of class A, as Cloud Storage counts them: creates and listings. Deletes are free.
     #[must_use]
     pub fn class_a(&self) -> u64 {
-        self.creates() + self.lists
+        self.creates() + self.lists + self.data_lists
     }
 
     /// Calls of class B: reads.
@@ -113,6 +118,7 @@ impl Counts {
         self.lists += other.lists;
         self.gets += other.gets;
         self.deletes += other.deletes;
+        self.data_lists += other.data_lists;
         self.passes += other.passes;
     }
 }
@@ -156,6 +162,7 @@ impl World {
             injected: Injected::default(),
             snapshots_damaged: false,
             counts: Counts::default(),
+            bucket: Vec::new(),
             trace: Trace::default(),
         };
         Self { time, inner: Arc::new(Mutex::new(inner)) }

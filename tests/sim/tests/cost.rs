@@ -53,6 +53,7 @@ fn during(script: &mut Script, until: f64) -> Counts {
         lists: after.lists - before.lists,
         gets: after.gets - before.gets,
         deletes: after.deletes - before.deletes,
+        data_lists: after.data_lists - before.data_lists,
         passes: after.passes - before.passes,
     }
 }
@@ -176,6 +177,28 @@ fn an_idle_day_costs_the_same_however_many_instances() {
         day
     });
     assert!(days.iter().all(|day| day == &days[0]), "who takes events in costs nothing when idle");
+}
+
+#[test]
+fn a_sweep_adds_a_listing_a_day_for_a_thousand_objects_however_many_instances() {
+    for (older, pages) in [(10, 1), (25_000, 25)] {
+        let days = INSTANCES.map(|doors| {
+            let trigger = patient_trigger();
+            let mut script = Script::open(Opening { doors, older, ..Opening::with(trigger) });
+            script.uploads(10.0, &["x"]);
+            script.play(100.0);
+            let day = during(&mut script, 100.0 + 86_400.0);
+            let (a, b) = (day.class_a(), day.class_b());
+            figure(format_args!(
+                "an idle day of {doors} instances that sweeps {older} objects: class A {a}, class B {b}: {day:?}"
+            ));
+            assert_eq!(day.data_lists, pages);
+            assert_eq!(day.segments, 0, "what is older than its trigger is not recorded");
+            assert!(a <= 1445 + 2 * pages && b <= 1440 + 16, "{day:?}");
+            day
+        });
+        assert!(days.iter().all(|day| day == &days[0]), "only who reconciles sweeps");
+    }
 }
 
 #[test]

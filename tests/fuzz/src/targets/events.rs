@@ -55,7 +55,12 @@ fn give(input: &[u8]) -> Outcome {
     if let Ok(payload) = serde_json::from_slice(body) {
         check_invocation(&payload, &delivery);
     }
-    match understand(&delivery) {
+    judge(&delivery)
+}
+
+/// What a delivery means, once it was checked.
+pub(super) fn judge(delivery: &Delivery<'_>) -> Outcome {
+    match understand(delivery) {
         Ok(Understood::Record(events)) => {
             check_events(&events);
             let kinds = events.iter().map(kind).take(3);
@@ -64,7 +69,7 @@ fn give(input: &[u8]) -> Outcome {
         Ok(Understood::Ping(ping)) => Outcome::Understood(ping.origin),
         Ok(Understood::Ignore { reason }) => Outcome::Understood(reason),
         Err(rejected) => {
-            check_rejected(&rejected, &delivery);
+            check_rejected(&rejected, delivery);
             Outcome::Refused(rejected.reason)
         }
     }
