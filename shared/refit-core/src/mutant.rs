@@ -68,6 +68,7 @@ mutants! {
     ReplayedTwice => "takes what was replayed for a trigger before for it again",
     RestorationIgnored => "takes events that a restored ledger may have forgotten",
     NamesComeAgain => "starts runs of a restored ledger under keys the lost log has used",
+    LetterSentUnsealed => "sends a letter before a commit says that nothing more goes into it",
     SweptBeforeTrigger => "lets a trigger have what a sweep finds and is older than the trigger",
     SegmentsDeletedUnread => "deletes segments by their age, read or not",
     NoticeForgotten => "makes a transition without telling those who want to know",

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod guards;
+mod held;
 mod hidden;
 mod models;
 mod notices;

@@ -213,6 +213,11 @@ impl World {
         self.ledger.store().create(&name, write_segment(&[self.event(id)])).await.unwrap();
     }
 
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Lets time pass in which no pass is made.
     pub(crate) fn rest(&self, span: Span) {
         self.clock.advance(span);
