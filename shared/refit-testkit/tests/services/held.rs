@@ -1,4 +1,4 @@
-//! A store that holds one process up in the middle of a pass, and shows others less than there is.
+//! A store that holds one process up in the middle of a pass, and shows less than there is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -16,13 +16,21 @@ pub(crate) struct Held {
     holds: AtomicBool,
     is_blocked: AtomicBool,
     hides: AtomicBool,
+    damages: AtomicBool,
     released: Notify,
 }
 
 impl Held {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let off = || AtomicBool::new(false);
-        Self { store, holds: off(), is_blocked: off(), hides: off(), released: Notify::new() }
+        Self {
+            store,
+            holds: off(),
+            is_blocked: off(),
+            hides: off(),
+            damages: off(),
+            released: Notify::new(),
+        }
     }
 
     /// Holds up whoever writes the next commit, before it is written.
@@ -40,6 +48,11 @@ impl Held {
         self.released.notify_one();
     }
 
+    /// Damages the next segment that is read, on its way.
+    pub(crate) fn damage_next_segment(&self) {
+        self.damages.store(true, SeqCst);
+    }
+
     /// From now on listings show no segments, or show them again.
     pub(crate) fn hide_segments(&self, hides: bool) {
         self.hides.store(hides, SeqCst);
@@ -49,7 +62,9 @@ impl Held {
 #[async_trait]
 impl Store for Held {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        self.store.get(name).await
+        let body = self.store.get(name).await?;
+        let is_damaged = name.starts_with(layout::INBOX) && self.damages.swap(false, SeqCst);
+        Ok(body.map(|body| if is_damaged { body.slice(..body.len() / 2) } else { body }))
     }
 
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
