@@ -67,6 +67,7 @@ mutants! {
     ReplayReachesOthers => "judges what is replayed for one trigger by all of them",
     ReplayedTwice => "takes what was replayed for a trigger before for it again",
     RestorationIgnored => "takes events that a restored ledger may have forgotten",
+    RestorationUnseen => "goes on from what it has seen where the log under it was replaced by a copy",
     NamesComeAgain => "starts runs of a restored ledger under keys the lost log has used",
     LetterSentUnsealed => "sends a letter before a commit says that nothing more goes into it",
     SweptBeforeTrigger => "lets a trigger have what a sweep finds and is older than the trigger",

@@ -38,6 +38,11 @@ const SERVICES: Suite = Suite {
     list: "shared/refit-testkit/tests/services/models.rs",
 };
 
+const RESTORED: Suite = Suite {
+    command: "cargo test -p refit-testkit --test services",
+    file: "shared/refit-testkit/tests/services/restored.rs",
+    list: "shared/refit-testkit/tests/services/restored.rs",
+};
 const NOTICES: Suite = Suite {
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/notices.rs",
@@ -59,6 +64,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         DECISIONS,
         "a_restored_ledger_that_takes_what_it_forgot_is_noticed",
     ),
+    (Mutant::RestorationUnseen, RESTORED, "without_a_look_at_the_log_a_gap_is_written"),
     (Mutant::NamesComeAgain, DECISIONS, "a_restored_ledger_gives_no_key_and_no_claim_again"),
     (Mutant::ReplayReachesOthers, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
     (

@@ -78,9 +78,10 @@ impl Desk<'_> {
         let last = self.before.now;
         let mut sealed = Vec::new();
         for (receiver, outbox) in &self.state.outboxes {
-            let due = outbox.letters.iter().filter(|(_, letter)| {
-                !letter.is_sealed(last) && letter.is_sealed(self.now)
-            });
+            let due = outbox
+                .letters
+                .iter()
+                .filter(|(_, letter)| !letter.is_sealed(last) && letter.is_sealed(self.now));
             sealed.extend(due.map(|(id, _)| (receiver.clone(), *id)));
         }
         for (receiver, id) in sealed {

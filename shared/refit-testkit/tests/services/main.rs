@@ -11,6 +11,7 @@ mod models;
 mod notices;
 mod post;
 mod reading;
+mod restored;
 mod shelf;
 mod world;
 
