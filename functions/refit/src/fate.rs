@@ -54,7 +54,7 @@ fn told(receiver: &str, change: &OutboxChange) -> Option<String> {
         OutboxChange::GivenUp { message, .. } => {
             format!("{receiver} could not be told, and is not: {message}")
         }
-        OutboxChange::Counted(_) | OutboxChange::Closed => return None,
+        OutboxChange::Counted(_) | OutboxChange::Sealed(_) | OutboxChange::Closed => return None,
     })
 }
 

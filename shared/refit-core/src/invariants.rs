@@ -434,7 +434,12 @@ fn transitions_told(step: &Step<'_>) -> Option<String> {
     let mut raised = Vec::new();
     for change in &commit.changes {
         let Change::Outbox { receiver, change } = change else { continue };
-        if let OutboxChange::Raised { notice, .. } = change {
+        if let OutboxChange::Raised { letter, notice, .. } = change {
+            let outbox = step.before.outboxes.get(receiver);
+            let open = outbox.and_then(|outbox| outbox.letters.get(letter));
+            if open.is_some_and(|open| open.is_sealed(commit.now)) {
+                return Some(format!("the letter may have been sent: notice=`{}`", notice.id));
+            }
             raised.push((receiver.as_str(), notice.id));
         }
         counted += usize::from(matches!(change, OutboxChange::Counted(_)));

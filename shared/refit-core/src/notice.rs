@@ -232,6 +232,8 @@ pub enum OutboxChange {
     },
     /// One more notice is counted by a letter that is full.
     Counted(Hash128),
+    /// A letter is to be sent from now on, with what is in it and nothing else.
+    Sealed(Hash128),
     /// A letter was delivered.
     Delivered(Hash128),
     /// A letter was not delivered, and is sent again.
@@ -300,7 +302,7 @@ impl Outbox {
         if !groups {
             return Place { letter: notice, due: now };
         }
-        let gathers = |(_, letter): &(&Hash128, &Letter)| letter.tries == 0 && letter.due > now;
+        let gathers = |(_, letter): &(&Hash128, &Letter)| !letter.is_sealed(now);
         if let Some((letter, open)) = self.letters.iter().find(gathers) {
             return Place { letter: *letter, due: open.due };
         }
@@ -349,7 +351,8 @@ impl Outbox {
                 self.letters.remove(letter);
                 self.trouble = Some(Mishap { at: now, lost: true, message: message.clone() });
             }
-            OutboxChange::Closed => {}
+            // It is so by the time of the commit, which no later one goes behind.
+            OutboxChange::Sealed(_) | OutboxChange::Closed => {}
         }
     }
 }
@@ -359,7 +362,7 @@ impl OutboxChange {
     #[must_use]
     pub fn letter(&self) -> Option<Hash128> {
         match self {
-            Self::Counted(letter) | Self::Delivered(letter) => Some(*letter),
+            Self::Counted(letter) | Self::Sealed(letter) | Self::Delivered(letter) => Some(*letter),
             Self::Raised { letter, .. }
             | Self::Failed { letter, .. }
             | Self::GivenUp { letter, .. } => Some(*letter),
@@ -384,6 +387,13 @@ impl Letter {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.notices.len() as u64 + self.beyond
+    }
+
+    /// Whether it takes no more notices, where the newest commit is of that time: no later commit goes behind it.
+    /// Only then may it be sent, so that it says the same however often and by whomever it is.
+    #[must_use]
+    pub fn is_sealed(&self, newest: Timestamp) -> bool {
+        self.tries > 0 || self.due <= newest
     }
 
     /// Whether one more failure is the last.

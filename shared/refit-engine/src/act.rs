@@ -1,6 +1,6 @@
 //! Doing at the services what the state asks for.
 
-mod registries;
+pub(crate) mod registries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use refit_core::effect::{Effect, EffectKind, effects};
 use refit_core::error::Error;
 use refit_core::mutant::{self, Mutant};
-use refit_core::plan::{Observation, Outcome, RegistryReport};
+use refit_core::plan::{Observation, Outcome};
 use refit_core::rules::Idempotency;
 use refit_core::run::{Attempt, Run};
 use refit_core::state::{BatchId, State};
@@ -24,6 +24,8 @@ use crate::port::{Store, StoreClock};
 
 /// Calls made at the same time.
 const CALLS: usize = 16;
+/// Commits of its own a process remembers at the least.
+const NONCES_KEPT: usize = 64;
 
 /// What this process has done and when it is to do it again. None of it is needed after a restart.
 #[derive(Debug, Default)]
@@ -96,9 +98,12 @@ impl Agenda {
             .chain(registries::owners(state))
             .collect();
         // The newest are kept: a commit of an earlier try may still land.
-        let excess = self.own.len().saturating_sub(64);
-        let old: Vec<String> = self.own.keys().take(excess).cloned().collect();
-        for nonce in old.into_iter().filter(|nonce| !owners.contains(nonce.as_str())) {
+        let excess = self.own.len().saturating_sub(NONCES_KEPT);
+        let mut by_age: Vec<(Span, String)> =
+            self.own.iter().map(|(nonce, at)| (*at, nonce.clone())).collect();
+        by_age.sort_unstable();
+        let old = by_age.into_iter().take(excess).map(|(_, nonce)| nonce);
+        for nonce in old.filter(|nonce| !owners.contains(nonce.as_str())) {
             self.own.remove(&nonce);
         }
     }
@@ -128,46 +133,30 @@ impl std::fmt::Debug for Scene<'_> {
 /// Does what the state asks for and is due, and says what was observed.
 ///
 /// # Errors
-/// The store's, where a revision of the rules cannot be read.
+/// The store's, where a revision of the rules cannot be read; no call was made then.
 pub async fn act(
     scene: Scene<'_>,
     agenda: &mut Agenda,
     gatherer: &mut Gatherer,
-) -> Result<(Vec<Observation>, Vec<RegistryReport>), Error> {
+) -> Result<Vec<Observation>, Error> {
     let Scene { state, caller, .. } = scene;
     let wanted = effects(state);
     agenda.keep(&wanted, state);
-    let now = caller.clock.elapsed();
-    let mut tasks = Vec::new();
+    // What can fail comes before anything counts as called.
+    let mut known = Vec::new();
     for effect in wanted {
         let Some((run, attempt)) = find(state, effect) else { continue };
         let Some(service) = service_of(state, run, gatherer).await? else { continue };
-        let start_until = agenda.claim(state, attempt, effect, now);
-        let known = agenda.know(effect, attempt, now);
-        let since = |at: Span| Span::from_millis(now.as_millis() - at.as_millis());
-        let (known_for, empty_for) =
-            (since(known.since), known.empty_since.map_or(Span::ZERO, since));
-        if start_until.is_none() && !agenda.is_due(effect, now) {
-            continue;
-        }
-        agenda.next.insert((effect.batch, effect.attempt), now + pause(state, effect.kind));
-        let batch = run.batch.to_string();
-        tasks.push(Task {
-            effect,
-            run,
-            attempt,
-            batch,
-            service,
-            start_until,
-            known_for,
-            empty_for,
-        });
+        known.push((effect, (run, attempt), service));
     }
-    let calls: Vec<_> = tasks.into_iter().map(|task| task.perform(scene).boxed()).collect();
+    let now = caller.clock.elapsed();
+    let tasks = known.into_iter().filter_map(|(effect, attempt, service)| {
+        agenda.task((state, now), effect, attempt, service)
+    });
+    let calls: Vec<_> = tasks.map(|task| task.perform(scene).boxed()).collect();
     let outcomes: Vec<Option<Observation>> =
         futures::stream::iter(calls).buffered(CALLS).collect().await;
-    let reports = registries::visit(scene, agenda, gatherer).await?;
-    Ok((outcomes.into_iter().flatten().collect(), reports))
+    Ok(outcomes.into_iter().flatten().collect())
 }
 
 fn find(state: &State, effect: Effect) -> Option<(&Run, &Attempt)> {
@@ -200,6 +189,27 @@ fn pause(state: &State, kind: EffectKind) -> Span {
 }
 
 impl Agenda {
+    /// What is to be called now, if anything is.
+    fn task<'a>(
+        &mut self,
+        (state, now): (&State, Span),
+        effect: Effect,
+        (run, attempt): (&'a Run, &'a Attempt),
+        service: Arc<dyn PipelineService>,
+    ) -> Option<Task<'a>> {
+        let start_until = self.claim(state, attempt, effect, now);
+        let known = self.know(effect, attempt, now);
+        if start_until.is_none() && !self.is_due(effect, now) {
+            return None;
+        }
+        self.next.insert((effect.batch, effect.attempt), now + pause(state, effect.kind));
+        let since = |at: Span| Span::from_millis(now.as_millis() - at.as_millis());
+        let (known_for, empty_for) =
+            (since(known.since), known.empty_since.map_or(Span::ZERO, since));
+        let batch = run.batch.to_string();
+        Some(Task { effect, run, attempt, batch, service, start_until, known_for, empty_for })
+    }
+
     /// Since when this process knows of an intent.
     fn know(&mut self, effect: Effect, attempt: &Attempt, now: Span) -> Known {
         let slot = (effect.batch, effect.attempt, attempt.intent);
@@ -352,4 +362,21 @@ async fn is_older(scene: Scene<'_>, commit: u64, wait: Span) -> bool {
     let Ok(page) = scene.store.list(layout::LOG, &name, 1).await else { return false };
     let entry = page.entries.first().filter(|entry| entry.name == name);
     entry.is_some_and(|entry| page.now >= entry.created + wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_commits_are_remembered_however_they_are_numbered() {
+        let mut agenda = Agenda::default();
+        for number in 999_900_u32..1_000_100 {
+            agenda.writing(&format!("tick-{number:06}"), Span::secs(i64::from(number)));
+        }
+        agenda.keep(&[], &State::new(String::new(), Default::default()));
+        assert_eq!(agenda.own.len(), NONCES_KEPT);
+        assert!(agenda.is_own("tick-1000099") && agenda.is_own("tick-1000036"));
+        assert!(!agenda.is_own("tick-999999"));
+    }
 }

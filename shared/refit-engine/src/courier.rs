@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::key::Hash128;
+use refit_core::mutant::{self, Mutant};
 use refit_core::notice::{Delivery, Letter, Receipt};
 use refit_core::state::State;
 use refit_core::time::{Span, Timestamp};
@@ -99,7 +100,7 @@ impl Courier {
     }
 
     /// Sends the letters that are due, and takes in what is answered at once. A letter is first the business of the
-    /// process that wrote when it is due.
+    /// process that wrote when it is due, and nobody's before the newest commit seals it.
     pub fn send(
         &mut self,
         (state, now): (&State, Timestamp),
@@ -107,9 +108,10 @@ impl Courier {
         bag: &Bag<'_>,
     ) {
         let lease = state.timing.lease;
-        let is_due = |letter: &Letter| match is_own(&letter.owner) {
-            true => letter.due <= now,
-            false => letter.due + lease <= now,
+        let is_due = |letter: &Letter| {
+            let from = if is_own(&letter.owner) { letter.due } else { letter.due + lease };
+            let is_sealed = letter.is_sealed(state.now) || mutant::is(Mutant::LetterSentUnsealed);
+            is_sealed && from <= now
         };
         for (receiver, outbox) in &state.outboxes {
             let Some(teller) = bag.tellers.get(receiver) else { continue };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::{Event, Fact, Identity, Invalid};
@@ -165,14 +166,25 @@ async fn read_segments(
 }
 
 async fn read_one(store: &Arc<dyn Store>, entry: &Entry) -> Result<Segment, Error> {
-    let Some(body) = store.get(&entry.name).await? else {
-        let message = format!("a segment that was listed is gone: name=`{}`", entry.name);
-        return Err(Error::new(ErrorKind::Conflict, message));
-    };
     let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name).to_owned();
-    let events =
-        read_segment(&entry.name, &body).or_else(|error| unreadable(&name, &body, error))?;
+    let body = body_of(store, entry).await?;
+    let events = match read_segment(&entry.name, &body) {
+        Ok(events) => events,
+        // It may be the read that was damaged, and what is consumed is not read again.
+        Err(_) => {
+            let body = body_of(store, entry).await?;
+            read_segment(&entry.name, &body).or_else(|error| unreadable(&name, &body, error))?
+        }
+    };
     Ok(Segment { name, created: entry.created, events })
+}
+
+async fn body_of(store: &Arc<dyn Store>, entry: &Entry) -> Result<Bytes, Error> {
+    let gone = || {
+        let message = format!("a segment that was listed is gone: name=`{}`", entry.name);
+        Error::new(ErrorKind::Conflict, message)
+    };
+    store.get(&entry.name).await?.ok_or_else(gone)
 }
 
 /// A damaged segment is recorded as such, so that it does not stop what comes after it.

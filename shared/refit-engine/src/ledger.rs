@@ -29,6 +29,8 @@ pub struct View {
     pub state: State,
     /// The commit of the newest snapshot known to exist; none if there is none.
     pub snapshot: Option<u64>,
+    /// The nonce of its last commit; none while only a snapshot of it was read.
+    pub tip: Option<String>,
 }
 
 /// What came of writing a commit.
@@ -43,6 +45,16 @@ pub enum Written {
     },
     /// Another one took its number.
     Foreign(Box<Commit>),
+}
+
+impl Written {
+    /// The commit the log holds.
+    #[must_use]
+    pub fn commit(&self) -> &Commit {
+        match self {
+            Self::Ours { commit, .. } | Self::Foreign(commit) => commit,
+        }
+    }
 }
 
 /// A ledger in a store.
@@ -87,13 +99,17 @@ impl Ledger {
     /// The store's, and `Data` for a commit that cannot be read.
     pub async fn load(&self) -> Result<Option<View>, Error> {
         let mut view = match self.newest_snapshot().await? {
-            Some(state) => View { snapshot: Some(state.seq), state },
+            Some(state) => View { snapshot: Some(state.seq), state, tip: None },
             None => match self.commit(0).await? {
-                Some(genesis) => View { state: begin(&genesis), snapshot: None },
+                Some(genesis) => {
+                    View { state: begin(&genesis), snapshot: None, tip: Some(genesis.nonce) }
+                }
                 None => return Ok(None),
             },
         };
-        self.follow(&mut view.state).await?;
+        if let Some(last) = self.follow(&mut view.state).await?.pop() {
+            view.tip = Some(last.nonce);
+        }
         Ok(Some(view))
     }
 

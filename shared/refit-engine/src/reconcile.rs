@@ -1,5 +1,7 @@
 //! One pass: from what is stored and observed to commits, and to the calls they intend.
 
+mod newest;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use refit_core::timing::{SNAPSHOT_COMMITS_MAX, Timing};
 
 use refit_wire::listing::Buckets;
 
+use crate::act::registries::visit;
 use crate::act::{Agenda, Scene, act};
 use crate::call::Caller;
 use crate::courier::{Bag, Courier};
@@ -34,6 +37,7 @@ use crate::patient::Patient;
 use crate::port::{Clock, Store, StoreClock, Transport};
 use crate::reread::reread;
 use crate::sweep::{Eyes, Sweep};
+use newest::Cached;
 
 /// Commits one pass makes at the most.
 const COMMITS_MAX: usize = 8;
@@ -90,14 +94,6 @@ pub struct Reconciler {
     /// The time of the last pass.
     now: Timestamp,
     deleted: Deleted,
-}
-
-/// A state this process has, and when it was last known to be the newest.
-struct Cached {
-    view: View,
-    confirmed: Span,
-    /// Where the store's time went back: the ledger's time then, and when by the clock of the process.
-    behind: Option<(Timestamp, Span)>,
 }
 
 /// What a pass came to.
@@ -283,12 +279,15 @@ impl Reconciler {
         segments.retain(|hidden| heard.segments.iter().all(|segment| segment.name != hidden.name));
         segments.extend(heard.segments);
         let mut passed = Passed::default();
-        let mut losses = 0;
+        let (mut losses, mut is_settled) = (0, true);
         let due = loop {
             let heard_of =
                 Heard { listing, segments: &segments, deliveries: &deliveries[passed.settled..] };
             match self.commit(cached, heard_of).await? {
-                Step::Lost(winner) if losses > 0 || covers(&winner, &segments) => break None,
+                Step::Lost(winner) if losses > 0 || covers(&winner, &segments) => {
+                    is_settled = false;
+                    break None;
+                }
                 Step::Lost(winner) => {
                     losses += 1;
                     segments.retain(|segment| !winner.segments.contains(&segment.name));
@@ -316,7 +315,9 @@ impl Reconciler {
             }
         };
         let is_sweeping = self.sweep(&cached.view.state, listing.now).await?;
-        self.deleted = self.house.keep(&self.ledger, &cached.view.state, listing.now).await?;
+        if is_settled {
+            self.deleted = self.house.keep(&self.ledger, &cached.view.state, listing.now).await?;
+        }
         if let Err(error) =
             self.ledger.keep_snapshot(&mut cached.view, SNAPSHOT_COMMITS_MAX / 2).await
         {
@@ -372,50 +373,6 @@ impl Reconciler {
         Ok(is_news)
     }
 
-    /// The newest state: the one this process has if it is young enough to be committed from, else the stored one.
-    async fn refresh(&mut self) -> Result<Cached, Error> {
-        let elapsed = self.parts.clock.elapsed();
-        if let Some(mut cached) = self.view.take() {
-            let age = Span::from_millis(elapsed.as_millis() - cached.confirmed.as_millis());
-            if age < cached.view.state.timing.state_age_max() {
-                self.ledger.follow(&mut cached.view.state).await?;
-                cached.confirmed = elapsed;
-                return Ok(cached);
-            }
-        }
-        let view = self.load().await?;
-        if view.state.seq < self.longest {
-            let message = format!(
-                "the log is shorter than it was; if the ledger was restored from a copy, say so with `refit fsck --restored` and start this process anew: commits=`{}`, before=`{}`",
-                view.state.seq, self.longest
-            );
-            return Err(Error::new(ErrorKind::Data, message));
-        }
-        Ok(Cached { view, confirmed: elapsed, behind: None })
-    }
-
-    async fn load(&mut self) -> Result<View, Error> {
-        if let Some(view) = self.ledger.load().await? {
-            return Ok(view);
-        }
-        self.ledger.found(&self.parts.nonces.next(), &self.parts.timing).await?;
-        let missing =
-            || Error::new(ErrorKind::Unavailable, "the ledger was founded and is not there yet");
-        self.ledger.load().await?.ok_or_else(missing)
-    }
-
-    /// The ledger's time: the store's, but it never goes back.
-    fn now(&self, cached: &mut Cached, store: Timestamp) -> Timestamp {
-        let last = cached.view.state.now;
-        if store >= last {
-            cached.behind = None;
-            return store;
-        }
-        let elapsed = self.parts.clock.elapsed();
-        let (from, at) = *cached.behind.get_or_insert((last, elapsed));
-        (from + Span::from_millis(elapsed.as_millis() - at.as_millis())).max(last)
-    }
-
     /// Plans and writes one commit.
     async fn commit(&mut self, cached: &mut Cached, heard: Heard<'_>) -> Result<Step, Error> {
         let listing = heard.listing;
@@ -426,6 +383,7 @@ impl Reconciler {
             return Ok(Step::Nothing(planned.next));
         };
         self.check(cached, &commit).await?;
+        self.prove(cached).await?;
         let objects: Vec<(String, Bytes)> =
             planned.objects.into_iter().map(|(name, body)| (name, Bytes::from(body))).collect();
         self.agenda.writing(&nonce, self.parts.clock.elapsed());
@@ -435,7 +393,10 @@ impl Reconciler {
         let draft = Draft { commit: &commit, objects: &objects };
         let agenda = &self.agenda;
         let is_ours = |nonce: &str| agenda.is_own(nonce);
-        match self.ledger.write(&mut cached.view, &draft, &*self.parts.clock, &is_ours).await? {
+        let written =
+            self.ledger.write(&mut cached.view, &draft, &*self.parts.clock, &is_ours).await?;
+        cached.view.tip = Some(written.commit().nonce.clone());
+        match written {
             Written::Ours { commit: stored, .. } if stored.nonce == nonce => {
                 fold(&mut cached.view.state, &stored);
                 self.forget_answers();
@@ -525,8 +486,9 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let mut state = cached.view.state.clone();
         fold(&mut state, commit);
-        let view = View { state, snapshot: None };
-        let ghost = Cached { view, confirmed: cached.confirmed, behind: None };
+        let view = View { state, snapshot: None, tip: None };
+        let confirmed = cached.confirmed;
+        let ghost = Cached { view, confirmed, is_proved: false, behind: None };
         self.act(&ghost, now).await?;
         Ok(())
     }
@@ -545,9 +507,9 @@ impl Reconciler {
             store_clock: self.parts.store_clock,
             caller: &caller,
         };
-        let (observed, reports) = act(scene, &mut self.agenda, &mut self.gatherer).await?;
-        self.observations.extend(observed);
-        self.reports.extend(reports);
+        // What services answered is kept, whatever becomes of the calls to registries.
+        self.observations.extend(act(scene, &mut self.agenda, &mut self.gatherer).await?);
+        self.reports.extend(visit(scene, &mut self.agenda, &mut self.gatherer).await?);
         Ok(self.observations.len() + self.reports.len())
     }
 

@@ -38,6 +38,17 @@ const SERVICES: Suite = Suite {
     list: "shared/refit-testkit/tests/services/models.rs",
 };
 
+const RESTORED: Suite = Suite {
+    command: "cargo test -p refit-testkit --test services",
+    file: "shared/refit-testkit/tests/services/restored.rs",
+    list: "shared/refit-testkit/tests/services/restored.rs",
+};
+const NOTICES: Suite = Suite {
+    command: "cargo test -p refit-testkit --test services",
+    file: "shared/refit-testkit/tests/services/notices.rs",
+    list: "shared/refit-testkit/tests/services/notices.rs",
+};
+
 /// Mutants the simulation does not kill, and the test that does: their interleaving is too rare to be drawn, or their
 /// events are none the simulation draws.
 pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
@@ -53,6 +64,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         DECISIONS,
         "a_restored_ledger_that_takes_what_it_forgot_is_noticed",
     ),
+    (Mutant::RestorationUnseen, RESTORED, "without_a_look_at_the_log_a_gap_is_written"),
     (Mutant::NamesComeAgain, DECISIONS, "a_restored_ledger_gives_no_key_and_no_claim_again"),
     (Mutant::ReplayReachesOthers, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
     (
@@ -66,6 +78,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
     (Mutant::NoticeForgotten, DECISIONS, "a_transition_nobody_is_told_of_is_noticed"),
     (Mutant::NoticeForgottenUndelivered, DECISIONS, "a_letter_that_was_not_delivered_is_kept"),
     (Mutant::NoticeTwiceUnderTwoIds, DECISIONS, "a_notice_under_two_ids_is_noticed"),
+    (Mutant::LetterSentUnsealed, NOTICES, "a_letter_that_is_sent_unsealed_loses_what_joins_it"),
     (Mutant::ApprovalCountsTwice, DECISIONS, "a_person_who_is_counted_twice_is_noticed"),
     (Mutant::OneForTheOther, DECISIONS, "a_person_who_approves_what_they_asked_for_is_noticed"),
     (

@@ -216,8 +216,9 @@ fn an_event_costs_one_write_and_its_share_of_a_commit_however_many_instances() {
         assert_eq!((all.segments, all.commits), (100, 100), "a write and a commit each");
         assert!(all.others <= 110, "a part each, now and then a merge or a snapshot: {all:?}");
         // Pings go on beside: a listing and a read each.
-        assert!(all.lists <= 100 + all.passes && all.gets <= 2 * 100 + 2 * all.passes, "{all:?}");
-        assert!(a <= 4.2 && b <= 2.8, "{all:?}");
+        assert!(all.lists <= 100 + all.passes && all.gets <= 3 * 100 + 2 * all.passes, "{all:?}");
+        // One of the reads is of the commit before, which a process that goes on looks at again.
+        assert!(a <= 4.2 && b <= 3.8, "{all:?}");
     }
 }
 

@@ -19,6 +19,7 @@ impl Desk<'_> {
             self.receipt(delivery);
         }
         self.close_outboxes(rules);
+        self.seal_letters();
         if !rules.receivers.is_empty() {
             self.raise_all(rules);
         }
@@ -66,6 +67,25 @@ impl Desk<'_> {
         let gone = self.state.outboxes.keys().filter(|name| !rules.receivers.contains_key(*name));
         for receiver in gone.cloned().collect::<Vec<_>>() {
             self.change_outbox(&receiver, OutboxChange::Closed);
+        }
+    }
+
+    /// Letters whose time has come since the last commit take no more notices from this one on.
+    fn seal_letters(&mut self) {
+        if mutant::is(Mutant::LetterSentUnsealed) {
+            return;
+        }
+        let last = self.before.now;
+        let mut sealed = Vec::new();
+        for (receiver, outbox) in &self.state.outboxes {
+            let due = outbox
+                .letters
+                .iter()
+                .filter(|(_, letter)| !letter.is_sealed(last) && letter.is_sealed(self.now));
+            sealed.extend(due.map(|(id, _)| (receiver.clone(), *id)));
+        }
+        for (receiver, id) in sealed {
+            self.change_outbox(&receiver, OutboxChange::Sealed(id));
         }
     }
 

@@ -173,9 +173,27 @@ fn a_storm_becomes_one_letter_a_minute() {
             10:01:30 b4 sealed: each
             10:01:30 b4 closed: i#1
             10:01:30 b4/1 intended
+            10:01:30 ml letter 6 sealed
             10:01:30 ml letter 7 at 10:01:30: batch_closed b4
         "#]],
     );
+}
+
+#[test]
+fn a_summary_takes_nothing_more_once_a_commit_says_that_its_time_has_come() {
+    let told = crate::world::run(
+        "receiver ml on=batch_closed
+         rule t bucket=b each overlap=allow notify=ml
+         10:00 put a#1; put b#1; put c#1; put d#1; put e#1; put f#1
+         10:01 tick
+         10:01 put g#1",
+    );
+    let told: Vec<&str> = told.lines().filter(|line| line.contains("letter")).skip(5).collect();
+    expect![[r#"
+        10:00 ml letter 6 at 10:01: batch_closed b2.5
+        10:01 ml letter 6 sealed
+        10:01 ml letter 7 at 10:01: batch_closed b4"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]

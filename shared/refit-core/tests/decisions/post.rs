@@ -54,6 +54,7 @@ pub(crate) fn outbox_text(letters: &[Hash128], change: &OutboxChange) -> String 
             format!("{} at {}: {kind}{batch}{attempt}{message}", name(letter), hour(*due))
         }
         OutboxChange::Counted(letter) => format!("{} counts one more", name(letter)),
+        OutboxChange::Sealed(letter) => format!("{} sealed", name(letter)),
         OutboxChange::Delivered(letter) => format!("{} delivered", name(letter)),
         OutboxChange::Failed { letter, until, message } => {
             format!("{} again at {}: {message}", name(letter), hour(*until))

@@ -62,22 +62,29 @@ pub(super) fn owners(state: &State) -> impl Iterator<Item = &str> {
 }
 
 /// Does at registries what the state asks for and is due, and says what was answered.
-pub(super) async fn visit(
+///
+/// # Errors
+/// The store's, where a revision of the rules cannot be read; no call was made then.
+pub(crate) async fn visit(
     scene: Scene<'_>,
     agenda: &mut Agenda,
     gatherer: &mut Gatherer,
 ) -> Result<Vec<RegistryReport>, Error> {
     let wanted = errands(scene.state);
     agenda.errands.keep(&wanted);
-    let mut tasks = Vec::new();
+    // What can fail comes before anything counts as called.
+    let mut known = Vec::new();
     for errand in wanted {
         let Some(model) = scene.state.models.get(&errand.model) else { continue };
         let promotion = run_of(errand.kind).and_then(|run| model.promotions.get(&run));
         let registry = registry_of(scene.state, (model, promotion), gatherer).await?;
         let Some(registry) = registry else { continue };
-        tasks.extend(agenda.task(scene, errand, (model, promotion), registry));
+        known.push((errand, (model, promotion), registry));
     }
-    let calls: Vec<_> = tasks.into_iter().map(|task| task.perform(scene).boxed()).collect();
+    let tasks = known
+        .into_iter()
+        .filter_map(|(errand, version, registry)| agenda.errand(scene, errand, version, registry));
+    let calls: Vec<_> = tasks.map(|task| task.perform(scene).boxed()).collect();
     let reports: Vec<Option<RegistryReport>> =
         futures::stream::iter(calls).buffered(CALLS).collect().await;
     Ok(reports.into_iter().flatten().collect())
@@ -113,7 +120,7 @@ async fn registry_of(
 
 impl Agenda {
     /// What is to be called now, if anything is.
-    fn task<'a>(
+    fn errand<'a>(
         &mut self,
         scene: Scene<'_>,
         errand: Errand,

@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod guards;
+mod held;
 mod hidden;
 mod models;
 mod notices;
 mod post;
 mod reading;
+mod restored;
 mod shelf;
 mod world;
 

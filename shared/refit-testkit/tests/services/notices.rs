@@ -1,11 +1,15 @@
 //! Who is told of what, by the real engine: two reconcilers at once, and a post that loses answers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use refit_core::mutant::{Mutant, activate};
 use refit_core::run::Phase;
+use refit_core::time::Span;
 use refit_testkit::fake::stage::{Described, Phase as At, Trouble};
 
 use crate::STATUS;
+use crate::held::Held;
 use crate::post::Fate;
 use crate::world::{Extra, World};
 
@@ -177,4 +181,67 @@ async fn an_event_nobody_can_judge_is_told_once_also_where_it_is_delivered_twice
     assert_eq!(told(&world).await, ["quarantine"]);
     world.deliver("2").await;
     assert_eq!(told(&world).await, ["quarantine"; 2]);
+}
+
+/// Who is told of eight batches: seven that close at once, of which the last two make a summary, and one that closes
+/// in a commit of a process that listed before the summary was due and wrote after the others could have sent it.
+async fn told_of_eight() -> usize {
+    let service = "http: { endpoint: \"http://127.0.0.1\", repeatable: true, \
+                   start: { path: \"/runs/{key}\", run: /id }, STATUS }";
+    let rules = format!(
+        "{NOTIFY}    on: [batch_closed]\nservices:\n  x: {{ {} }}\ntriggers:\n  churn:\n    on: {{ message: {{ type: new }} }}\n    \
+         batch: each\n    overlap: allow\n    budget: {{ runs: 99, per: 24h }}\n    run: {{ service: x, parameters: {{}} }}\n    \
+         notify: [ml-team]\n",
+        service.replace("STATUS", STATUS)
+    );
+    let mut between = None;
+    let double = Box::new(Described { takes_keys: true });
+    let world = World::under(double, &rules, |store| {
+        let held = Arc::new(Held::new(store));
+        between = Some(Arc::clone(&held));
+        held
+    });
+    let world = world.await;
+    let held = between.unwrap();
+    for id in 1..=7 {
+        world.deliver(&id.to_string()).await;
+    }
+    world.passes(3).await;
+    let letters = world.state().await.outboxes["ml-team"].letters.clone();
+    let due = letters.values().map(|letter| letter.due).max().unwrap();
+    world.rest(Span::from_millis(due.since(world.now()).as_millis() - 1_000));
+    world.deliver("8").await;
+    held.hold_next_commit();
+    let mut late = world.begin("late");
+    let mut pass = std::pin::pin!(late.pass());
+    let mut polls = 0;
+    while !held.is_blocked() {
+        polls += 1;
+        let is_pending = futures::poll!(pass.as_mut()).is_pending();
+        assert!(is_pending && polls < 10_000, "it writes no commit");
+    }
+    world.rest(Span::secs(2));
+    held.hide_segments(true);
+    world.passes(1).await;
+    held.hide_segments(false);
+    held.release();
+    world.within_time(pass).await.unwrap();
+    world.passes(20).await;
+    let letters = world.post.letters();
+    let notices = letters.iter().flat_map(|letter| letter["notices"].as_array().unwrap());
+    notices.map(|notice| notice["batch"].to_string()).collect::<BTreeSet<_>>().len()
+}
+
+#[tokio::test]
+async fn what_joins_a_summary_is_told_however_late_its_commit_is_written() {
+    assert_eq!(told_of_eight().await, 8);
+}
+
+/// The simulation tells nobody: this is what kills the mutant.
+#[tokio::test]
+async fn a_letter_that_is_sent_unsealed_loses_what_joins_it() {
+    activate(Some(Mutant::LetterSentUnsealed));
+    let told = told_of_eight().await;
+    activate(None);
+    assert!(told < 8, "the mutant is noticed: {told}");
 }

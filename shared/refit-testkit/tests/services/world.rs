@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use refit_core::error::Error;
 use refit_core::event::{Command, Event, Fact, Identity, Message};
 use refit_core::key::sha256_hex;
 use refit_core::run::Run;
@@ -15,7 +16,7 @@ use refit_engine::layout;
 use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock as _, Store, StoreClock};
-use refit_engine::reconcile::{Parts, Reconciler};
+use refit_engine::reconcile::{Parts, Passed, Reconciler};
 use refit_engine::record::write_segment;
 use refit_engine::submit::command_event;
 use refit_host::function::read_rules;
@@ -211,6 +212,37 @@ impl World {
     pub(crate) async fn hide(&self, id: &str, behind: Span) {
         let name = layout::segment_object(&layout::segment(self.clock.now() - behind, "hidden"));
         self.ledger.store().create(&name, write_segment(&[self.event(id)])).await.unwrap();
+    }
+
+    /// Takes every commit from this one on out of the ledger, and the snapshots that know of it.
+    pub(crate) async fn forget(&self, from: u64) {
+        let store = self.ledger.store();
+        let snapshots = store.list(layout::SNAPSHOT, layout::SNAPSHOT, 1000).await.unwrap();
+        for entry in snapshots.entries {
+            if layout::snapshot_seq(&entry.name).is_some_and(|seq| seq >= from) {
+                store.delete(&entry.name).await.unwrap();
+            }
+        }
+        for seq in from..=self.state().await.seq {
+            store.delete(&layout::commit(seq)).await.unwrap();
+        }
+    }
+
+    /// Whether the log has a commit of that number.
+    pub(crate) async fn is_written(&self, seq: u64) -> bool {
+        self.ledger.commit(seq).await.unwrap().is_some()
+    }
+
+    /// Has the first make a pass, and says what came of it.
+    pub(crate) async fn pass_of_first(&self) -> Result<Passed, Error> {
+        let passed = self.within_time(self.reconcilers[0].lock().await.pass()).await;
+        self.clock.advance(Span::secs(15));
+        passed
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Lets time pass in which no pass is made.
