@@ -109,6 +109,9 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::ReplacementForgotten
         | Mutant::ReplacesEveryKey
         | Mutant::ApplyOverlooksRuns
+        | Mutant::ServiceInForceAsked
+        | Mutant::RestorationUnseen
+        | Mutant::LetterSentUnsealed
         | Mutant::PartsDeletedWhileHeld => return None,
     };
     Some(scope)
