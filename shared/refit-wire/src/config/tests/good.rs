@@ -224,36 +224,6 @@ fn the_example_of_the_documentation_means_what_it_says() {
     assert_eq!(parameter("learning_rate"), "Literal(Number(0.1))");
 }
 
-/// Whether a service with these settings is where one with those is.
-fn is_at(one: &str, other: &str) -> bool {
-    let place = |settings: &str| {
-        let (config, _) = read(&format!("services:\n  x: {{ {settings} }}\n"));
-        config.expect("nothing is wrong").service_configs["x"].place()
-    };
-    place(one) == place(other)
-}
-
-#[test]
-fn a_service_is_another_where_more_than_its_credential_changes() {
-    let kfp = |host: &str, auth: &str| {
-        format!("kubeflow: {{ endpoint: \"https://{host}.example\", auth: {auth} }}")
-    };
-    let secret = |name: &str| format!("{{ bearer: {{ env: {name} }} }}");
-    assert!(is_at(&kfp("a", "none"), &kfp("a", &secret("T"))));
-    assert!(is_at(&kfp("a", &secret("T")), &kfp("a", &secret("U"))));
-    assert!(!is_at(&kfp("a", "none"), &kfp("b", "none")));
-    let github = |name: &str, token: &str| {
-        format!("github_actions: {{ repository: acme/{name}, auth: {} }}", secret(token))
-    };
-    assert!(is_at(&github("x", "T"), &github("x", "U")));
-    assert!(!is_at(&github("x", "T"), &github("y", "T")));
-    let vertex = |location: &str| {
-        format!("vertex: {{ project: acme, location: {location}, pipeline_root: gs://acme }}")
-    };
-    assert!(!is_at(&vertex("europe-west4"), &vertex("europe-west1")));
-    assert!(!is_at("mage: { endpoint: \"https://a.example\" }", &kfp("a", "none")));
-}
-
 #[test]
 fn what_is_left_out_of_a_batch_keeps_its_default() {
     check_batch("", &expect!["quiet 1m, at most 1h, 0 0B 100000"]);
