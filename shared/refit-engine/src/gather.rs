@@ -155,11 +155,11 @@ impl Gatherer {
     ///
     /// # Errors
     /// The store's.
-    pub async fn placed<A: Clone>(
+    pub async fn placed<A: Clone + Send + Sync>(
         &mut self,
         in_force: Option<&str>,
         own: &str,
-        find: impl Fn(&RuleBook) -> Option<&Placed<A>>,
+        find: impl Fn(&RuleBook) -> Option<&Placed<A>> + Send + Sync,
     ) -> Result<Result<A, String>, Error> {
         let newer = match in_force.filter(|revision| *revision != own) {
             Some(revision) => self.book(revision).await?.ok(),

@@ -78,41 +78,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         Mutant::SuccessorStartsEarly | Mutant::MembersMovedNowhere => {
             Scope { overlap: Overlap::Replace, ..two }
         }
-        Mutant::SnapshotTrustedBlindly
-        | Mutant::RowGoesOn
-        | Mutant::ScheduleFiresTwice
-        | Mutant::ScheduleFiresForThePast
-        | Mutant::LogDeleted
-        | Mutant::ApplyStartsRuns
-        | Mutant::SegmentsDeletedUnread
-        | Mutant::NoticeForgotten
-        | Mutant::ReplayReachesOthers
-        | Mutant::ReplayedTwice
-        | Mutant::RestorationIgnored
-        | Mutant::NamesComeAgain
-        | Mutant::SweptBeforeTrigger
-        | Mutant::NoticeForgottenUndelivered
-        | Mutant::NoticeTwiceUnderTwoIds
-        | Mutant::ApprovalCountsTwice
-        | Mutant::OneForTheOther
-        | Mutant::AnybodyApproves
-        | Mutant::EarlierRequestApproved
-        | Mutant::PromotedUntested
-        | Mutant::TwoEnterAtOnce
-        | Mutant::RegisteredWithoutLookUp
-        | Mutant::ClaimUnread
-        | Mutant::TwinEndedUnclaimed
-        | Mutant::BudgetForgottenWithTrigger
-        | Mutant::BlindRelaunches
-        | Mutant::SameBytesForgotten
-        | Mutant::DeletedBytesRemembered
-        | Mutant::ReplacementForgotten
-        | Mutant::ReplacesEveryKey
-        | Mutant::ApplyOverlooksRuns
-        | Mutant::ServiceInForceAsked
-        | Mutant::RestorationUnseen
-        | Mutant::LetterSentUnsealed
-        | Mutant::PartsDeletedWhileHeld => return None,
+        _ => return None,
     };
     Some(scope)
 }
