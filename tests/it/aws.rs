@@ -58,8 +58,7 @@ impl Storage {
         Some(storage)
     }
 
-    /// The same, but that it verifies every signature, and lets its one user do what a policy says. Signed is a
-    /// tilde, and sent is `%7E`: AWS reads both alike, and this server does not, so listings from a name on do not pass.
+    /// The same, but that it verifies every signature, and lets its one user do what a policy says.
     async fn verifying(test: &str) -> Option<Self> {
         let mut storage = Self::trusting(test).await?;
         storage.iam("CreateUser", "").await;
@@ -238,7 +237,7 @@ async fn an_upload_to_s3_that_is_told_twice_wakes_tick_and_makes_one_run() {
     let test = "aws::an_upload_to_s3_that_is_told_twice_wakes_tick_and_makes_one_run";
     let names = ["s3-notification-versioned", "sqs-sns-s3-nested"];
     let [Some(direct), Some(nested)] = names.map(|name| of_now(test, name)) else { return };
-    let Some(storage) = Storage::trusting(test).await else { return };
+    let Some(storage) = Storage::verifying(test).await else { return };
     let place = storage.server.place().to_owned();
     let world = Deployment::new(storage, &place).await;
     let wakes = world.tick.lambda.invoked().len();
@@ -266,7 +265,7 @@ async fn an_upload_to_s3_that_is_told_twice_wakes_tick_and_makes_one_run() {
 async fn what_a_bucket_does_not_take_stays_in_the_queue_and_comes_again_as_the_same() {
     let test = "aws::what_a_bucket_does_not_take_stays_in_the_queue_and_comes_again_as_the_same";
     let Some(batch) = of_now(test, "sqs-batch-s3-test-and-poison") else { return };
-    let Some(storage) = Storage::trusting(test).await else { return };
+    let Some(storage) = Storage::verifying(test).await else { return };
     // Messages that come while a segment is written share the next one, which is refused. Then the answer is lost.
     let faults = [Fault::None, Fault::Refuse(503), Fault::LoseAnswer];
     let proxy = Proxy::scripted(storage.server.place(), faults);

@@ -161,6 +161,7 @@ fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: S
             standing.removed = true;
             standing.accepting.clear();
             standing.schedules.clear();
+            standing.streaks.clear();
         }
         release_trigger(state, name);
     }

@@ -292,7 +292,9 @@ fn moves_within_key(step: &Step<'_>) -> Option<String> {
 /// The batch that is to take the members of a run over is open until the run has ended.
 fn successors_wait(step: &Step<'_>) -> Option<String> {
     let left = |run: &&Run| match run.cancel {
-        Some(Cancel::ReplacedBy(to)) => step.after.open_batch(to).is_none(),
+        Some(Cancel::ReplacedBy(to)) => {
+            step.before.open_batch(to).is_some() && step.after.open_batch(to).is_none()
+        }
         _ => false,
     };
     let run = step.after.runs.values().filter(|run| run.is_active()).find(left)?;

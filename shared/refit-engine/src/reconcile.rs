@@ -84,8 +84,8 @@ pub struct Reconciler {
     house: House,
     progress: Progress,
     view: Option<Cached>,
-    /// The last commit this process has seen.
-    longest: u64,
+    /// The last commit this process has seen, with its nonce where it was read.
+    seen: Option<(u64, Option<String>)>,
     has_reread: bool,
     sweeping: Sweeping,
     observations: Vec<Observation>,
@@ -186,7 +186,7 @@ impl Reconciler {
             house: House::default(),
             progress: Progress::default(),
             view: None,
-            longest: 0,
+            seen: None,
             has_reread: false,
             sweeping: Sweeping::default(),
             observations: Vec::new(),
@@ -260,7 +260,7 @@ impl Reconciler {
     async fn try_pass(&mut self, deliveries: &[Delivery]) -> Result<Passed, Error> {
         let mut cached = self.refresh().await?;
         let result = self.pass_on(&mut cached, deliveries).await;
-        self.longest = self.longest.max(cached.view.state.seq);
+        self.seen = Some((cached.view.state.seq, cached.view.tip.clone()));
         self.view = Some(cached);
         result
     }

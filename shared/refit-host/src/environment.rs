@@ -60,7 +60,9 @@ pub struct Oidc {
 pub enum Platform {
     /// AWS Lambda, which hands it invocations.
     Lambda,
-    /// Anything else, where it listens: Cloud Run, or a machine.
+    /// Cloud Run, where it listens, and may stand still between requests.
+    CloudRun,
+    /// Anything else, where it listens.
     Server,
 }
 
@@ -121,11 +123,11 @@ impl Settings {
         };
         let platform = match var("AWS_LAMBDA_RUNTIME_API") {
             Some(_) => Platform::Lambda,
+            None if var("K_SERVICE").is_some() => Platform::CloudRun,
             None => Platform::Server,
         };
-        let is_cloud_run = var("K_SERVICE").is_some() && platform == Platform::Server;
-        let callers = callers(var, is_cloud_run || platform == Platform::Lambda)?;
-        if !is_cloud_run && matches!(callers, Callers::Platform(Some(_))) {
+        let callers = callers(var, platform != Platform::Server)?;
+        if platform != Platform::CloudRun && matches!(callers, Callers::Platform(Some(_))) {
             let message = "REFIT_OIDC_CALLERS is set with REFIT_CALLERS=platform, but only Cloud Run hands on tokens it has verified: set REFIT_CALLERS=oidc, or leave the list out";
             return Err(Error::new(ErrorKind::Invalid, message));
         }

@@ -12,6 +12,7 @@ use http::StatusCode;
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::timing::Timing;
+use refit_engine::deadline::within;
 use refit_engine::gather::{Placed, ReadRules, RuleBook};
 use refit_engine::intake::Intake;
 use refit_engine::nonce::Nonces;
@@ -30,7 +31,7 @@ use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Platform, Settings};
 use crate::hooks::HookSecrets;
-use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
+use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, TOLD_WITHIN, in_time};
 use crate::lambda::{self, Host};
 use crate::links::links;
 use crate::reports::Reports;
@@ -131,7 +132,7 @@ pub async fn run(
     let left = server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
     let _ = stop.send(true);
     if let Some(driving) = driving {
-        let _ = refit_engine::deadline::within(&*base.clock, left, driving).await;
+        let _ = within(&*base.clock, left, driving).await;
     }
     tracing::info!("ended");
     Ok(())
@@ -334,6 +335,10 @@ pub async fn mount(
             (all((&door, &hook()), driver, &check, &base.clock), Some(door))
         }
     };
+    let router = match settings.platform {
+        Platform::CloudRun => told(router, &waker, &base.clock),
+        Platform::Lambda | Platform::Server => router,
+    };
     Ok((guarded(router), door))
 }
 
@@ -351,6 +356,19 @@ pub fn prompt(router: Router, clock: &Arc<dyn Clock>) -> Router {
     router.layer(axum::middleware::from_fn(move |request, next| {
         let clock = Arc::clone(&clock);
         async move { in_time(&*clock, request, next).await }
+    }))
+}
+
+/// Answers once whoever is to be woken was told, for hosts that stop a process that has answered.
+pub fn told(router: Router, waker: &Arc<dyn Waker>, clock: &Arc<dyn Clock>) -> Router {
+    let (waker, clock) = (Arc::clone(waker), Arc::clone(clock));
+    router.layer(axum::middleware::from_fn(move |request, next: Next| {
+        let (waker, clock) = (Arc::clone(&waker), Arc::clone(&clock));
+        async move {
+            let answer = next.run(request).await;
+            let _ = within(&*clock, TOLD_WITHIN, waker.told()).await;
+            answer
+        }
     }))
 }
 

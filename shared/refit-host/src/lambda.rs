@@ -13,7 +13,6 @@ use futures::future::join_all;
 use http::{HeaderMap, Request, StatusCode};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use refit_core::error::{Error, ErrorKind};
-use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::Clock;
 use refit_wire::source::{Delivery, Invocation, Item, UrlRequest};
@@ -21,11 +20,8 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::driver::{Driver, Woken};
-use crate::intake::{BODY_BYTES_MAX, Door, taken_in_time};
+use crate::intake::{BODY_BYTES_MAX, Door, TOLD_WITHIN, taken_in_time};
 use crate::waker::WAKE;
-
-/// How long an answer waits for whoever is to be woken: recorded and answered is within five seconds.
-const TOLD_WITHIN: Span = Span::from_millis(800);
 
 /// What an invocation reaches.
 #[derive(Clone)]

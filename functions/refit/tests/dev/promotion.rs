@@ -37,7 +37,7 @@ services: { local: { local: {} } }
 triggers:
   breast-cancer:
     on: { objects: { bucket: uploads, suffix: .csv } }
-    batch: { quiet: 1s }
+    batch: { quiet: 1s, min_count: 8 }
     run: { service: local, pipeline: breast-cancer, parameters: { manifest: \"${ batch.manifest }\" } }
 ";
 

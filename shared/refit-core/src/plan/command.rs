@@ -248,6 +248,9 @@ impl Desk<'_> {
         match attempt.phase {
             Phase::Uncertain => {}
             Phase::Launching if attempt.not_before.is_none() && self.now >= over => {}
+            Phase::Launching if attempt.not_before.is_some() => {
+                return Err(format!("it was certainly not started: run=`{batch}`"));
+            }
             Phase::Launching => {
                 return Err(format!("it may be starting yet: run=`{batch}`, until=`{over}`"));
             }

@@ -17,7 +17,7 @@ use crate::mutant::{self, Mutant};
 use crate::reason::Refusal;
 use crate::rules::{Rules, Trigger};
 use crate::scope::scope_of;
-use crate::state::{BatchId, Seal};
+use crate::state::{Batch, BatchId, Seal};
 use crate::template;
 use crate::time::Timestamp;
 use crate::timing::BATCH_KEY_BYTES_MAX;
@@ -42,6 +42,9 @@ pub(super) struct Entrant {
 
 /// A trigger with its name.
 pub(super) type Named<'a> = (&'a String, &'a Trigger);
+
+/// The key of the batches meant of a trigger; none where it is not known.
+type KeyOf<'a> = &'a dyn Fn(&Trigger) -> Option<String>;
 
 /// Why an event is refused, with a word on it.
 pub(super) struct Refused {
@@ -244,31 +247,43 @@ impl Desk<'_> {
     }
 
     /// Lets the batches that may hold a generation know that it is gone. The same bytes are new data from then on, unless
-    /// they came by overwriting it, and whatever batch had it is closed.
+    /// they came by overwriting it and no batch is open that may have had it.
     fn note_deletion(&mut self, rules: &Rules, event: &Event, change: &ObjectChange) {
         let object = &change.object;
         let generation = object.generation.clone();
         let at = event.time.filter(|_| generation.is_none());
-        let is_told =
-            self.tell_open(rules, event, object, &Line::Gone { uri: object.uri(), generation, at });
+        let line = Line::Gone { uri: object.uri(), generation, at };
+        let is_told = self.tell_open(rules, event, &line, (object, &|_| None));
         let known = self.sighting(object.place());
         let deleted = object.created.or(event.time).unwrap_or(self.now);
         let is_newest = |known: &Sighting| deleted >= known.created;
-        if let Some(known) = known.filter(is_newest)
+        if let Some(known) = known.filter(is_newest).filter(|known| known.accepted)
             && (is_told || change.overwritten_by.is_none())
             && !mutant::is(Mutant::DeletedBytesRemembered)
         {
-            self.sightings.insert(known.place, Sighting { accepted: false, ..known });
+            self.sightings.insert(known.place, Sighting { accepted: false, checksum: 0, ..known });
         }
     }
 
-    /// Adds a line to every open batch that may hold generations of an object; whether there is any.
-    fn tell_open(&mut self, rules: &Rules, event: &Event, object: &DataRef, line: &Line) -> bool {
-        self.flush();
+    /// Adds a line to every open batch that may hold generations of an object: of that key, where it is known. Says
+    /// whether there is any.
+    fn tell_open(
+        &mut self,
+        rules: &Rules,
+        event: &Event,
+        line: &Line,
+        (object, key): (&DataRef, KeyOf<'_>),
+    ) -> bool {
+        if !self.tally.joined.is_empty() {
+            self.flush();
+        }
         let mut open: Vec<BatchId> = Vec::new();
-        for (name, _) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
-            let standing = self.state.triggers.get(name);
-            open.extend(standing.into_iter().flat_map(|standing| standing.open.keys()));
+        for (name, rule) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
+            let key = key(rule);
+            let batches = self.state.triggers.get(name).map(|standing| &standing.open);
+            let alike = |batch: &Batch| key.as_ref().is_none_or(|key| batch.key == *key);
+            let batches = batches.into_iter().flatten().filter(|(_, batch)| alike(batch));
+            open.extend(batches.map(|(id, _)| *id));
         }
         open.iter().for_each(|id| self.joining.entry(*id).or_default().push(line.clone()));
         !open.is_empty()
@@ -285,7 +300,9 @@ impl Desk<'_> {
             created: object.created,
             checksum: object.checksum.clone().unwrap_or_default(),
         };
-        self.tell_open(rules, event, object, &line);
+        let scope = scope_of(event).ok();
+        let key = |rule: &Trigger| key_of(rule.batch.by.as_ref(), scope.as_ref()?).ok();
+        self.tell_open(rules, event, &line, (object, &key));
     }
 
     fn is_identical(&mut self, event: &Event, object: &DataRef) -> bool {

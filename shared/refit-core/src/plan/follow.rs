@@ -128,8 +128,8 @@ impl Desk<'_> {
             None if !mutant::is(Mutant::AbandonAtFirstLookUp) => AttemptChange::LookedUp,
             Some(first) if self.now < first.time + self.state.timing.settle => return,
             Some(_) | None => match on_unknown.unwrap_or(OnUnknown::Relaunch) {
-                OnUnknown::Relaunch if is_blind(run) => {
-                    let message = "nothing can be found under any of its keys";
+                OnUnknown::Relaunch if is_blind(run) && !is_ended_by_others(run) => {
+                    let message = "nothing can be found under the keys of its last attempts";
                     AttemptChange::Uncertain(message.to_owned())
                 }
                 OnUnknown::Relaunch => AttemptChange::Abandoned(self.now + self.state.timing.watch),
@@ -315,7 +315,11 @@ impl Desk<'_> {
             return;
         };
         let forgets = mutant::is(Mutant::MembersMovedNowhere);
-        if phase != Phase::Succeeded && self.state.open_batch(to).is_some() && !forgets {
+        let takes_over = self.state.open_batch(to).is_some_and(|(_, open)| open.key == run.key);
+        if phase != Phase::Succeeded
+            && (takes_over || mutant::is(Mutant::ReplacesEveryKey))
+            && !forgets
+        {
             self.change_batch(batch, BatchChange::MovedTo(to));
         }
     }
@@ -350,9 +354,9 @@ fn ended_phase(phase: Phase, cancel: Option<&Cancel>) -> Phase {
 /// Whether so many keys were given up that the look-up, not the start, is likelier to fail: each further key would be one
 /// more training that nobody sees.
 fn is_blind(run: &Run) -> bool {
-    let unseen =
-        |attempt: &&Attempt| attempt.phase == Phase::Abandoned && attempt.external.is_none();
-    let unseen = run.attempts.iter().filter(unseen).count();
+    let was_seen = |attempt: &&Attempt| attempt.external.is_some();
+    let since = run.attempts.iter().rev().take_while(|attempt| !was_seen(attempt));
+    let unseen = since.filter(|attempt| attempt.phase == Phase::Abandoned).count();
     unseen >= ABANDONED_MAX && !mutant::is(Mutant::BlindRelaunches)
 }
 

@@ -69,7 +69,7 @@ impl Desk<'_> {
     fn act_on_overlap(&mut self, name: &str, rule: &Trigger, id: BatchId, reason: Hold) {
         match (reason, rule.overlap) {
             (Hold::ActiveRun, Overlap::Queue(places)) => self.queue(name, id, places),
-            (Hold::Replacing, _) => {
+            (Hold::Replacing, Overlap::Replace) => {
                 let Some((_, open)) = self.state.open_batch(id) else { return };
                 let whole = mutant::is(Mutant::ReplacesEveryKey);
                 let is_alike = |run: &&Run| whole || run.key == open.key;

@@ -27,14 +27,14 @@ fn a_batch_holds_the_generation_that_has_its_bytes_now() {
     check(
         OVERWRITTEN,
         &expect![[r#"
-        00:00 ok: applied: triggers=`1`, added=`t`
-        10:00 a#1 -> t b2
-        10:00 b2 held: quiet until 10:01
-        10:00:10 a#2 refused by t: identical_bytes
-        10:00:10 a#1 refused: deletion
-        10:01 b2 closed: a#2
-        10:01 b2/1 intended
-    "#]],
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:00:10 a#1 refused: deletion
+            10:00:10 a#2 refused by t: identical_bytes
+            10:01 b2 closed: a#2
+            10:01 b2/1 intended
+        "#]],
     );
     check(
         OVERWRITTEN_TOLD_FIRST,

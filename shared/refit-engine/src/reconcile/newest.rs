@@ -32,10 +32,20 @@ impl Reconciler {
             }
         }
         let view = self.load().await?;
-        if view.state.seq < self.longest {
-            return Err(shorter(self.longest));
-        }
+        self.recognise(&view).await?;
         Ok(Cached { view, confirmed: elapsed, is_proved: true, behind: None })
+    }
+
+    /// Refuses a log without the newest commit this process has seen.
+    async fn recognise(&self, view: &View) -> Result<(), Error> {
+        let Some((seq, nonce)) = &self.seen else { return Ok(()) };
+        let stored = match view.state.seq >= *seq {
+            true => self.ledger.commit(*seq).await?.map(|commit| commit.nonce),
+            false => None,
+        };
+        let is_there = stored.is_some() && (nonce.is_none() || stored == *nonce);
+        let unseen = mutant::is(Mutant::LogDeleted) || mutant::is(Mutant::RestorationUnseen);
+        if is_there || unseen { Ok(()) } else { Err(shorter(*seq)) }
     }
 
     /// Folds what others have written since, onto what the log still has.

@@ -12,9 +12,9 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::callers::Check;
 use crate::environment::{Callers, Oidc};
-use crate::function::{Base, checked, events, prompt};
+use crate::function::{Base, checked, events, prompt, told};
 use crate::oidc::tests::{claims, header, token};
-use crate::waker::Nobody;
+use crate::waker::{Nobody, Waker};
 
 /// A store and a way out that never answer, and note what they were asked for.
 #[derive(Default)]
@@ -119,4 +119,35 @@ async fn whatever_a_door_waits_for_its_sender_is_told_in_time_to_come_again() {
         clock.advance(Span::from_millis(1));
         assert_eq!(answer.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE, "{what}");
     }
+}
+
+/// Somebody who is told when a test says so.
+#[derive(Debug, Default)]
+struct Sleeper(tokio::sync::Notify);
+
+impl Waker for Sleeper {
+    fn wake(&self) {}
+
+    fn told(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.notified())
+    }
+}
+
+#[tokio::test]
+async fn where_a_process_stands_still_once_it_has_answered_whoever_is_woken_is_told_before() {
+    let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
+    let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+    let base = Base { clock: shared, ..Base::open("memory:").await.unwrap() };
+    let sleeper = Arc::new(Sleeper::default());
+    let waker: Arc<dyn Waker> = Arc::<Sleeper>::clone(&sleeper);
+    let door = Arc::new(Door::push(base.intake(), Arc::clone(&waker), None));
+    let router = told(prompt(events(&door, &["/"]), &base.clock), &waker, &base.clock);
+    let mut answer = std::pin::pin!(router.clone().oneshot(delivery("append")));
+    assert!(futures::poll!(&mut answer).is_pending(), "nobody is told yet");
+    sleeper.0.notify_one();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::NO_CONTENT);
+    let mut slow = std::pin::pin!(router.oneshot(delivery("append")));
+    assert!(futures::poll!(&mut slow).is_pending());
+    clock.advance(TOLD_WITHIN);
+    assert_eq!(slow.await.unwrap().status(), StatusCode::NO_CONTENT, "it is recorded all the same");
 }

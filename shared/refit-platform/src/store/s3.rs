@@ -122,7 +122,7 @@ impl S3Store {
         if let Some(token) = token {
             url.query_pairs_mut().append_pair("continuation-token", &token);
         }
-        let response = self.send(doing, self.request(Method::GET, url)).await?;
+        let response = self.send(doing, self.request(Method::GET, as_signed(url))).await?;
         if !response.is_success() {
             return Err(refused(doing, response.status));
         }
@@ -183,6 +183,13 @@ impl Store for S3Store {
             status => Err(refused(doing, status)),
         }
     }
+}
+
+/// A tilde is signed as it is, which forms write as `%7E`: some servers verify the query as it was sent.
+fn as_signed(mut url: Url) -> Url {
+    let query = url.query().map(|query| query.replace("%7E", "~"));
+    url.set_query(query.as_deref());
+    url
 }
 
 /// Whether what is missing is the bucket, not the object.

@@ -109,7 +109,7 @@ pub(super) struct Objects {
     pub(super) glob: Option<Located<String>>,
     /// Whether empty objects count. Default: `ignore`.
     pub(super) zero_bytes: Option<Located<Accept>>,
-    /// Whether an upload of the bytes the object already has counts; after a deletion it always does. Default: `ignore`.
+    /// Whether an upload of the bytes the object already has counts; after a deletion that was told of it does. Default: `ignore`.
     pub(super) identical: Option<Located<Accept>>,
 }
 

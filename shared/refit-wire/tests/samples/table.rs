@@ -75,7 +75,8 @@ nothing: who set it is not said.
 lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
 the account that the verified token names, and anybody else hears 403. Cloud Run takes the signature off what it has
 verified, so the list holds only where IAM lets nobody in unknown: a service that is public takes `oidc`, and so does
-whatever runs elsewhere, where the list with `platform` is refused at the start. With `oidc`, a caller shows an ID token of
+whatever runs elsewhere, where the list with `platform` is refused at the start. Terraform
+writes the list for a `single_service`. With `oidc`, a caller shows an ID token of
 Google: RS256 by a key of the issuer, for `REFIT_OIDC_AUDIENCE`, not expired, of a verified account that
 `REFIT_OIDC_CALLERS` lists for the path. Webhooks are signed instead.
 
