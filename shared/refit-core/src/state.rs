@@ -41,7 +41,8 @@ pub struct State {
     pub marks: Marks,
     /// Names of consumed segments that a full listing may still show.
     pub recent: Arc<BTreeSet<String>>,
-    /// The triggers, by name, those removed from the rules but not yet empty included.
+    /// The triggers, by name, those removed from the rules included, as long as a batch, a run, a
+    /// launch that counts or a pause of theirs does.
     pub triggers: BTreeMap<String, Standing>,
     /// Runs that are not over, and the last of those that are.
     pub runs: BTreeMap<BatchId, Run>,
@@ -89,7 +90,7 @@ pub struct BatchId {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
-    /// When it was first applied.
+    /// When it was applied, and not in the rules before.
     pub since: Timestamp,
     /// Whether the rules in force no longer have it.
     pub removed: bool,

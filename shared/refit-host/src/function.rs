@@ -249,8 +249,8 @@ fn buckets() -> Result<Buckets, Error> {
     };
     let Some(region) = env::aws_region() else { return Ok(buckets) };
     let with_s3 = buckets.with_s3(&region, env::s3_endpoint().as_deref());
-    with_s3
-        .ok_or_else(|| invalid(format!("S3 is not where the environment says: region=`{region}`")))
+    let why = "AWS_REGION and AWS_ENDPOINT_URL_S3, or AWS_ENDPOINT_URL, name no place of S3";
+    with_s3.ok_or_else(|| invalid(format!("{why}: region=`{region}`")))
 }
 
 /// Reads rule files as this build understands them.

@@ -65,7 +65,7 @@ pub(super) struct Trigger {
     pub(super) timeout: Option<Located<Duration>>,
     /// Starts nothing while this stands here.
     pub(super) pause: Option<Located<Pause>>,
-    /// What to do where the fate of a start call cannot be learned. Default: `relaunch`.
+    /// What to do where the fate of a start call cannot be learned; `relaunch` asks a person once two keys in a row were given up. Default: `relaunch`.
     pub(super) on_unknown: Option<Located<OnUnknown>>,
     /// Who is told of what happens: names of the map `notify` at the top of the file. Default: nobody.
     pub(super) notify: Option<Located<Vec<Located<String>>>>,
