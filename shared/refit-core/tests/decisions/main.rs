@@ -20,6 +20,7 @@ mod runs;
 mod schedule;
 mod settings;
 mod texts;
+mod unseen;
 mod world;
 
 /// Compares what is decided with what is wanted.
