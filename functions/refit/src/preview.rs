@@ -67,7 +67,7 @@ pub(crate) async fn staying(
     for run in state.runs.values().filter(|run| run.is_active()) {
         let began = gatherer.book(&run.rules).await?.ok();
         let place = |book: &RuleBook| Some(book.services.get(&run.service)?.place.clone());
-        let began = began.as_ref().and_then(place);
+        let began = began.as_deref().and_then(place);
         if began.is_none() || began != place(book) {
             *staying.entry(&run.service).or_default() += 1;
         }

@@ -258,8 +258,11 @@ struct Same {
 impl Same {
     fn take_the_place_of(self, member: &mut Member) {
         let Self { generation, created, checksum } = self;
+        if member.checksum != Some(checksum) {
+            return;
+        }
         let newer = Member { generation, created, ..member.clone() };
-        if member.checksum.as_ref() == Some(&checksum) && newer.is_newer_than(member) {
+        if newer.is_newer_than(member) {
             *member = newer;
         }
     }

@@ -138,12 +138,12 @@ pub const LETTER_WAIT_MAX: Span = Span::hours(1);
 pub const NOTICE_MESSAGE_BYTES_MAX: usize = 1000;
 /// How long an attempt may take to begin before somebody is told.
 pub const STUCK_AFTER: Span = Span::mins(30);
+/// How often a start may be refused, or a pipeline not be prepared, before somebody is told.
+pub const STUCK_TRIES: u32 = 8;
 /// The longest time a budget counts launches for.
 pub const BUDGET_PER_MAX: Span = Span::days(35);
 /// How many keys of a run are given up because nothing can be found under them, before a person is asked.
 pub const ABANDONED_MAX: usize = 2;
-/// How often a start may be refused, or a pipeline not be prepared, before somebody is told.
-pub const STUCK_TRIES: u32 = 8;
 /// Bytes of the key of a batch.
 pub const BATCH_KEY_BYTES_MAX: usize = 256;
 /// Bytes of the parameters of a run, as JSON.

@@ -99,11 +99,16 @@ impl Agenda {
             .collect();
         // The newest are kept: a commit of an earlier try may still land.
         let excess = self.own.len().saturating_sub(NONCES_KEPT);
-        let mut by_age: Vec<(Span, String)> =
-            self.own.iter().map(|(nonce, at)| (*at, nonce.clone())).collect();
+        if excess == 0 {
+            return;
+        }
+        let mut by_age: Vec<(Span, &String)> =
+            self.own.iter().map(|(nonce, at)| (*at, nonce)).collect();
         by_age.sort_unstable();
         let old = by_age.into_iter().take(excess).map(|(_, nonce)| nonce);
-        for nonce in old.filter(|nonce| !owners.contains(nonce.as_str())) {
+        let old: Vec<String> =
+            old.filter(|nonce| !owners.contains(nonce.as_str())).cloned().collect();
+        for nonce in old {
             self.own.remove(&nonce);
         }
     }

@@ -54,7 +54,7 @@ pub struct Gatherer {
     read_rules: ReadRules,
     /// Where claims are read.
     buckets: Buckets,
-    books: BTreeMap<String, Result<RuleBook, String>>,
+    books: BTreeMap<String, Result<Arc<RuleBook>, String>>,
     runs: BTreeMap<String, Arc<Fresh>>,
     /// Lines that were read while others could not be: what stands under a name never changes.
     read: BTreeMap<String, Bytes>,
@@ -102,7 +102,7 @@ impl Gatherer {
         for need in needs {
             match need {
                 Need::Rules(revision) => {
-                    let rules = self.book(&revision).await?.map(|book| book.rules);
+                    let rules = self.book(&revision).await?.map(|book| Arc::clone(&book.rules));
                     found.rules.insert(revision, rules);
                 }
                 Need::Lines(batch) => {
@@ -133,7 +133,7 @@ impl Gatherer {
     ///
     /// # Errors
     /// The store's.
-    pub async fn book(&mut self, revision: &str) -> Result<Result<RuleBook, String>, Error> {
+    pub async fn book(&mut self, revision: &str) -> Result<Result<Arc<RuleBook>, String>, Error> {
         if let Some(book) = self.books.get(revision) {
             return Ok(book.clone());
         }
@@ -141,7 +141,7 @@ impl Gatherer {
             return Ok(Err(format!("no such revision of the rules: revision=`{revision}`")));
         };
         let text = std::str::from_utf8(&body).map_err(|_| "the rules are not text".to_owned());
-        let book = text.and_then(|text| (self.read_rules)(text));
+        let book = text.and_then(|text| (self.read_rules)(text)).map(Arc::new);
         if self.books.len() >= BOOKS_MAX {
             self.books.clear();
         }
@@ -165,7 +165,7 @@ impl Gatherer {
             Some(revision) => self.book(revision).await?.ok(),
             None => None,
         };
-        let newer = newer.as_ref().and_then(&find);
+        let newer = newer.as_deref().and_then(&find);
         if let Some(newer) = newer.filter(|_| mutant::is(Mutant::ServiceInForceAsked)) {
             return Ok(Ok(newer.adapter.clone()));
         }

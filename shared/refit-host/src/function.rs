@@ -31,12 +31,12 @@ use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Platform, Settings};
 use crate::hooks::HookSecrets;
-use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, TOLD_WITHIN, in_time};
+use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
 use crate::lambda::{self, Host};
 use crate::links::links;
 use crate::reports::Reports;
 use crate::trace::Trace;
-use crate::waker::{Caller, Nobody, Waker};
+use crate::waker::{Caller, Nobody, Waker, told_in_time};
 use crate::{logs, server};
 
 /// The variable that names a stand-in for Cloud Storage, as Google's own clients know it.
@@ -366,7 +366,7 @@ pub fn told(router: Router, waker: &Arc<dyn Waker>, clock: &Arc<dyn Clock>) -> R
         let (waker, clock) = (Arc::clone(&waker), Arc::clone(&clock));
         async move {
             let answer = next.run(request).await;
-            let _ = within(&*clock, TOLD_WITHIN, waker.told()).await;
+            told_in_time(&*waker, &*clock).await;
             answer
         }
     }))

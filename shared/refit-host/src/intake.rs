@@ -28,10 +28,6 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// is within five seconds, and on Lambda whoever is woken is told after it.
 pub(crate) const RECEIVED_WITHIN: Span = Span::secs(4);
 
-/// How long an answer waits for whoever is to be woken, where a process that has answered stands still: recorded and
-/// answered is within five seconds.
-pub(crate) const TOLD_WITHIN: Span = Span::from_millis(800);
-
 /// What a webhook hears that comes where nobody would verify it.
 const WRONG_DOOR: &str = "a webhook came through a door that verifies none; send it to hook";
 

@@ -13,15 +13,14 @@ use futures::future::join_all;
 use http::{HeaderMap, Request, StatusCode};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use refit_core::error::{Error, ErrorKind};
-use refit_engine::deadline::within;
 use refit_engine::port::Clock;
 use refit_wire::source::{Delivery, Invocation, Item, UrlRequest};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::driver::{Driver, Woken};
-use crate::intake::{BODY_BYTES_MAX, Door, TOLD_WITHIN, taken_in_time};
-use crate::waker::WAKE;
+use crate::intake::{BODY_BYTES_MAX, Door, taken_in_time};
+use crate::waker::{WAKE, told_in_time};
 
 /// What an invocation reaches.
 #[derive(Clone)]
@@ -53,7 +52,7 @@ impl Host {
     async fn invoked(&self, payload: Value) -> Result<Value, Diagnostic> {
         let answer = self.answer(&payload).await;
         if let Some(door) = &self.door {
-            let _ = within(&*self.clock, TOLD_WITHIN, door.waker.told()).await;
+            told_in_time(&*door.waker, &*self.clock).await;
         }
         answer
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use http::{HeaderValue, Method};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
+use refit_engine::deadline::within;
 use refit_engine::port::{Clock, Transport};
 use refit_platform::auth::Places;
 use refit_platform::env;
@@ -29,6 +30,15 @@ pub trait Waker: fmt::Debug + Send + Sync {
     fn told(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// How long an answer waits for whoever is to be woken, where a process that has answered stands still: recorded and
+/// answered is within five seconds.
+pub(crate) const TOLD_WITHIN: Span = Span::from_millis(800);
+
+/// Ends when whoever was to be woken has been told, or an answer waits no longer for it.
+pub(crate) async fn told_in_time(waker: &dyn Waker, clock: &dyn Clock) {
+    let _ = within(clock, TOLD_WITHIN, waker.told()).await;
 }
 
 /// What the invocation of a function says that wakes it.

@@ -111,12 +111,12 @@ fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
     for (name, standing) in &state.triggers {
         let Some(rule) = rules.and_then(|rules| rules.triggers.get(name)) else { continue };
         for id in standing.open.keys() {
-            let active = state.active_runs(name).count();
-            let held = Case::of(state, now, (name, rule), *id).and_then(|case| judge(&case));
+            let Some(case) = Case::of(state, now, (name, rule), *id) else { continue };
+            let held = judge(&case);
             let waits = held.is_some_and(|held| match held.reason {
                 Hold::Ask | Hold::Paused | Hold::TriggerRemoved | Hold::Budget => true,
                 // A run that waits for the budget keeps those behind it waiting.
-                Hold::ActiveRun | Hold::Replacing => active > 0,
+                Hold::ActiveRun | Hold::Replacing => case.active > 0,
                 Hold::MinCount
                 | Hold::MinBytes
                 | Hold::Quiet

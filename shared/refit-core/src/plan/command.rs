@@ -65,7 +65,7 @@ impl Desk<'_> {
             new.triggers.keys().filter(|name| !known.contains(name)).cloned().collect();
         let removed = known.iter().filter(|name| !new.triggers.contains_key(**name));
         let removed: Vec<String> = removed.map(|name| (*name).clone()).collect();
-        let due_before = [self.due(old, false), self.due(old, true)];
+        let due_before = self.due(old);
         let mut summary = format!("applied: triggers=`{}`", new.triggers.len());
         for (what, names) in [("added", &added), ("removed", &removed)] {
             if !names.is_empty() {
@@ -86,8 +86,8 @@ impl Desk<'_> {
         if mutant::is(Mutant::ApplyStartsRuns) {
             return summary;
         }
-        let due_now = [self.due(new, false), self.due(new, true)];
-        let newly = due_now.iter().zip(&due_before).flat_map(|(now, before)| now - before);
+        let due_now = self.due(new);
+        let newly = due_now.difference(&due_before).map(|(batch, _)| *batch);
         let held = unpaused.iter().flat_map(|name| self.open_of(name));
         let ask: BTreeSet<BatchId> = newly.chain(returning).chain(held).collect();
         let waiting = ask.len();
@@ -110,19 +110,24 @@ impl Desk<'_> {
         standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// The open batches these rules would start: now, or once no run is active.
-    fn due(&self, rules: &Rules, alone: bool) -> BTreeSet<BatchId> {
-        let alone = alone || mutant::is(Mutant::ApplyOverlooksRuns);
-        let is_due = |name: &str, id: BatchId| {
-            let rule = rules.triggers.get(name)?;
-            let case = Case::of(&self.state, self.now, (name, rule), id)?;
-            Some(judge(&if alone { case.alone() } else { case }).is_none())
-        };
-        let open =
-            self.state.triggers.iter().flat_map(|(name, standing)| {
-                standing.open.keys().map(move |id| (name.as_str(), *id))
-            });
-        open.filter(|(name, id)| is_due(name, *id) == Some(true)).map(|(_, id)| id).collect()
+    /// The open batches these rules would start now, and those they would start once no run is active, told apart.
+    fn due(&self, rules: &Rules) -> BTreeSet<(BatchId, bool)> {
+        let overlooks = mutant::is(Mutant::ApplyOverlooksRuns);
+        let mut due = BTreeSet::new();
+        for (name, rule) in &rules.triggers {
+            let open = self.state.triggers.get(name).map(|standing| standing.open.keys());
+            for id in open.into_iter().flatten() {
+                let Some(case) = Case::of(&self.state, self.now, (name, rule), *id) else {
+                    continue;
+                };
+                let cases = [(case, false), (case.alone(), true)];
+                let held = |(case, _): &(Case<'_>, bool)| judge(case).is_some();
+                let of_batch =
+                    cases.into_iter().filter(|case| !held(case) && (case.1 || !overlooks));
+                due.extend(of_batch.map(|(_, alone)| (*id, alone)));
+            }
+        }
+        due
     }
 
     fn pause(&mut self, trigger: &str, mode: PauseMode) -> Result<String, String> {

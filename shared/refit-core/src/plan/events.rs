@@ -43,9 +43,6 @@ pub(super) struct Entrant {
 /// A trigger with its name.
 pub(super) type Named<'a> = (&'a String, &'a Trigger);
 
-/// The key of the batches meant of a trigger; none where it is not known.
-type KeyOf<'a> = &'a dyn Fn(&Trigger) -> Option<String>;
-
 /// Why an event is refused, with a word on it.
 pub(super) struct Refused {
     pub(super) reason: Refusal,
@@ -253,7 +250,7 @@ impl Desk<'_> {
         let generation = object.generation.clone();
         let at = event.time.filter(|_| generation.is_none());
         let line = Line::Gone { uri: object.uri(), generation, at };
-        let is_told = self.tell_open(rules, event, &line, (object, &|_| None));
+        let is_told = self.tell_open(rules, (event, object), None, &line);
         let known = self.sighting(object.place());
         let deleted = object.created.or(event.time).unwrap_or(self.now);
         let is_newest = |known: &Sighting| deleted >= known.created;
@@ -265,21 +262,21 @@ impl Desk<'_> {
         }
     }
 
-    /// Adds a line to every open batch that may hold generations of an object: of that key, where it is known. Says
-    /// whether there is any.
+    /// Adds a line to every open batch that may hold generations of an object: of the key of what has this scope, where
+    /// it is known. Says whether there is any.
     fn tell_open(
         &mut self,
         rules: &Rules,
-        event: &Event,
+        (event, object): (&Event, &DataRef),
+        scope: Option<&Scope>,
         line: &Line,
-        (object, key): (&DataRef, KeyOf<'_>),
     ) -> bool {
         if !self.tally.joined.is_empty() {
             self.flush();
         }
         let mut open: Vec<BatchId> = Vec::new();
         for (name, rule) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
-            let key = key(rule);
+            let key = scope.and_then(|scope| key_of(rule.batch.by.as_ref(), scope).ok());
             let batches = self.state.triggers.get(name).map(|standing| &standing.open);
             let alike = |batch: &Batch| key.as_ref().is_none_or(|key| batch.key == *key);
             let batches = batches.into_iter().flatten().filter(|(_, batch)| alike(batch));
@@ -300,9 +297,7 @@ impl Desk<'_> {
             created: object.created,
             checksum: object.checksum.clone().unwrap_or_default(),
         };
-        let scope = scope_of(event).ok();
-        let key = |rule: &Trigger| key_of(rule.batch.by.as_ref(), scope.as_ref()?).ok();
-        self.tell_open(rules, event, &line, (object, &key));
+        self.tell_open(rules, (event, object), scope_of(event).ok().as_ref(), &line);
     }
 
     fn is_identical(&mut self, event: &Event, object: &DataRef) -> bool {

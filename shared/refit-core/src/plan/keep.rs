@@ -83,10 +83,9 @@ impl Desk<'_> {
             let first = standing.launches.first().filter(|first| excess && **first < before)?;
             Some((name.clone(), before.max(*first)))
         });
-        let gone = self.state.triggers.iter().filter(|(name, standing)| {
+        let gone = self.state.triggers.iter().filter(|(_, standing)| {
             let last = standing.launches.last();
-            let is_old = last.is_some_and(|last| *last + BUDGET_PER_MAX < self.now);
-            standing.removed && is_old && !rules.triggers.contains_key(*name)
+            standing.removed && last.is_some_and(|last| *last + BUDGET_PER_MAX < self.now)
         });
         let gone = gone.map(|(name, _)| (name.clone(), self.now));
         for (trigger, before) in old.chain(gone).collect::<Vec<_>>() {

@@ -16,6 +16,14 @@ fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
     world.violations.iter().map(|violation| violation.invariant).collect()
 }
 
+/// What is decided with a mutant, or with none.
+fn told(mutant: Option<Mutant>, text: &str) -> String {
+    activate(mutant);
+    let told = run(text);
+    activate(None);
+    told
+}
+
 fn check(mutant: Mutant, text: &str, invariant: &str) {
     assert_eq!(noticed(None, text), [""; 0], "{mutant:?} is not at fault");
     let noticed = noticed(Some(mutant), text);
@@ -275,12 +283,7 @@ fn a_budget_that_is_forgotten_with_its_trigger_is_noticed() {
          rule t bucket=b quiet=0s overlap=allow budget=1/1d
          10:04 apply
          10:05 put b#1";
-    let launches = |mutant: Option<Mutant>| {
-        activate(mutant);
-        let told = run(text);
-        activate(None);
-        told.matches("/1 intended").count()
-    };
+    let launches = |mutant| told(mutant, text).matches("/1 intended").count();
     assert_eq!(launches(None), 1);
     assert_eq!(launches(Some(Mutant::BudgetForgottenWithTrigger)), 2);
 }
@@ -290,12 +293,7 @@ fn starts_that_go_on_unseen_are_noticed() {
     let times: Vec<String> =
         (1..8).map(|n| format!("{}:05 absent b2\n{}:15 absent b2", 10 + n, 10 + n)).collect();
     let text = format!("rule t bucket=b quiet=1m class=C\n10:00 put a#1\n{}", times.join("\n"));
-    let attempts = |mutant: Option<Mutant>| {
-        activate(mutant);
-        let told = run(&text);
-        activate(None);
-        told.matches(" intended").count()
-    };
+    let attempts = |mutant| told(mutant, &text).matches(" intended").count();
     assert_eq!(attempts(None), 3);
     assert_eq!(attempts(Some(Mutant::BlindRelaunches)), 8);
 }
@@ -303,14 +301,11 @@ fn starts_that_go_on_unseen_are_noticed() {
 /// Bytes that no run gets are seen by no invariant: what is closed says it.
 #[test]
 fn bytes_that_no_run_gets_are_noticed() {
-    let closes = |text: &str| run(text).contains("closed: a#2");
+    let closes = |mutant, text| told(mutant, text).contains("closed: a#2");
     for (mutant, text) in
         [(Mutant::SameBytesForgotten, OVERWRITTEN), (Mutant::DeletedBytesRemembered, DELETED)]
     {
-        assert!(closes(text), "{mutant:?} is not at fault");
-        activate(Some(mutant));
-        let closed = closes(text);
-        activate(None);
-        assert!(!closed, "{mutant:?} lives");
+        assert!(closes(None, text), "{mutant:?} is not at fault");
+        assert!(!closes(Some(mutant), text), "{mutant:?} lives");
     }
 }

@@ -32,20 +32,22 @@ impl Reconciler {
             }
         }
         let view = self.load().await?;
-        self.recognise(&view).await?;
+        if let Some((seq, nonce)) = &self.seen {
+            self.recognise(*seq, nonce.as_ref()).await?;
+        }
         Ok(Cached { view, confirmed: elapsed, is_proved: true, behind: None })
     }
 
-    /// Refuses a log without the newest commit this process has seen.
-    async fn recognise(&self, view: &View) -> Result<(), Error> {
-        let Some((seq, nonce)) = &self.seen else { return Ok(()) };
-        let stored = match view.state.seq >= *seq {
-            true => self.ledger.commit(*seq).await?.map(|commit| commit.nonce),
-            false => None,
-        };
-        let is_there = stored.is_some() && (nonce.is_none() || stored == *nonce);
-        let unseen = mutant::is(Mutant::LogDeleted) || mutant::is(Mutant::RestorationUnseen);
-        if is_there || unseen { Ok(()) } else { Err(shorter(*seq)) }
+    /// Refuses a log that no longer has a commit this process has seen, or has another in its place; says its nonce.
+    async fn recognise(&self, seq: u64, known: Option<&String>) -> Result<Option<String>, Error> {
+        if mutant::is(Mutant::LogDeleted) || mutant::is(Mutant::RestorationUnseen) {
+            return Ok(known.cloned());
+        }
+        let stored = self.ledger.commit(seq).await?.map(|commit| commit.nonce);
+        match stored.is_some() && (known.is_none() || stored.as_ref() == known) {
+            true => Ok(stored),
+            false => Err(shorter(seq)),
+        }
     }
 
     /// Folds what others have written since, onto what the log still has.
@@ -62,19 +64,11 @@ impl Reconciler {
     /// Refuses to build on a commit which the log no longer has, or has another in the place of: it was replaced by a
     /// copy while this process went on, and what follows in it is another history. One read in a pass.
     pub(super) async fn prove(&self, cached: &mut Cached) -> Result<(), Error> {
-        if cached.is_proved
-            || mutant::is(Mutant::LogDeleted)
-            || mutant::is(Mutant::RestorationUnseen)
-        {
-            return Ok(());
+        if !cached.is_proved {
+            let View { state, tip, .. } = &mut cached.view;
+            *tip = self.recognise(state.seq, tip.as_ref()).await?;
+            cached.is_proved = true;
         }
-        let seq = cached.view.state.seq;
-        let stored = self.ledger.commit(seq).await?.map(|commit| commit.nonce);
-        let tip = &mut cached.view.tip;
-        if stored.is_none() || (tip.is_some() && stored != *tip) {
-            return Err(shorter(seq));
-        }
-        (*tip, cached.is_proved) = (stored, true);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use refit_engine::port::{Created, Page, Store};
+use refit_platform::store::MemoryStore;
 use refit_testkit::clock::ManualClock;
 use refit_wire::http::{Reply, Secret};
 use serde_json::json;
@@ -14,7 +15,7 @@ use crate::callers::Check;
 use crate::environment::{Callers, Oidc};
 use crate::function::{Base, checked, events, prompt, told};
 use crate::oidc::tests::{claims, header, token};
-use crate::waker::{Nobody, Waker};
+use crate::waker::{Nobody, TOLD_WITHIN, Waker};
 
 /// A store and a way out that never answer, and note what they were asked for.
 #[derive(Default)]
@@ -136,8 +137,9 @@ impl Waker for Sleeper {
 #[tokio::test]
 async fn where_a_process_stands_still_once_it_has_answered_whoever_is_woken_is_told_before() {
     let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
-    let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-    let base = Base { clock: shared, ..Base::open("memory:").await.unwrap() };
+    let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
+    let base =
+        Base::of_test(store, Arc::new(Hanging::default()), Arc::<ManualClock>::clone(&clock));
     let sleeper = Arc::new(Sleeper::default());
     let waker: Arc<dyn Waker> = Arc::<Sleeper>::clone(&sleeper);
     let door = Arc::new(Door::push(base.intake(), Arc::clone(&waker), None));

@@ -159,6 +159,15 @@ impl Vertex {
         }))
     }
 
+    fn measured_if_any(version: Option<Version>) -> Step<Told<Option<Version>>> {
+        match version {
+            Some(version) => {
+                Self::measured(version).and_then(|version| Step::Done(Ok(Some(version))))
+            }
+            None => Step::Done(Ok(None)),
+        }
+    }
+
     /// Whether the model is there, so that what is uploaded is a version of it.
     fn has_model(&self, model: &str) -> Step<Told<bool>> {
         self.get((model, &[]), |answer| match answer {
@@ -196,12 +205,7 @@ impl Vertex {
             Err(Fault::Missing) => Ok(None),
             Err(fault) => Err(unread(fault)),
         });
-        found.and_then(|found| match found {
-            Some(version) => {
-                Self::measured(version).and_then(|version| Step::Done(Ok(Some(version))))
-            }
-            None => Step::Done(Ok(None)),
-        })
+        found.and_then(Self::measured_if_any)
     }
 
     /// The versions that have these stages, one after another.
@@ -232,12 +236,7 @@ impl ModelRegistry for Vertex {
             Err(Fault::Missing) => Ok(None),
             Err(fault) => Err(unread(fault)),
         });
-        found.and_then(|found| match found {
-            Some(version) => {
-                Self::measured(version).and_then(|version| Step::Done(Ok(Some(version))))
-            }
-            None => Step::Done(Ok(None)),
-        })
+        found.and_then(Self::measured_if_any)
     }
 
     fn create(&self, wanted: &Registration) -> Step<Told<Version>> {

@@ -3,6 +3,7 @@
 use refit_core::event::PauseMode;
 use refit_core::rules::{Budget, On, OnUnknown, Overlap, Retry, ServiceProfile, Trigger};
 use refit_core::time::Span;
+use refit_core::timing::BUDGET_PER_MAX;
 
 use super::super::document::NodeId;
 use super::super::located::{Located, given};
@@ -109,7 +110,7 @@ fn budget(notes: &mut Notes<'_>, setting: &Option<Located<v1::Budget>>) -> Budge
             u32::MAX
         })
     });
-    let per = span(notes, &budget.per, usual.per, (Span::secs(1), Span::days(35)));
+    let per = span(notes, &budget.per, usual.per, (Span::secs(1), BUDGET_PER_MAX));
     Budget { runs, per }
 }
 
