@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::patience::{call, soon};
 
-/// A stand-in for `tick` that counts how often it is woken.
+/// A stand-in for `tick`, or for what nobody is to ask, that counts how often it is asked.
 struct Tick(watch::Sender<usize>);
 
 impl Site for Tick {
@@ -138,4 +138,46 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
     assert!(stored.iter().all(|entry| entry.name.starts_with("inbox/")), "{stored:?}");
     assert!(stored.len() >= 15, "{}", stored.len());
     assert_eq!(refused.load(Ordering::Relaxed), 0, "it did not even try");
+}
+
+/// The function as a process, from its start to its end, on a bucket of a server of others that takes new segments and
+/// refuses whatever else is asked of it.
+#[cfg(feature = "gcp")]
+#[tokio::test(flavor = "multi_thread")]
+async fn object_starts_serves_and_ends_where_it_may_only_append_and_wake() {
+    use crate::process::Process;
+    use crate::world::{JSON, upload};
+
+    let test = "object_starts_serves_and_ends_where_it_may_only_append_and_wake";
+    let Some(cloud) = crate::cloud::Cloud::start(test).await else { return };
+    let (ground, bucket) = cloud.append_only().await;
+    let (wakes, asked) = (watch::Sender::new(0), watch::Sender::new(0));
+    let (mut woken, elsewhere) = (wakes.subscribe(), asked.subscribe());
+    let (tick, metadata) = (Server::new(), Server::new());
+    tick.open(Arc::new(Tick(wakes)));
+    metadata.open(Arc::new(Tick(asked)));
+    let object = Process::start(
+        "object",
+        &[
+            ("PORT", "0"),
+            ("REFIT_LEDGER", &ground.location),
+            ("STORAGE_EMULATOR_HOST", &bucket.place()),
+            ("GCE_METADATA_HOST", &metadata.place()),
+            ("REFIT_WAKE", &format!("http://{}/", tick.place())),
+        ],
+    )
+    .await;
+    let body = upload("churn/a", 7, "m1").to_string();
+    assert_eq!(call(&object.place, "POST /", JSON, body.as_bytes()).await.unwrap().status, 204);
+    assert_eq!(call(&object.place, "POST /", JSON, b"{").await.unwrap().status, 204);
+    soon("tick is woken", woken.wait_for(|wakes| *wakes > 0)).await.unwrap();
+    object.terminate();
+    let ended = object.ended().await;
+    assert!(ended.status.success(), "{:#?}", ended.lines);
+    let asked = bucket.requests();
+    assert_eq!(asked.len(), 2, "a request each, and none at the start or the end: {asked:#?}");
+    assert_eq!(*elsewhere.borrow(), 0, "nobody else was asked");
+    let stored = ground.store.list("", "", 1000).await.unwrap().entries;
+    assert_eq!(stored.len(), 2, "{stored:?}");
+    assert!(stored.iter().all(|entry| entry.name.starts_with("inbox/")), "{stored:?}");
 }

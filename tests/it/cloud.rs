@@ -7,6 +7,7 @@ use refit_core::time::Span;
 use refit_platform::env;
 use refit_testkit::counterpart::{Counterpart, Kind};
 use refit_testkit::fake::proxy::{Fault, Proxy};
+use refit_testkit::fake::server::Request;
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, LEDGERS};
@@ -41,6 +42,15 @@ impl Cloud {
         Some(Self { server })
     }
 
+    /// A folder of its own for a ledger in which processes may create segments, and nothing else.
+    pub(crate) async fn append_only(&self) -> (Ground, Proxy) {
+        let proxy = Proxy::start(self.server, |request| match is_new_segment(request) {
+            true => Fault::None,
+            false => Fault::Refuse(403),
+        });
+        (Ground::bucket(self.server, &proxy.place(), &env::nonce()).await, proxy)
+    }
+
     /// A folder of its own for a ledger that processes reach with troubles.
     pub(crate) async fn faulty(&self) -> (Ground, Faults) {
         let counts = Arc::<Counts>::default();
@@ -49,6 +59,18 @@ impl Cloud {
         let ground = Ground::bucket(self.server, &proxy.place(), &env::nonce()).await;
         (ground, Faults { _proxy: proxy, counts })
     }
+}
+
+/// Whether a request creates a segment under a name that must be free.
+fn is_new_segment(request: &Request) -> bool {
+    let asks = |name: &str| {
+        let mut query = request.query.iter();
+        query.find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+    };
+    request.method == "POST"
+        && request.path.first().is_some_and(|part| part == "upload")
+        && asks("name").contains("/inbox/")
+        && asks("ifGenerationMatch") == "0"
 }
 
 impl Counts {

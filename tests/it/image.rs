@@ -1,15 +1,16 @@
 //! The image of a program: made from nothing but it, and run as nobody.
 //!
-//! The builder, `buildah`, is independent of us. The program has to be static, which takes a build of its own; where
-//! either is missing, the test is skipped by name.
+//! The builder, `buildah`, is independent of us. The programs have to be static, which takes a build of its own; where
+//! either is missing, a test is skipped by name.
 
-use refit_testkit::skip::skipped;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use refit_testkit::fake::tls::{Vouched, vouched};
+use refit_testkit::skip::skipped;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -57,46 +58,51 @@ impl Builder {
         let output = soon("the builder ends", self.command(arguments).output()).await;
         let output = output.map_err(|error| error.to_string())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        let (told, why) = (text(&output.stdout), text(&output.stderr));
+        if output.status.success() { Ok(told) } else { Err(format!("{why}\n{told}")) }
     }
 
     /// Makes the image of a program, and a container of it.
-    async fn container(&self, program: &Path) -> String {
+    async fn container(&self, name: &str, program: &Path) -> String {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let context = self.folder.path().join("context");
         let place = context.join("target").join(STATIC);
         std::fs::create_dir_all(&place).unwrap();
-        std::fs::copy(program, place.join("object")).unwrap();
+        std::fs::copy(program, place.join(name)).unwrap();
         let (file, context) = (root.join("Dockerfile"), context.display().to_string());
         let file = file.display().to_string();
-        let build = ["bud", "--isolation", "chroot", "--build-arg", "PROGRAM=object", "--tag"];
+        let name = format!("PROGRAM={name}");
+        let build = ["bud", "--isolation", "chroot", "--build-arg", &name, "--tag"];
         self.run(&[&build[..], &["refit", "--file", &file, &context]].concat()).await.unwrap();
         self.run(&["from", "--pull-never", "refit"]).await.unwrap()
     }
 }
 
-/// Where the static program lies, if somebody built it.
-fn program() -> Option<PathBuf> {
-    let target = folder().parent()?.join(STATIC).join("object");
-    target.is_file().then_some(target)
+/// A builder and where the static program of this name lies, or what is missing.
+async fn ready(name: &str) -> Result<(Builder, PathBuf), String> {
+    let builder = Builder::new();
+    let version = builder.run(&["--version"]).await;
+    version.map_err(|why| format!("there is no buildah: {why}"))?;
+    let program = folder().parent().unwrap().join(STATIC).join(name);
+    match program.is_file() {
+        true => Ok((builder, program)),
+        false => Err(format!("`{name}` is not built static; the `Dockerfile` says how")),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_holds_the_program_alone_and_serves() {
     let test = "an_image_holds_the_program_alone_and_serves";
-    let builder = Builder::new();
-    if let Err(why) = builder.run(&["--version"]).await {
-        return skipped(test, &format!("there is no buildah: {why}"));
-    }
-    let Some(program) = program() else {
-        return skipped(test, "the static program is not built; the `Dockerfile` says how");
+    let (builder, program) = match ready("object").await {
+        Ok(ready) => ready,
+        Err(why) => return skipped(test, &why),
     };
     let ledger = builder.folder.path().join("ledger");
     std::fs::create_dir(&ledger).unwrap();
     if chown(&ledger, Some(NOBODY), Some(NOBODY)).is_err() {
         return skipped(test, "this user may not give a folder to another");
     }
-    let container = builder.container(&program).await;
+    let container = builder.container("object", &program).await;
     let mounted = builder.run(&["mount", &container]).await.unwrap();
     let held: Vec<_> =
         std::fs::read_dir(&mounted).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -120,4 +126,52 @@ async fn serves(builder: &Builder, container: &str, ledger: &Path) {
     assert_eq!(call(&place, "POST /", "", body.as_bytes()).await.unwrap().status, 204);
     let stored = std::fs::read_dir(ledger.join("inbox")).unwrap().count();
     assert_eq!(stored, 1, "the event is recorded outside the container");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_brings_its_time_zones_and_trusts_whom_it_is_told_to() {
+    let test = "an_image_brings_its_time_zones_and_trusts_whom_it_is_told_to";
+    let (builder, program) = match ready("refit").await {
+        Ok(ready) => ready,
+        Err(why) => return skipped(test, &why),
+    };
+    let container = builder.container("refit", &program).await;
+    let (server, rules) = (vouched("{}"), builder.folder.path().join("rules"));
+    std::fs::create_dir(&rules).unwrap();
+    std::fs::write(rules.join("roots.pem"), &server.certificate).unwrap();
+    for zone in ["Asia/Kathmandu", "Mars/Olympus_Mons"] {
+        let name = zone.split('/').next().unwrap();
+        std::fs::write(rules.join(name), rule_file(zone, &server)).unwrap();
+    }
+    let volume = format!("{}:/rules:ro", rules.display());
+    let run = ["run", "--isolation", "chroot", "--volume", &volume];
+    let refit = async |variables: &[&str], arguments: &[&str]| {
+        let program = [&container, "/program"];
+        builder.run(&[&run[..], variables, &program, arguments].concat()).await
+    };
+    // The image has no `/usr/share/zoneinfo`.
+    refit(&[], &["check", "/rules/Asia"]).await.unwrap();
+    let error = refit(&[], &["check", "/rules/Mars"]).await.unwrap_err();
+    assert!(error.contains("Mars/Olympus_Mons"), "{error}");
+    // Nor `/etc/ssl`: the roots built in do not vouch for this server, and a file that does can be mounted.
+    let notify = ["notify", "--test", "us", "/rules/Asia"];
+    let error = refit(&[], &notify).await.unwrap_err();
+    assert!(error.contains("certificate") && error.contains("UnknownIssuer"), "{error}");
+    let roots = ["--env", "SSL_CERT_FILE=/rules/roots.pem"];
+    let told = refit(&roots, &notify).await.unwrap();
+    assert!(told.contains("us was told, by webhook"), "{told}");
+}
+
+/// Rules with a schedule in a zone, and with somebody to tell.
+fn rule_file(zone: &str, server: &Vouched) -> String {
+    let url = &server.url;
+    format!(
+        "services: {{ kfp: {{ kubeflow: {{ endpoint: \"{url}\", auth: none }} }} }}
+notify: {{ us: {{ webhook: {{ url: \"{url}\", auth: none }} }} }}
+triggers:
+  nightly:
+    on: {{ schedule: {{ cron: 30 2 * * *, zone: {zone} }} }}
+    run: {{ service: kfp, pipeline: churn }}
+"
+    )
 }

@@ -236,15 +236,15 @@ mod tests {
     /// A subscription that never ends, whose every message the ledger does not take.
     #[derive(Debug)]
     struct Endless {
-        given: u32,
+        given: Arc<AtomicU32>,
         settled: Arc<Mutex<Vec<(String, bool)>>>,
     }
 
     #[async_trait]
     impl Subscription for Endless {
         async fn next(&mut self) -> Option<Result<Pulled, Error>> {
-            self.given += 1;
-            let (settled, id) = (Arc::clone(&self.settled), self.given.to_string());
+            let number = self.given.fetch_add(1, Ordering::Relaxed);
+            let (settled, id) = (Arc::clone(&self.settled), number.to_string());
             let message = message(&id, b"{}".to_vec());
             let settle = move |is_taken| settled.lock().unwrap().push((id, is_taken));
             Some(Ok(Pulled::new(message, settle)))
@@ -261,6 +261,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_messages_are_under_way_at_once_than_it_is_told() {
+        let clock = Arc::new(ManualClock::new("2026-01-05T10:00:00Z".parse().unwrap()));
+        let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let memory = Arc::new(MemoryStore::new(Arc::clone(&shared)));
+        let down = FaultyStore::new(memory, |_| Fault::Before(ErrorKind::Unavailable));
+        let door = door(Arc::new(down), Arc::clone(&shared));
+        let (given, settled) = (Arc::<AtomicU32>::default(), Arc::default());
+        let endless = Endless { given: Arc::clone(&given), settled: Arc::clone(&settled) };
+        let at_once = 3;
+        let pulling =
+            tokio::spawn(pull(Box::new(endless), at_once, door, shared, std::future::pending()));
+        for _ in 0..60 {
+            quiet().await;
+            let given_back = u32::try_from(settled.lock().unwrap().len()).unwrap();
+            let under_way = given.load(Ordering::Relaxed) - given_back;
+            assert_eq!(under_way, u32::from(at_once), "neither more nor fewer");
+            clock.advance(Span::secs(1));
+        }
+        assert!(settled.lock().unwrap().len() > 5, "they are given back, and others pulled");
+        pulling.abort();
+    }
+
+    #[tokio::test]
     async fn it_ends_in_ten_seconds_though_every_place_waits_for_a_ledger_that_is_down() {
         let clock = Arc::new(ManualClock::new("2026-01-05T10:00:00Z".parse().unwrap()));
         let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
@@ -268,7 +291,7 @@ mod tests {
         let down = FaultyStore::new(memory, |_| Fault::Before(ErrorKind::Unavailable));
         let door = door(Arc::new(down), Arc::clone(&shared));
         let settled = Arc::default();
-        let endless = Endless { given: 0, settled: Arc::clone(&settled) };
+        let endless = Endless { given: Arc::default(), settled: Arc::clone(&settled) };
         let (end, shutdown) = oneshot::channel::<()>();
         let shutdown = async { drop(shutdown.await) };
         let mut pulling = tokio::spawn(pull(Box::new(endless), 1, door, shared, shutdown));

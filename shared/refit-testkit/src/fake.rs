@@ -11,3 +11,4 @@ pub mod mlflow;
 pub mod proxy;
 pub mod server;
 pub mod stage;
+pub mod tls;

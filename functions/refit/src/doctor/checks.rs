@@ -12,6 +12,7 @@ mod notifications;
 mod publisher;
 mod push;
 mod services;
+mod wakes;
 
 use super::facts::Facts;
 use super::report::{Notes, Report};
@@ -29,6 +30,7 @@ const ALL: &[Check] = &[
     ("listeners", listeners::check),
     ("dead letters", dead_letters::check),
     ("push identity", push::check),
+    ("wakes", wakes::check),
     ("rights", functions::check),
     ("endpoints", endpoints::check),
     ("services", services::check),

@@ -13,6 +13,14 @@ use refit_wire::config::Config;
 
 /// The variable of a function that says where its ledger lies.
 const LEDGER: &str = "REFIT_LEDGER";
+/// The variable of a function that says what it wakes.
+const WAKE: &str = "REFIT_WAKE";
+/// The programs that take events, and reconcile nothing.
+const INTAKES: [&str; 3] = ["object", "drift", "hook"];
+/// The program that takes reports of drift, which is also what its topic is called.
+const DRIFT: &str = "drift";
+/// The program that is everything in one.
+const ALL_IN_ONE: &str = "refit";
 
 /// Everything that was gathered.
 #[derive(Debug, Default)]
@@ -169,9 +177,43 @@ impl Facts {
         found.map(|(name, read)| (name.as_str(), read)).collect()
     }
 
-    /// The subscriptions of all topics that watched buckets announce to, each once.
+    /// The topics events come by: those watched buckets announce to, and those of reports of drift.
+    pub(crate) fn event_topics(&self) -> BTreeSet<String> {
+        let announced = self.topics().into_iter().map(|(_, topic)| topic.to_owned());
+        announced.chain(self.drift_topics()).collect()
+    }
+
+    /// The topics of reports of drift, which are named after the functions that take these.
+    pub(crate) fn drift_topics(&self) -> BTreeSet<String> {
+        let mut on = self.rules().into_iter().flat_map(|it| it.rules.triggers.values());
+        let is_watched = on.any(|rule| rule.on.iter().any(|on| matches!(on, On::Drift(_))));
+        let takes = |function: &Function| {
+            function.program() == DRIFT || is_watched && function.program() == ALL_IN_ONE
+        };
+        let taking = self.functions().into_iter().filter(|(_, function)| takes(function));
+        let named = taking.filter_map(|(project, function)| {
+            let base = function.name.strip_suffix(function.program())?;
+            Some(format!("projects/{project}/topics/{base}{DRIFT}"))
+        });
+        named.collect()
+    }
+
+    /// The topics by which functions of this ledger wake the reconciler.
+    pub(crate) fn wake_topics(&self) -> BTreeSet<String> {
+        let targets = self.functions().into_iter().filter_map(|(_, function)| wakes(function));
+        targets.filter(|target| is_topic(target)).map(str::to_owned).collect()
+    }
+
+    /// The subscriptions of all topics that events come by, each once.
     pub(crate) fn all_subscriptions(&self) -> BTreeMap<&str, &Read<Subscription>> {
-        self.topics().into_iter().flat_map(|(_, topic)| self.heard_by(topic)).collect()
+        self.event_topics().iter().flat_map(|topic| self.heard_by(topic)).collect()
+    }
+
+    /// The same, and those of the topics that functions wake by.
+    pub(crate) fn pushing_subscriptions(&self) -> BTreeMap<&str, &Read<Subscription>> {
+        let mut all = self.all_subscriptions();
+        all.extend(self.wake_topics().iter().flat_map(|topic| self.heard_by(topic)));
+        all
     }
 
     /// The functions of this ledger, with the ids of their projects.
@@ -209,6 +251,22 @@ impl Facts {
             None => Err("the project's number is not known".to_owned()),
         }
     }
+}
+
+/// Whether a function takes events, and leaves it to another to decide on them.
+pub(crate) fn takes_events(function: &Function) -> bool {
+    INTAKES.contains(&function.program())
+}
+
+/// What a function wakes.
+pub(crate) fn wakes(function: &Function) -> Option<&str> {
+    function.variables.get(WAKE).map(String::as_str).filter(|target| !target.is_empty())
+}
+
+/// Whether that is a topic, `projects/P/topics/T`.
+pub(crate) fn is_topic(target: &str) -> bool {
+    let parts: Vec<&str> = target.split('/').collect();
+    matches!(parts[..], ["projects", _, "topics", _])
 }
 
 /// The project of something named `projects/P/…`.

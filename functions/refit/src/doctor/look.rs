@@ -15,7 +15,7 @@ use refit_wire::listing::Buckets;
 use refit_wire::pipeline::PipelineService;
 use url::Url;
 
-use super::facts::{Answered, Facts, Reach, Thing, project_of};
+use super::facts::{Answered, Facts, Reach, Thing, is_topic, project_of, wakes};
 
 /// A run that no service has.
 const NO_RUN: &str = "00000000-0000-4000-8000-000000000000";
@@ -40,6 +40,10 @@ impl Look<'_> {
         self.look_at_topics(facts).await;
         self.look_at_projects(facts).await;
         self.look_at_functions(facts).await;
+        // Which other topics there are is known by the functions.
+        self.look_at_topics(facts).await;
+        self.look_at_projects(facts).await;
+        self.look_at_pushes(facts).await;
         self.look_at_rights(facts).await;
         self.look_at_endpoints(facts, endpoints).await;
         self.look_at_services(facts).await;
@@ -57,20 +61,24 @@ impl Look<'_> {
     }
 
     async fn look_at_topics(&self, facts: &mut Facts) {
-        let topics: BTreeSet<String> =
-            facts.topics().into_iter().map(|(_, topic)| topic.to_owned()).collect();
-        self.look_at_listeners(facts, &topics).await;
+        let topics = facts.event_topics().into_iter().chain(facts.wake_topics()).collect();
+        self.look_at_listeners(facts, topics).await;
         let subscriptions = facts.all_subscriptions().into_values();
         let dead = subscriptions.filter_map(|read| read.as_ref().ok()?.dead_letters.clone());
-        let dead: BTreeSet<String> = dead.filter(|topic| !topics.contains(topic)).collect();
-        let names: BTreeSet<String> =
-            facts.all_subscriptions().into_keys().map(str::to_owned).collect();
+        let dead = dead.collect();
+        let names = facts.all_subscriptions().into_keys().map(str::to_owned);
+        let is_new =
+            |name: &String| !facts.policies.contains_key(&Thing::Subscription(name.clone()));
+        let names: BTreeSet<String> = names.filter(is_new).collect();
         let policies = self.each(&names, subscription_policy).await;
         facts.policies.extend(keyed(policies, Thing::Subscription));
-        self.look_at_listeners(facts, &dead).await;
+        self.look_at_listeners(facts, dead).await;
     }
 
-    async fn look_at_listeners(&self, facts: &mut Facts, topics: &BTreeSet<String>) {
+    /// Looks at those of these topics that were not looked at yet.
+    async fn look_at_listeners(&self, facts: &mut Facts, mut topics: BTreeSet<String>) {
+        topics.retain(|topic| !facts.listeners.contains_key(topic));
+        let topics = &topics;
         facts.listeners.extend(self.each(topics, subscriptions).await);
         let names = topics.iter().filter_map(|topic| facts.listeners.get(topic)?.as_ref().ok());
         let names: BTreeSet<String> = names.flatten().cloned().collect();
@@ -83,8 +91,9 @@ impl Look<'_> {
         let numbers = facts.buckets.values().filter_map(|read| read.as_ref().ok()?.project.clone());
         let ids = facts.listeners.keys().chain(facts.subscriptions.keys());
         let ids = ids.map(|name| project_of(name).to_owned());
-        let all: BTreeSet<String> = numbers.chain(ids).collect();
-        facts.projects = self.each(&all, project).await;
+        let is_new = |id: &String| !facts.projects.contains_key(id);
+        let all: BTreeSet<String> = numbers.chain(ids).filter(is_new).collect();
+        facts.projects.extend(self.each(&all, project).await);
         let policies = self.each(&all, project_policy).await;
         facts.policies.extend(keyed(policies, Thing::Project));
     }
@@ -94,14 +103,26 @@ impl Look<'_> {
         let of_topics = facts.listeners.keys().map(|name| project_of(name).to_owned());
         let ids: BTreeSet<String> = ids.chain(of_topics).collect();
         facts.functions = self.each(&ids, functions).await;
-        let pushes = facts.all_subscriptions().into_values();
+    }
+
+    /// Who pushes, and who may call what is pushed to or woken by its address.
+    async fn look_at_pushes(&self, facts: &mut Facts) {
+        let woken = facts.functions().into_iter().filter_map(|(_, function)| wakes(function));
+        let woken: BTreeSet<String> =
+            woken.filter(|target| !is_topic(target)).map(str::to_owned).collect();
+        let pushes = facts.pushing_subscriptions().into_values();
         let pushes = pushes.filter_map(|read| read.as_ref().ok()?.push.clone());
         let (accounts, endpoints): (BTreeSet<_>, BTreeSet<_>) =
             pushes.map(|push| (push.account, push.endpoint)).unzip();
         let accounts = accounts.into_iter().flatten().collect();
         let policies = self.each(&accounts, account_policy).await;
-        let called: Vec<_> = endpoints.iter().filter_map(|endpoint| facts.at(endpoint)).collect();
-        let asked = called.into_iter().map(async |(project, function)| {
+        let called: BTreeMap<_, _> = endpoints
+            .iter()
+            .chain(&woken)
+            .filter_map(|endpoint| facts.at(endpoint))
+            .map(|(project, function)| ((project, function.name.as_str()), (project, function)))
+            .collect();
+        let asked = called.into_values().map(async |(project, function)| {
             let read = self.read(function_policy(project, function)).await;
             (Thing::Function(project.to_owned(), function.name.clone()), read)
         });

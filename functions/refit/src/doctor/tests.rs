@@ -1,6 +1,8 @@
 //! Each finding appears where something is wrong, and is not there where nothing is. The cloud is a fake of ours: answers
 //! by address, in the forms that Google documents.
 
+mod wakes;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -81,7 +83,10 @@ fn function(program: &str) -> Value {
         },
         "spec": { "template": { "spec": {
             "serviceAccountName": format!("{program}@acme.iam.gserviceaccount.com"),
-            "containers": [{ "env": [{ "name": "REFIT_LEDGER", "value": "gs://acme-refit/prod" }] }],
+            "containers": [{ "env": [
+                { "name": "REFIT_LEDGER", "value": "gs://acme-refit/prod" },
+                { "name": "REFIT_WAKE", "value": "projects/acme/topics/refit-wake" },
+            ] }],
         } } },
         "status": { "url": url },
     })
@@ -123,6 +128,13 @@ fn sound() -> World {
         "id": "1", "topic": "//pubsub.googleapis.com/projects/acme/topics/refit-object",
         "event_types": ["OBJECT_FINALIZE"], "object_name_prefix": "churn/",
     });
+    let wake = json!({
+        "topic": "projects/acme/topics/refit-wake", "expirationPolicy": {},
+        "pushConfig": {
+            "pushEndpoint": "https://refit-tick-x.a.run.app/",
+            "oidcToken": { "serviceAccountEmail": PUSH },
+        },
+    });
     let tick = "serviceAccount:tick@acme.iam.gserviceaccount.com";
     let object = "serviceAccount:object@acme.iam.gserviceaccount.com";
     let hook = "serviceAccount:hook@acme.iam.gserviceaccount.com";
@@ -144,6 +156,9 @@ fn sound() -> World {
         (format!("{PUBSUB}/subscriptions/refit-object:getIamPolicy"), policy(&[("roles/pubsub.subscriber", PUBSUB_AGENT)])),
         (format!("{PUBSUB}/topics/refit-dead/subscriptions"), json!({ "subscriptions": ["projects/acme/subscriptions/refit-dead"] })),
         (format!("{PUBSUB}/topics/refit-dead:getIamPolicy"), policy(&[("roles/pubsub.publisher", PUBSUB_AGENT)])),
+        (format!("{PUBSUB}/topics/refit-wake/subscriptions"), json!({ "subscriptions": ["projects/acme/subscriptions/refit-wake"] })),
+        (format!("{PUBSUB}/topics/refit-wake:getIamPolicy"), policy(&[("roles/pubsub.publisher", object), ("roles/pubsub.publisher", hook)])),
+        (format!("{PUBSUB}/subscriptions/refit-wake"), wake),
         (format!("{PUBSUB}/subscriptions/refit-dead"), json!({ "topic": "projects/acme/topics/refit-dead", "expirationPolicy": {} })),
         (format!("{PROJECTS}/acme"), json!({ "name": "projects/42", "projectId": "acme" })),
         (format!("{PROJECTS}/42"), json!({ "name": "projects/42", "projectId": "acme" })),
@@ -152,6 +167,7 @@ fn sound() -> World {
         (format!("{IAM}/projects/-/serviceAccounts/{PUSH}:getIamPolicy"), policy(&[("roles/iam.serviceAccountTokenCreator", PUBSUB_AGENT)])),
         (format!("{RUN}/v1/projects/acme/locations/-/services"), json!({ "items": [function("object"), function("tick"), function("hook")] })),
         (format!("{RUN}/v2/projects/acme/locations/europe-west4/services/refit-object:getIamPolicy"), policy(&[("roles/run.invoker", &format!("serviceAccount:{PUSH}"))])),
+        (format!("{RUN}/v2/projects/acme/locations/europe-west4/services/refit-tick:getIamPolicy"), policy(&[("roles/run.invoker", &format!("serviceAccount:{PUSH}"))])),
         ("https://europe-west4-aiplatform.googleapis.com/v1/projects/acme/locations/europe-west4/pipelineJobs/00000000-0000-4000-8000-000000000000".to_owned(), json!({})),
     ];
     let mut answers: BTreeMap<_, _> =
@@ -299,7 +315,7 @@ async fn what_keeps_an_event_from_arriving_is_found() {
         sound().edit(account, none).finds(
             error,
             "push identity",
-            "delivers nothing",
+            "is not delivered",
             "serviceAccountTokenCreator",
         ),
         sound().edit(invoker, none).finds(

@@ -187,6 +187,31 @@ async fn a_token_that_was_tampered_with_or_stripped_is_refused() {
 }
 
 #[tokio::test]
+async fn no_change_of_a_token_lets_anybody_in() {
+    let world = World::new(vec![Some(("k1", "max-age=3600"))]);
+    let tokens = world.tokens();
+    let good = token(&header("k1"), &claims());
+    assert_eq!(verify(&tokens, &good, "/").await, Ok(()));
+    let mut tried = 0;
+    for at in 0..good.len() {
+        let ((before, _), (until, after)) = (good.split_at(at), good.split_at(at + 1));
+        let put = ["", "A", "z", "0", "-", "_", ".", "=", "+", "/", "%", "\"", "{", "\t"];
+        let replaced = put.iter().map(|other| format!("{before}{other}{after}"));
+        let inserted = put.iter().map(|other| format!("{until}{other}.{after}"));
+        let cut = [before.to_owned(), after.to_owned(), format!("{after}.{until}")];
+        for changed in replaced.chain(inserted).chain(cut).filter(|changed| *changed != good) {
+            let found = verify(&tokens, &changed, "/").await;
+            let is_out = matches!(found, Err(Refused::Unknown(_) | Refused::NotAllowed));
+            assert!(is_out, "{found:?}: {changed}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 10_000, "{tried}");
+    assert_eq!(verify(&tokens, &good, "/").await, Ok(()), "and it still holds");
+    assert_eq!(*world.asked.lock().unwrap(), 1, "nobody makes it ask for keys again and again");
+}
+
+#[tokio::test]
 async fn a_key_nobody_knows_is_looked_for_once_a_minute() {
     let world = World::new(vec![Some(("k2", "max-age=3600")), Some(("k1", "max-age=3600"))]);
     let tokens = world.tokens();

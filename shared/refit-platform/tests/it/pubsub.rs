@@ -1,4 +1,4 @@
-//! Topics, against Google's in-memory Pub/Sub.
+//! Topics and subscriptions, against Google's in-memory Pub/Sub.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -8,10 +8,11 @@ use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message as Pulled;
 use refit_core::error::ErrorKind;
 use refit_core::notice::Receipt;
-use refit_core::time::Timestamp;
+use refit_core::time::{Span, Timestamp};
 use refit_engine::courier::deliver;
 use refit_engine::port::{Clock, Transport as _};
 use refit_platform::clock::SystemClock;
+use refit_platform::subscription::{Flow, PubSubSubscription, Subscription as _};
 use refit_platform::topic::{Message, PubSubTopic, Topic};
 use refit_platform::transport::{Options, Outbound};
 use refit_testkit::clock::ManualClock;
@@ -80,13 +81,42 @@ async fn a_server_that_never_answers_is_not_waited_for_longer_than_said() {
     let topic = open(0, &place, Arc::<ManualClock>::clone(&clock)).await;
     let late = async {
         let (connection, _) = listener.accept().await.unwrap();
-        clock.advance(refit_core::time::Span::secs(20));
+        clock.advance(Span::secs(20));
         connection
     };
     let (published, _connection) = futures::join!(topic.publish(Message::wake()), late);
     let error = published.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("not published in time"), "{error}");
+}
+
+async fn subscribe(number: usize, server: &str, lease: Span) -> PubSubSubscription {
+    let name = format!("projects/refit/subscriptions/s{number}");
+    let flow = Flow { messages: 10, bytes: 1 << 20, lease };
+    let transport = Arc::new(transport(Options::default()));
+    PubSubSubscription::open(&name, Some(server), flow, &transport).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_is_kept_by_extensions_and_let_go_at_the_bound() {
+    let test = "pubsub::a_message_is_kept_by_extensions_and_let_go_at_the_bound";
+    let Some(server) = server(test) else { return };
+    // The server lets go of what is not extended after 10 s, and an extension is one of 15 s.
+    let (lease, extension) = (Span::secs(20), Span::secs(15));
+    let topic = open(2, server, Arc::new(SystemClock)).await;
+    let mut hanging = subscribe(2, server, lease).await;
+    let id = topic.publish(Message::wake()).await.unwrap();
+    let held = hanging.next().await.unwrap().unwrap();
+    let since = SystemClock.elapsed();
+    assert_eq!(held.message.id, id);
+    let again = hanging.next().await.unwrap().unwrap();
+    let kept = Span::from_millis(SystemClock.elapsed().as_millis() - since.as_millis());
+    assert_eq!(again.message.id, id, "nobody said that it is done");
+    assert!(kept > extension, "it was extended: {kept}");
+    assert!(kept < lease + extension + Span::secs(20), "it was let go: {kept}");
+    again.acknowledge();
+    hanging.close().await;
+    drop(held);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Encryption: whom requests trust.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use http::Method;
@@ -10,38 +8,11 @@ use refit_core::error::ErrorKind;
 use refit_engine::port::Transport as _;
 use refit_platform::clock::SystemClock;
 use refit_platform::transport::{HttpTransport, Options};
+use refit_testkit::fake::tls::vouched;
 use refit_wire::http::{Failure, Request};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::alone::{alone, given, new_folder, passes};
 use crate::requests::transport;
-
-/// Starts a server with a certificate of its own making; tells its URL and the certificate.
-fn server() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let certificates = vec![made.cert.der().clone()];
-    let config =
-        Arc::new(builder.with_no_client_auth().with_single_cert(certificates, key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(session, connection.unwrap());
-            // Who does not trust the server goes away.
-            if stream.read(&mut [0; 4096]).is_ok() {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").unwrap();
-            }
-        }
-    });
-    (url, made.cert.pem())
-}
 
 fn get(url: &str) -> Request {
     Request::new(Method::GET, url.parse().unwrap())
@@ -49,8 +20,8 @@ fn get(url: &str) -> Request {
 
 #[tokio::test]
 async fn a_server_that_nobody_vouches_for_is_sent_nothing() {
-    let (url, _) = server();
-    match transport(Options::default()).send(get(&url)).await {
+    let server = vouched("secret");
+    match transport(Options::default()).send(get(&server.url)).await {
         Err(Failure::NotSent(message)) => assert!(message.contains("certificate"), "{message}"),
         other => panic!("not NotSent: {other:?}"),
     }
@@ -58,10 +29,10 @@ async fn a_server_that_nobody_vouches_for_is_sent_nothing() {
 
 #[test]
 fn a_server_that_the_named_file_vouches_for_is_trusted() {
-    let (folder, (url, certificate)) = (new_folder(), server());
+    let (folder, server) = (new_folder(), vouched("secret"));
     let file = folder.path().join("roots.pem");
-    fs::write(&file, certificate).unwrap();
-    let mut command = alone("tls::trusts_the_named_file", url);
+    fs::write(&file, server.certificate).unwrap();
+    let mut command = alone("tls::trusts_the_named_file", server.url);
     command.env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
     passes(command);
 }

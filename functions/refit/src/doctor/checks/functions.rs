@@ -2,7 +2,7 @@
 
 use refit_wire::cloud::functions::Function;
 
-use crate::doctor::facts::{Facts, Thing};
+use crate::doctor::facts::{Facts, Thing, takes_events};
 use crate::doctor::report::Notes;
 use crate::doctor::rights::May;
 
@@ -26,7 +26,7 @@ pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     }
     let ledger = facts.ledger.in_storage().map(|(bucket, _)| bucket);
     for (_, function) in facts.functions() {
-        let takes_events = ["object", "drift", "hook"].contains(&function.program());
+        let takes_events = takes_events(function);
         let needed = if takes_events { APPEND } else { RECONCILE };
         if let Some(bucket) = ledger {
             judge(facts, function, (bucket, needed), notes);

@@ -1,6 +1,4 @@
-//! Whether somebody listens to the topics that buckets announce to, and is one of ours.
-
-use std::collections::BTreeSet;
+//! Whether somebody listens to the topics that events come by, and is one of ours.
 
 use refit_wire::cloud::messages::Subscription;
 use refit_wire::cloud::{Read, Unread};
@@ -9,18 +7,21 @@ use crate::doctor::facts::{Facts, project_of, short};
 use crate::doctor::report::Notes;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
-    let topics: BTreeSet<&str> = facts.topics().into_iter().map(|(_, topic)| topic).collect();
-    for topic in topics {
+    let of_drift = facts.drift_topics();
+    for topic in &facts.event_topics() {
         let (name, project) = (short(topic), project_of(topic));
         let create = format!(
             "gcloud pubsub subscriptions create {name} --project={project} --topic={name} --expiration-period=never --push-endpoint=URL --push-auth-service-account=ACCOUNT"
         );
         match facts.listeners.get(topic) {
-            Some(Err(Unread::Missing)) => notes.error(
-                topic,
-                "there is no such topic, although a bucket announces to it",
-                format!("gcloud pubsub topics create {name} --project={project}"),
-            ),
+            Some(Err(Unread::Missing)) => {
+                let what = match of_drift.contains(topic) {
+                    true => "there is no such topic: nobody can report drift by it",
+                    false => "there is no such topic, although a bucket announces to it",
+                };
+                let cure = format!("gcloud pubsub topics create {name} --project={project}");
+                notes.error(topic, what, cure);
+            }
             Some(Err(why)) => notes.unchecked(topic, why),
             Some(Ok(names)) if names.is_empty() => {
                 notes.error(

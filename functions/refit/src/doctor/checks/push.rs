@@ -1,27 +1,38 @@
 //! Whether Pub/Sub can prove who pushes, and whether that account may call the function.
 
+use std::collections::BTreeSet;
+
 use super::dead_letters::pubsub;
 use crate::doctor::facts::{Facts, Thing, project_of};
 use crate::doctor::report::Notes;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
-    for (name, read) in facts.all_subscriptions() {
+    let (mut provers, mut callers) = (BTreeSet::new(), BTreeSet::new());
+    for (name, read) in facts.pushing_subscriptions() {
         let push = read.as_ref().ok().and_then(|subscription| subscription.push.as_ref());
         let Some(push) = push else { continue };
         let Some(account) = &push.account else { continue };
-        proves(facts, (name, account), notes);
-        calls(facts, (&push.endpoint, account), notes);
+        provers.insert((project_of(name), account));
+        callers.insert((&push.endpoint, account));
+    }
+    for (project, account) in provers {
+        proves(facts, (project, account), notes);
+    }
+    for (endpoint, account) in callers {
+        calls(facts, (endpoint, account), notes);
     }
 }
 
 /// Without this right Pub/Sub delivers nothing, and says nothing.
-fn proves(facts: &Facts, (name, account): (&str, &str), notes: &mut Notes<'_>) {
-    let agent = match facts.number(project_of(name)) {
+fn proves(facts: &Facts, (project, account): (&str, &str), notes: &mut Notes<'_>) {
+    let agent = match facts.number(project) {
         Ok(number) => pubsub(number),
         Err(why) => return notes.unchecked(account, why),
     };
-    let on = [Thing::Account(account.to_owned()), Thing::Project(project_of(name).to_owned())];
-    let what = format!("the agent of Pub/Sub may not make tokens of it: {name} delivers nothing");
+    let on = [Thing::Account(account.to_owned()), Thing::Project(project.to_owned())];
+    let what = format!(
+        "the agent of Pub/Sub may not make tokens of it: what {project} pushes as it is not delivered"
+    );
     let cure = format!(
         "gcloud iam service-accounts add-iam-policy-binding {account} --member={agent} --role=roles/iam.serviceAccountTokenCreator"
     );

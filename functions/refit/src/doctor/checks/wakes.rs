@@ -1,0 +1,120 @@
+//! Whether the reconciler learns at once of what was recorded: whom functions wake, whether they may, and whether that
+//! leads to a reconciler. Where it does not, the next ping finds what was recorded.
+
+use refit_wire::cloud::Unread;
+use refit_wire::cloud::functions::Function;
+
+use super::listeners::look_at;
+use crate::doctor::facts::{Facts, Thing, is_topic, project_of, short, takes_events, wakes};
+use crate::doctor::report::Notes;
+use crate::doctor::rights::May;
+
+/// What a function that wakes nobody is told.
+const TOPIC: &str = "projects/PROJECT/topics/refit-wake";
+
+pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
+    let functions = facts.functions();
+    let intakes = functions.into_iter().filter(|(_, function)| takes_events(function));
+    for (project, function) in intakes {
+        match wakes(function) {
+            None => wakes_nobody(facts, (project, function), notes),
+            Some(topic) if is_topic(topic) => publishes(facts, (function, topic), notes),
+            Some(url) => calls(facts, (function, url), notes),
+        }
+    }
+    for topic in &facts.wake_topics() {
+        leads(facts, topic, notes);
+    }
+}
+
+fn wakes_nobody(facts: &Facts, (project, function): (&str, &Function), notes: &mut Notes<'_>) {
+    let topic = facts.wake_topics().into_iter().next().unwrap_or_else(|| TOPIC.to_owned());
+    let cure = format!(
+        "gcloud run services update {} --project={project} --region={} --update-env-vars=REFIT_WAKE={topic}",
+        function.name, function.location
+    );
+    notes.warn(&function.name, "it wakes nobody: what it records waits for the next ping", cure);
+}
+
+/// Whether a function may publish the wake.
+fn publishes(facts: &Facts, (function, topic): (&Function, &str), notes: &mut Notes<'_>) {
+    let at = format!("{} on {topic}", function.name);
+    let Some(account) = &function.account else {
+        return notes.unchecked(&at, "it acts as the project's usual account");
+    };
+    let (member, project) = (format!("serviceAccount:{account}"), project_of(topic));
+    let on = [Thing::Topic(topic.to_owned()), Thing::Project(project.to_owned())];
+    let what =
+        format!("{account} may not publish the wake: what it records waits for the next ping");
+    let cure = format!(
+        "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={member} --role=roles/pubsub.publisher",
+        short(topic)
+    );
+    delays(notes, &at, facts.may(&member, "pubsub.topics.publish", &on), (what, cure));
+}
+
+/// Whether a function may call what it wakes.
+fn calls(facts: &Facts, (function, url): (&Function, &str), notes: &mut Notes<'_>) {
+    let at = format!("{} on {url}", function.name);
+    let Some(account) = &function.account else {
+        return notes.unchecked(&at, "it acts as the project's usual account");
+    };
+    let Some((project, woken)) = facts.at(url) else {
+        return notes.unchecked(&at, "what answers there is not known");
+    };
+    let (member, name) = (format!("serviceAccount:{account}"), &woken.name);
+    let of = Thing::Function(project.to_owned(), name.clone());
+    let what = format!("{account} may not call it: what it records waits for the next ping");
+    let cure = format!(
+        "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
+        woken.location
+    );
+    let may = facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]);
+    delays(notes, &at, may, (what, cure));
+}
+
+/// Whether what is published to a topic reaches a reconciler of this ledger.
+fn leads(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
+    let (name, project) = (short(topic), project_of(topic));
+    let create = format!(
+        "gcloud pubsub subscriptions create {name} --project={project} --topic={name} --expiration-period=never --push-endpoint=URL --push-auth-service-account=ACCOUNT"
+    );
+    match facts.listeners.get(topic) {
+        Some(Err(Unread::Missing)) => notes.warn(
+            topic,
+            "there is no such topic, although functions wake by it: what they record waits for the next ping",
+            format!("gcloud pubsub topics create {name} --project={project}"),
+        ),
+        Some(Err(why)) => notes.unchecked(topic, why),
+        Some(Ok(_)) if reaches(facts, topic) => notes.fine(topic),
+        Some(Ok(_)) if facts.heard_by(topic).iter().any(|(_, read)| read.is_err()) => {
+            notes.unchecked(topic, "not all of its subscriptions can be read");
+        }
+        Some(Ok(_)) => notes.warn(
+            topic,
+            "no subscription leads from it to a reconciler of this ledger: what is recorded waits for the next ping",
+            create,
+        ),
+        None => {}
+    }
+    for (name, read) in facts.heard_by(topic) {
+        look_at(name, read, notes);
+    }
+}
+
+/// Whether any subscription of a topic is pushed to a reconciler of this ledger.
+fn reaches(facts: &Facts, topic: &str) -> bool {
+    let ours = facts.functions();
+    let heard = facts.heard_by(topic);
+    let pushes = heard.iter().filter_map(|(_, read)| read.as_ref().ok()?.push.as_ref());
+    let mut woken = pushes.filter_map(|push| facts.at(&push.endpoint));
+    woken.any(|found| ours.contains(&found) && !takes_events(found.1))
+}
+
+/// A right without which events are decided on later, and none is lost.
+fn delays(notes: &mut Notes<'_>, at: &str, may: May, (what, cure): (String, String)) {
+    match may {
+        May::No => notes.warn(at, what, cure),
+        May::Yes | May::Unknown(_) => notes.right(at, may, (what, cure)),
+    }
+}
