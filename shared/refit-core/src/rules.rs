@@ -248,15 +248,15 @@ pub struct RunRule {
 }
 
 impl Rules {
-    /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger; of these, who
-    /// wants its kind.
+    /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger, or one that is no longer
+    /// in the rules; of these, who wants its kind.
     pub fn told<'a>(
         &'a self,
         notice: &'a Notice,
     ) -> impl Iterator<Item = (&'a String, &'a Receiver)> {
         let named = |name: &String| match &notice.trigger {
             Some(trigger) => {
-                self.triggers.get(trigger).is_some_and(|rule| rule.notify.contains(name))
+                self.triggers.get(trigger).is_none_or(|rule| rule.notify.contains(name))
             }
             None => true,
         };
@@ -267,9 +267,9 @@ impl Rules {
     /// Whether anybody is told of this kind of notice of the trigger.
     #[must_use]
     pub fn tells(&self, trigger: &str, kind: NoticeKind) -> bool {
-        let named = self.triggers.get(trigger).into_iter().flat_map(|rule| &rule.notify);
-        let mut receivers = named.filter_map(|name| self.receivers.get(name));
-        receivers.any(|receiver| receiver.on.contains(&kind))
+        let rule = self.triggers.get(trigger);
+        let named = |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
+        self.receivers.iter().any(|(name, receiver)| named(name) && receiver.on.contains(&kind))
     }
 }
 

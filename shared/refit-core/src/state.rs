@@ -178,6 +178,9 @@ pub struct Batch {
     /// Why it was last found to wait, and until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Set while it cannot be started as it is, whatever the others of its trigger can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
 }
 
 /// Why a batch waits.
@@ -317,6 +320,7 @@ impl Batch {
             sealed: None,
             ask: false,
             held: None,
+            trouble: None,
         }
     }
 }

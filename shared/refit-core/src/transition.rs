@@ -59,6 +59,15 @@ impl Passage<'_> {
         if let Change::Batch { batch, change: BatchChange::Holding(held) } = change {
             return self.over_budget(*batch, *held);
         }
+        if let Change::Batch { batch, change: BatchChange::Troubled(trouble) } = change
+            && trouble.failures == 1
+        {
+            let (trigger, _) = self.after.open_batch(*batch)?;
+            let id = self.id(trigger, Some(*batch), None, &format!("troubled {}", self.seq));
+            let message = Some(shortened(&trouble.message));
+            let notice = self.of_trigger(NoticeKind::Stuck, id, trigger);
+            return Some(Notice { batch: Some(*batch), message, ..notice });
+        }
         if let Change::Trigger { trigger, change: TriggerChange::Troubled(trouble) } = change
             && trouble.failures == STUCK_TRIES
         {
@@ -171,7 +180,8 @@ impl Passage<'_> {
         if told == Some(until) {
             return None;
         }
-        let id = self.id(trigger, None, None, &format!("budget {}", until.as_millis()));
+        let occasion = format!("budget {} {}", until.as_millis(), self.seq);
+        let id = self.id(trigger, None, None, &occasion);
         let notice = self.of_trigger(NoticeKind::Budget, id, trigger);
         Some(Notice { until: Some(until), ..notice })
     }

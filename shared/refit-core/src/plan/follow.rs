@@ -1,5 +1,8 @@
 //! What becomes of runs: answers of services, retries, time-outs, abandoned keys.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::guard::is_ended_by_others;
@@ -11,7 +14,7 @@ use crate::policy::budget_is_full;
 use crate::rules::{Idempotency, OnUnknown, Rules, Trigger};
 use crate::run::{Attempt, Cancel, ExternalRun, Finished, Phase, Run};
 use crate::state::BatchId;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 use crate::timing::{ABANDONED_MAX, COMMIT_LAUNCHES_MAX, FINISHED_RUNS_MAX};
 
 impl Desk<'_> {
@@ -231,10 +234,7 @@ impl Desk<'_> {
         };
         let (batch, number) = (run.batch, attempt.number);
         if run.cancel.is_some() {
-            let message = Some("cancelled before it was started".to_owned());
-            let change = AttemptChange::Ended { phase: Phase::Cancelled, message };
-            self.change_attempt(batch, number, change);
-            self.conclude(run, attempt, Phase::Cancelled);
+            self.end_unstarted(run, attempt);
         } else if self.now >= not_before {
             self.retake(batch, number);
         } else {
@@ -242,17 +242,42 @@ impl Desk<'_> {
         }
     }
 
+    /// The last call of an attempt that is to be cancelled certainly started nothing. What an earlier one may still start
+    /// is watched for.
+    fn end_unstarted(&mut self, run: &Run, attempt: &Attempt) {
+        let change = match attempt.in_doubt {
+            true => AttemptChange::Abandoned(self.now + self.state.timing.watch),
+            false => {
+                let message = Some("cancelled before it was started".to_owned());
+                AttemptChange::Ended { phase: Phase::Cancelled, message }
+            }
+        };
+        self.change_attempt(run.batch, attempt.number, change);
+        self.conclude(run, attempt, Phase::Cancelled);
+    }
+
     fn advance_live(&mut self, rules: &Rules, run: &Run, attempt: &Attempt) {
-        let rule = rules.triggers.get(&run.trigger);
-        let timeout = rule.map_or(Span::days(1), |rule| rule.timeout);
         let Some(started) = attempt.started_at.filter(|_| run.cancel.is_none()) else {
             return;
         };
+        let own = self.own_rules(rules, run);
+        let Some(rule) = own.as_deref().unwrap_or(rules).triggers.get(&run.trigger) else { return };
+        let timeout = rule.timeout;
         if self.now >= started + timeout {
             self.change_run(run.batch, RunChange::CancelAsked(Cancel::TimedOut));
         } else {
             self.wake(started + timeout);
         }
+    }
+
+    /// The rules a run was started by, where those in force no longer have its trigger; `None` as well while they are being
+    /// read, and where they cannot be.
+    pub(super) fn own_rules(&mut self, rules: &Rules, run: &Run) -> Option<Arc<Rules>> {
+        let is_gone = !rules.triggers.contains_key(&run.trigger);
+        if !is_gone || mutant::is(Mutant::RemovedTriggersForget) {
+            return None;
+        }
+        self.rules_of(&run.rules)?.ok()
     }
 
     /// A failed, timed-out or abandoned attempt is followed by another, or by the end of the run.
@@ -326,8 +351,8 @@ impl Desk<'_> {
 
     /// Lets go of all but the last finished runs of each trigger.
     fn archive(&mut self) {
-        let names: Vec<String> = self.state.triggers.keys().cloned().collect();
-        for name in names {
+        let names = self.state.runs.values().map(|run| run.trigger.clone());
+        for name in names.collect::<BTreeSet<_>>() {
             let over = self
                 .state
                 .runs
