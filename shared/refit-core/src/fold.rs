@@ -63,8 +63,8 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         }
         Change::Inbox(change) => apply_to_inbox(state, change, stamp),
         Change::Applied { revision, added, removed, pauses } => {
-            state.rules = Some(revision.clone());
-            apply_rules(state, added, removed, stamp);
+            let before = state.rules.replace(revision.clone());
+            apply_rules(state, (added, removed), before, stamp);
             for (name, mode) in pauses {
                 state.triggers.entry(name.clone()).and_modify(|standing| standing.paused = *mode);
             }
@@ -148,17 +148,24 @@ fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
     }
 }
 
-fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: Stamp<'_>) {
+fn apply_rules(
+    state: &mut State,
+    (added, removed): (&[String], &[String]),
+    before: Option<String>,
+    stamp: Stamp<'_>,
+) {
     for name in added {
         let standing = state.triggers.entry(name.clone());
         let standing = standing.or_insert_with(|| Standing::new(stamp.now));
         if std::mem::take(&mut standing.removed) {
             standing.since = stamp.now;
+            standing.removed_from = None;
         }
     }
     for name in removed {
         if let Some(standing) = state.triggers.get_mut(name) {
             standing.removed = true;
+            standing.removed_from.clone_from(&before);
             standing.accepting.clear();
             standing.schedules.clear();
             standing.streaks.clear();

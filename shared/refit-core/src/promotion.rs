@@ -373,9 +373,9 @@ impl Promotion {
     /// by now, of those another does; none where they say nothing of the model.
     #[must_use]
     pub fn rule<'r>(&self, rules: &'r Rules, model: &str) -> Option<&'r PromoteRule> {
-        let own = rules.triggers.get_key_value(&self.trigger);
-        let mut all = own.into_iter().chain(&rules.triggers);
-        all.find_map(|(_, rule)| rule.promote.as_ref().filter(|rule| rule.model == model))
+        let own = rules.triggers.get(&self.trigger).and_then(|rule| rule.promote.as_ref());
+        let own = own.filter(|rule| rule.model == model);
+        own.or_else(|| rules.promoting(model)?.promote.as_ref())
     }
 
     /// The newest request for a stage.

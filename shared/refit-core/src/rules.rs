@@ -249,19 +249,24 @@ pub struct RunRule {
 
 impl Rules {
     /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger, or one that is no longer
-    /// in the rules; of these, who wants its kind.
+    /// in the rules and has none that promotes the same model in its place; of these, who wants its kind.
     pub fn told<'a>(
         &'a self,
         notice: &'a Notice,
     ) -> impl Iterator<Item = (&'a String, &'a Receiver)> {
-        let named = |name: &String| match &notice.trigger {
-            Some(trigger) => {
-                self.triggers.get(trigger).is_none_or(|rule| rule.notify.contains(name))
-            }
-            None => true,
-        };
+        let rule = notice.trigger.as_ref().and_then(|trigger| {
+            let own = self.triggers.get(trigger);
+            own.or_else(|| self.promoting(notice.model.as_ref()?))
+        });
+        let named = move |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
         let wants = |(_, receiver): &(&String, &Receiver)| receiver.on.contains(&notice.kind);
         self.receivers.iter().filter(move |(name, _)| named(name)).filter(wants)
+    }
+
+    /// The trigger whose versions are of this model; the first, where there are several.
+    pub(crate) fn promoting(&self, model: &str) -> Option<&Trigger> {
+        let promotes = |rule: &&Trigger| rule.promote.as_ref().is_some_and(|it| it.model == model);
+        self.triggers.values().find(promotes)
     }
 
     /// Whether anybody is told of this kind of notice of the trigger.

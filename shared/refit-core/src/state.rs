@@ -94,6 +94,9 @@ pub struct Standing {
     pub since: Timestamp,
     /// Whether the rules in force no longer have it.
     pub removed: bool,
+    /// The revision of the rules that had it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_from: Option<String>,
     /// Set while a person or the rule file pauses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseMode>,
@@ -293,6 +296,7 @@ impl Standing {
         Self {
             since,
             removed: false,
+            removed_from: None,
             paused: None,
             open: BTreeMap::new(),
             accepting: BTreeMap::new(),

@@ -103,7 +103,7 @@ impl Passage<'_> {
             let message = "a run that was given up appeared late, and is cancelled";
             (NoticeKind::Uncertain, "late twin", Some(message))
         } else if let AttemptChange::Claimed { external, .. } = change {
-            occasion = format!("claimed {}", external.id);
+            occasion = format!("claimed {} {}", external.id, self.seq);
             let message =
                 "a run that was given up made the claim, and is followed in place of the other";
             (NoticeKind::Uncertain, occasion.as_str(), Some(message))
@@ -130,7 +130,8 @@ impl Passage<'_> {
             }
             RunChange::CancelAsked(Cancel::TimedOut) => {
                 let message = Some("it takes longer than its trigger allows, and is cancelled");
-                Some(self.about((run, attempt), NoticeKind::Stuck, "timed out", message))
+                let occasion = format!("timed out {}", self.seq);
+                Some(self.about((run, attempt), NoticeKind::Stuck, &occasion, message))
             }
             RunChange::CancelAsked(_) | RunChange::Archived => None,
         }

@@ -290,12 +290,16 @@ impl Status {
     }
 
     fn write_troubles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of_triggers = self.triggers.iter().map(|row| (row.trigger.clone(), &row.trouble));
-        let of_batches = self.batches.iter().map(|row| (row.batch.to_string(), &row.trouble));
-        for (name, trouble) in of_triggers.chain(of_batches) {
+        let prepared = "cannot be prepared";
+        let of_triggers =
+            self.triggers.iter().map(|row| (row.trigger.clone(), prepared, &row.trouble));
+        let started = "cannot be started as it is";
+        let of_batches =
+            self.batches.iter().map(|row| (row.batch.to_string(), started, &row.trouble));
+        for (name, what, trouble) in of_triggers.chain(of_batches) {
             let Some(Trouble { message, failures, until }) = trouble else { continue };
             let tries = count(u64::from(*failures), "time", "times");
-            write!(f, "\n{name}: cannot be prepared, {tries} so far, next at {until}: {message}")?;
+            write!(f, "\n{name}: {what}, {tries} so far, next at {until}: {message}")?;
         }
         Ok(())
     }

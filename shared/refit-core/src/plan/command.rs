@@ -106,7 +106,7 @@ impl Desk<'_> {
         added.iter().flat_map(|name| self.open_of(name)).collect()
     }
 
-    fn open_of(&self, trigger: &str) -> Vec<BatchId> {
+    pub(super) fn open_of(&self, trigger: &str) -> Vec<BatchId> {
         let standing = self.state.triggers.get(trigger);
         standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
     }
@@ -259,7 +259,9 @@ impl Desk<'_> {
         let (batch, number) = (run.batch, run.attempt().number);
         let attempt = run.attempt();
         let over = attempt.intended_at + self.state.timing.lease + self.state.timing.settle;
-        let given_up = run.cancel_at.filter(|at| self.now >= *at + self.state.timing.settle);
+        let asked_at = run.cancel_at.max(attempt.started_at).filter(|_| run.cancel.is_some());
+        let given_up = asked_at.filter(|at| self.now >= *at + self.state.timing.settle);
+        let may_be = attempt.not_before.is_none() || attempt.in_doubt;
         match attempt.phase {
             Phase::Uncertain => {}
             Phase::Pending | Phase::Running if started.is_none() && given_up.is_some() => {}
@@ -269,8 +271,8 @@ impl Desk<'_> {
                     "the service has it: cancel it first, and settle it if the service says nothing for `{settle}` after that: run=`{batch}`"
                 ));
             }
-            Phase::Launching if attempt.not_before.is_none() && self.now >= over => {}
-            Phase::Launching if attempt.not_before.is_some() => {
+            Phase::Launching if may_be && self.now >= over => {}
+            Phase::Launching if !may_be => {
                 return Err(format!("it was certainly not started: run=`{batch}`"));
             }
             Phase::Launching => {
@@ -293,8 +295,10 @@ impl Desk<'_> {
             }
             None => {
                 let watch_until = self.now + self.state.timing.watch;
+                let is_live = attempt.is_live();
                 self.change_attempt(batch, number, AttemptChange::Abandoned(watch_until));
-                Ok(format!("settled as not started: run=`{batch}`"))
+                let word = if is_live { "given up" } else { "settled as not started" };
+                Ok(format!("{word}: run=`{batch}`"))
             }
         }
     }

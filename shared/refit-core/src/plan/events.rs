@@ -263,7 +263,7 @@ impl Desk<'_> {
     }
 
     /// Adds a line to every open batch that may hold generations of an object, whatever its key: that may be another
-    /// than before. Says whether there is any.
+    /// than before. Says whether there is any whose trigger is in the rules.
     fn tell_open(
         &mut self,
         rules: &Rules,
@@ -273,15 +273,29 @@ impl Desk<'_> {
         if !self.tally.joined.is_empty() {
             self.flush();
         }
-        let may_hold = |name: &String| {
-            let rule = rules.triggers.get(name);
-            is_for(event, name) && rule.is_none_or(|rule| rule.watches(object))
-        };
-        let standings = self.state.triggers.iter().filter(|(name, _)| may_hold(name));
-        let open: Vec<BatchId> =
-            standings.flat_map(|(_, standing)| standing.open.keys().copied()).collect();
-        open.iter().for_each(|id| self.joining.entry(*id).or_default().push(line.clone()));
+        let watching = triggers_for(rules, event).filter(|(_, rule)| rule.watches(object));
+        let open: Vec<BatchId> = watching.flat_map(|(name, _)| self.open_of(name)).collect();
+        let returning = self.open_of_removed(event, object);
+        for id in open.iter().chain(&returning) {
+            self.joining.entry(*id).or_default().push(line.clone());
+        }
         !open.is_empty()
+    }
+
+    /// Open batches of triggers that watched an object until they were taken out of the rules.
+    fn open_of_removed(&mut self, event: &Event, object: &DataRef) -> Vec<BatchId> {
+        let removed = self.state.triggers.iter().filter(|(name, standing)| {
+            standing.removed && !standing.open.is_empty() && is_for(event, name)
+        });
+        let last = removed.filter_map(|(name, it)| Some((name.clone(), it.removed_from.clone()?)));
+        let mut open = Vec::new();
+        for (name, revision) in last.collect::<Vec<_>>() {
+            let Some(Ok(rules)) = self.rules_of(&revision) else { continue };
+            if rules.triggers.get(&name).is_some_and(|rule| rule.watches(object)) {
+                open.extend(self.open_of(&name));
+            }
+        }
+        open
     }
 
     /// Lets the batches that may hold an older generation know that this one has the same bytes.

@@ -14,7 +14,7 @@ use crate::policy::budget_is_full;
 use crate::rules::{Idempotency, OnUnknown, Rules, Trigger};
 use crate::run::{Attempt, Cancel, ExternalRun, Finished, Phase, Run};
 use crate::state::BatchId;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::timing::{ABANDONED_MAX, COMMIT_LAUNCHES_MAX, FINISHED_RUNS_MAX};
 
 impl Desk<'_> {
@@ -216,13 +216,12 @@ impl Desk<'_> {
         }
     }
 
-    /// Stops looking up abandoned keys whose time is over.
+    /// Stops looking up abandoned keys whose time is over. One that is known to be there has as long again to be ended.
     fn unwatch(&mut self, run: &Run) {
+        let watch = self.state.timing.watch;
         for attempt in &run.attempts {
-            let over = attempt
-                .watch_until
-                .filter(|until| attempt.external.is_none() && self.now >= *until);
-            if over.is_some() {
+            let more = if attempt.external.is_some() { watch } else { Span::ZERO };
+            if attempt.watch_until.is_some_and(|until| self.now >= until + more) {
                 self.change_attempt(run.batch, attempt.number, AttemptChange::Unwatched);
             }
         }
@@ -310,9 +309,14 @@ impl Desk<'_> {
     /// When another attempt may be made; none if there is none left.
     fn next_attempt_at(&self, rule: &Trigger, run: &Run, attempt: &Attempt) -> Option<Timestamp> {
         let ended = attempt.ended_at.unwrap_or(self.now);
-        let tried = run.attempts.iter().filter(|attempt| attempt.phase != Phase::Abandoned).count();
+        // One that began and was given up by a person was tried.
+        let was_tried = |other: &&Attempt| {
+            let gave_up = other.number == attempt.number && other.started_at.is_some();
+            other.phase != Phase::Abandoned || gave_up
+        };
+        let tried = run.attempts.iter().filter(was_tried).count();
         let tried = u32::try_from(tried).unwrap_or(u32::MAX);
-        let waited = match attempt.phase == Phase::Abandoned {
+        let waited = match attempt.phase == Phase::Abandoned && attempt.started_at.is_none() {
             true => ended,
             false if tried >= rule.retry.attempts => return None,
             false => ended + rule.retry.wait(tried + 1),

@@ -16,7 +16,11 @@ use crate::run::{BatchFacts, Cancel, Run, claim_uri};
 use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
 use crate::template::Template;
+use crate::time::Span;
 use crate::timing::{COMMIT_LAUNCHES_MAX, PARAMETERS_BYTES_MAX};
+
+/// How long a batch waits that cannot be started as it is: little but other rules, which it does not wait for, changes that.
+const ALONE_AGAIN: Span = Span::hours(1);
 
 impl Desk<'_> {
     /// Judges every open batch, and starts those nothing holds.
@@ -124,6 +128,10 @@ impl Desk<'_> {
             Ok(ready) => ready,
             Err(message) => return self.trouble(name, id, message),
         };
+        let standing = self.state.triggers.get(name);
+        if standing.is_some_and(|standing| standing.trouble.is_some()) {
+            self.change_trigger(name, TriggerChange::Untroubled);
+        }
         let due = Due { name, rule, id, settled };
         match self.prepare_launch(&due, prepared) {
             Ok(launch) => self.close(&due, launch, profile, prepared.target.clone()),
@@ -168,7 +176,8 @@ impl Desk<'_> {
             if mutant::is(Mutant::ManifestNamedByBatch) { name.as_bytes() } else { &content };
         let digest = sha256_hex(named);
         let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
-        if settled.members.len() > 1 && mentions(due.rule, "member") {
+        let is_gathered = batch.sealed != Some(Seal::Each) && settled.members.len() > 1;
+        if is_gathered && mentions(due.rule, "member") {
             let count = settled.members.len();
             return Err(format!(
                 "`member` is of batches of one, as `each` makes them: members=`{count}`"
@@ -194,10 +203,6 @@ impl Desk<'_> {
 
     fn close(&mut self, due: &Due<'_>, launch: Launch, profile: ServiceProfile, target: Value) {
         self.joining.remove(&due.id);
-        let standing = self.state.triggers.get(due.name);
-        if standing.is_some_and(|standing| standing.trouble.is_some()) {
-            self.change_trigger(due.name, TriggerChange::Untroubled);
-        }
         let closed = Closed {
             batch: due.id,
             trigger: due.name.to_owned(),
@@ -232,7 +237,7 @@ impl Desk<'_> {
     /// Nothing of a trigger can be started for now.
     fn trouble(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.triggers.get(name).and_then(|standing| standing.trouble.as_ref());
-        let trouble = self.troubled(known, message);
+        let trouble = self.troubled(known, message, Span::ZERO);
         let until = Some(trouble.until);
         self.change_trigger(name, TriggerChange::Troubled(trouble));
         self.hold(name, id, Held { reason: Hold::Unprepared, until });
@@ -241,15 +246,15 @@ impl Desk<'_> {
     /// A batch cannot be started as it is; others of its trigger may be.
     fn trouble_alone(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.open_batch(id).and_then(|(_, batch)| batch.trouble.as_ref());
-        let trouble = self.troubled(known, message);
+        let trouble = self.troubled(known, message, ALONE_AGAIN);
         let until = Some(trouble.until);
         self.change_batch(id, BatchChange::Troubled(trouble));
         self.hold(name, id, Held { reason: Hold::Unprepared, until });
     }
 
-    fn troubled(&self, known: Option<&Trouble>, message: String) -> Trouble {
+    fn troubled(&self, known: Option<&Trouble>, message: String, least: Span) -> Trouble {
         let failures = known.map_or(0, |trouble| trouble.failures) + 1;
-        let until = self.now + self.state.timing.backoff(failures);
+        let until = self.now + self.state.timing.backoff(failures).max(least);
         Trouble { message, failures, until }
     }
 }

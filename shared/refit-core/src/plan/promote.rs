@@ -227,6 +227,10 @@ impl Desk<'_> {
     fn ask_by_rule(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
         let rule = promotion.rule(rules, model);
         let Some(rule) = rule.filter(|rule| rule.request == Asking::Automatic) else { return };
+        // A rule of another trigger was not what its run was started for.
+        if !rules.triggers.contains_key(&promotion.trigger) {
+            return;
+        }
         let before = self.before.models.get(model).and_then(|it| it.promotions.get(&promotion.run));
         let is_news = before.is_none_or(|before| before.phase != promotion.phase);
         if !is_news && !self.may_start && !mutant::is(Mutant::AppliedRulesPromote) {
@@ -314,9 +318,8 @@ impl Desk<'_> {
 /// says so which makes versions of the same model.
 fn begun(rules: &Rules, own: Option<&Rules>, run: &Run) -> Option<(String, PromotionChange)> {
     let said = own.unwrap_or(rules).triggers.get(&run.trigger)?.promote.as_ref()?;
-    let all = rules.triggers.values().filter_map(|rule| rule.promote.as_ref());
     let rule = match own {
-        Some(_) => all.into_iter().find(|rule| rule.model == said.model)?,
+        Some(_) => rules.promoting(&said.model)?.promote.as_ref()?,
         None => said,
     };
     let attempt = run.counted()?;
