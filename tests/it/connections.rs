@@ -33,9 +33,12 @@ async fn a_page_of_another_host_cannot_reach_a_function() {
     let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
     let body = upload("churn/a", GENERATION, "m1").to_string();
     let tick = &world.tick.as_ref().unwrap().place;
-    for place in [&world.object.place, tick] {
+    let hosts = ["host: rebound.example", "host: localhost\r\norigin: https://rebound.example"];
+    for (place, host) in
+        [&world.object.place, tick].into_iter().flat_map(|it| hosts.map(|host| (it, host)))
+    {
         let request = format!(
-            "POST / HTTP/1.1\r\nhost: rebound.example\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST / HTTP/1.1\r\n{host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         let answer = exchange(place, request.as_bytes()).await.unwrap();

@@ -64,7 +64,7 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         Change::Inbox(change) => apply_to_inbox(state, change, stamp),
         Change::Applied { revision, added, removed, pauses } => {
             let before = state.rules.replace(revision.clone());
-            apply_rules(state, (added, removed), before, stamp);
+            apply_rules(state, (added, removed), before.as_deref(), stamp);
             for (name, mode) in pauses {
                 state.triggers.entry(name.clone()).and_modify(|standing| standing.paused = *mode);
             }
@@ -151,7 +151,7 @@ fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
 fn apply_rules(
     state: &mut State,
     (added, removed): (&[String], &[String]),
-    before: Option<String>,
+    before: Option<&str>,
     stamp: Stamp<'_>,
 ) {
     for name in added {
@@ -165,7 +165,7 @@ fn apply_rules(
     for name in removed {
         if let Some(standing) = state.triggers.get_mut(name) {
             standing.removed = true;
-            standing.removed_from.clone_from(&before);
+            standing.removed_from = before.map(str::to_owned);
             standing.accepting.clear();
             standing.schedules.clear();
             standing.streaks.clear();

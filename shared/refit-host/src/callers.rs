@@ -66,11 +66,12 @@ impl Check {
     ///
     /// Where the platform has verified the caller, nothing is left to verify, as Cloud Run replaces the signature of the
     /// token; whose it is may still decide which path it may call. Where nobody has, the process listens on loopback
-    /// only; a browser that was talked into calling it is turned away by the name of the host it asked for.
+    /// only; a browser that was talked into calling it is turned away by the name of the host it asked for, or by that of
+    /// the page that has it call.
     pub(crate) async fn pass(&self, request: Request, next: Next) -> Response {
         let refused = match &self.0 {
             Kind::Nothing => None,
-            Kind::Loopback => (!is_loopback(&request)).then_some((
+            Kind::Loopback => (!is_loopback(&request) || is_of_a_page(&request)).then_some((
                 StatusCode::FORBIDDEN,
                 "this process answers callers on the same machine only",
             )),
@@ -109,7 +110,18 @@ fn is_loopback(request: &Request) -> bool {
     else {
         return true;
     };
-    matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]")
+    is_local(authority.host())
+}
+
+/// Whether a page of another host has a browser call: browsers say so, and nobody else does.
+fn is_of_a_page(request: &Request) -> bool {
+    let Some(origin) = request.headers().get(http::header::ORIGIN) else { return false };
+    let uri = origin.to_str().ok().and_then(|text| text.parse::<http::Uri>().ok());
+    !uri.and_then(|uri| uri.host().map(is_local)).unwrap_or(false)
+}
+
+fn is_local(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]

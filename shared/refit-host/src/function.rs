@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 use crate::callers::Check;
 use crate::driver::{Driver, Woken};
-use crate::environment::{Platform, Settings};
+use crate::environment::{Callers, Platform, Settings};
 use crate::hooks::HookSecrets;
 use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
 use crate::lambda::{self, Host};
@@ -129,6 +129,11 @@ pub async fn run(
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
+    if settings.platform == Platform::Server && matches!(settings.callers, Callers::Platform(_)) {
+        tracing::warn!(
+            "REFIT_CALLERS is `platform`, and this is none that verifies callers: whoever reaches the port is let in"
+        );
+    }
     let left = server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
     let _ = stop.send(true);
     if let Some(driving) = driving {

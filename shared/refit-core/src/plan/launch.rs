@@ -17,9 +17,10 @@ use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
 use crate::template::Template;
 use crate::time::Span;
-use crate::timing::{COMMIT_LAUNCHES_MAX, PARAMETERS_BYTES_MAX};
+use crate::timing::{COMMIT_LAUNCHES_MAX, PARAMETERS_BYTES_MAX, STUCK_TRIES};
 
-/// How long a batch waits that cannot be started as it is: little but other rules, which it does not wait for, changes that.
+/// How long a batch waits that could not be started as it is for several times: little but other rules, which it does not
+/// wait for, changes that.
 const ALONE_AGAIN: Span = Span::hours(1);
 
 impl Desk<'_> {
@@ -237,7 +238,7 @@ impl Desk<'_> {
     /// Nothing of a trigger can be started for now.
     fn trouble(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.triggers.get(name).and_then(|standing| standing.trouble.as_ref());
-        let trouble = self.troubled(known, message, Span::ZERO);
+        let trouble = self.troubled(known, message);
         let until = Some(trouble.until);
         self.change_trigger(name, TriggerChange::Troubled(trouble));
         self.hold(name, id, Held { reason: Hold::Unprepared, until });
@@ -246,15 +247,18 @@ impl Desk<'_> {
     /// A batch cannot be started as it is; others of its trigger may be.
     fn trouble_alone(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.open_batch(id).and_then(|(_, batch)| batch.trouble.as_ref());
-        let trouble = self.troubled(known, message, ALONE_AGAIN);
+        let mut trouble = self.troubled(known, message);
+        if trouble.failures >= STUCK_TRIES {
+            trouble.until = trouble.until.max(self.now + ALONE_AGAIN);
+        }
         let until = Some(trouble.until);
         self.change_batch(id, BatchChange::Troubled(trouble));
         self.hold(name, id, Held { reason: Hold::Unprepared, until });
     }
 
-    fn troubled(&self, known: Option<&Trouble>, message: String, least: Span) -> Trouble {
+    fn troubled(&self, known: Option<&Trouble>, message: String) -> Trouble {
         let failures = known.map_or(0, |trouble| trouble.failures) + 1;
-        let until = self.now + self.state.timing.backoff(failures).max(least);
+        let until = self.now + self.state.timing.backoff(failures);
         Trouble { message, failures, until }
     }
 }

@@ -26,11 +26,15 @@ fn one_that_lacks_a_parameter_is_held_alone_and_can_be_discarded() {
             10:00 b2.1 closed: m2
             10:00 b2.1/1 intended
             10:00 ml letter 1 at 10:00: stuck b2 (No such key: data: parameter=`rows`)
-            10:00 b2 held: unprepared until 11:00
-            10:02 m3 -> t b3
-            10:02 b3 sealed: each
-            10:02 b3 closed: m3
-            10:02 b3/1 intended
+            10:00 b2 held: unprepared until 10:00:02
+            10:01 b2 in trouble: No such key: data: parameter=`rows`
+            10:01 b2 held: unprepared until 10:01:04
+            10:02 m3 -> t b4
+            10:02 b4 sealed: each
+            10:02 b2 in trouble: No such key: data: parameter=`rows`
+            10:02 b4 closed: m3
+            10:02 b4/1 intended
+            10:02 b2 held: unprepared until 10:02:08
             10:03 ok: discarded: trigger=`t`, batches=`1`
             10:03 b2 dropped: discarded
         "#]],
@@ -65,7 +69,7 @@ fn what_was_gathered_before_the_rules_said_each_is_no_batch_of_one() {
             10:04 b4/1 ended: succeeded
             10:04 b4 finished: succeeded
             10:04 b2 in trouble: `member` is of batches of one, as `each` makes them: members=`2`
-            10:04 b2 held: unprepared until 11:04
+            10:04 b2 held: unprepared until 10:04:02
         "#]],
     );
 }

@@ -145,4 +145,10 @@ fn a_page_of_another_host_cannot_reach_a_process_on_loopback() {
     };
     assert!(of("127.0.0.1:8377") && of("localhost") && of("[::1]:8377"));
     assert!(!of("rebound.example:8377") && !of("127.0.0.1.example"));
+    let by = |origin: &str| {
+        is_of_a_page(&Request::builder().header("origin", origin).body(Body::empty()).unwrap())
+    };
+    assert!(by("https://evil.example") && by("null") && by("https://localhost.example"));
+    assert!(!by("http://localhost:8377") && !by("http://127.0.0.1") && !by("http://[::1]:8377"));
+    assert!(!is_of_a_page(&Request::builder().body(Body::empty()).unwrap()), "no browser");
 }
