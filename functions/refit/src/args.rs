@@ -1,6 +1,6 @@
 //! What every command understands, and how a command ends.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,7 +45,7 @@ fn after_help() -> String {
 
 /// Runs the command the process was started with.
 pub(crate) fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(of_help(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error),
     };
@@ -55,6 +55,14 @@ pub(crate) fn run() -> ExitCode {
         failure.exit
     });
     exit.into()
+}
+
+/// The arguments without `--json` where help is asked for, which is text whatever is asked.
+fn of_help(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|first| first == "help") {
+        arguments.retain(|argument| argument != "--json");
+    }
+    arguments
 }
 
 fn run_to_end(cli: Cli, output: Output) -> Result<Exit, Failure> {

@@ -99,7 +99,7 @@ impl Context {
 /// Says that there is no ledger.
 pub(crate) fn no_ledger(location: &str) -> Failure {
     let message = format!(
-        "there is no ledger here: a reconciler founds one at its first pass, such as that of `refit serve`: location=`{location}`"
+        "there is no ledger here: a reconciler founds one at its first pass, such as that of `refit dev` or `refit serve`: location=`{location}`"
     );
     Failure::new(Exit::NotFound, message)
 }

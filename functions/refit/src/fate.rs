@@ -12,6 +12,12 @@ use refit_engine::explain::Verdict;
 
 use crate::words::count;
 
+/// Why a batch waits, with the cause of that where it is known.
+pub(crate) fn held_because(held: Held, cause: Option<&str>) -> String {
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}", self::held(held))
+}
+
 /// What a change did to its batch or run; nothing where only the keeping of it changed.
 pub(crate) fn episode(change: &Change) -> Option<String> {
     match change {

@@ -151,7 +151,7 @@ impl Opened {
 }
 
 fn unanswered() -> Error {
-    let message = "no reconciler answered in time; what was recorded is seen by its next pass: is one running, and does REFIT_WAKE name it?";
+    let message = "no reconciler answered in time; what was recorded is seen by its next pass: is one running, such as `refit serve`, and does REFIT_WAKE name it, such as REFIT_WAKE=http://127.0.0.1:8080/tick?";
     Error::new(ErrorKind::Unavailable, message)
 }
 

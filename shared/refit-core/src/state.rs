@@ -268,6 +268,12 @@ impl State {
         self.triggers.iter().find_map(find)
     }
 
+    /// Why the pipeline of an open batch could not be prepared when it was last tried.
+    #[must_use]
+    pub fn trouble_of(&self, id: BatchId) -> Option<&Trouble> {
+        self.triggers.values().find_map(|standing| standing.trouble_of(standing.open.get(&id)?))
+    }
+
     /// The runs of a trigger that are not over.
     pub fn active_runs<'a>(&'a self, trigger: &'a str) -> impl Iterator<Item = &'a Run> {
         self.runs.values().filter(move |run| run.trigger == trigger && run.is_active())
@@ -290,6 +296,13 @@ impl State {
 }
 
 impl Standing {
+    /// What keeps one of its open batches from being prepared: its own trouble or that of the batch alone, whichever
+    /// lasts longer.
+    #[must_use]
+    pub fn trouble_of<'a>(&'a self, batch: &'a Batch) -> Option<&'a Trouble> {
+        self.trouble.iter().chain(&batch.trouble).max_by_key(|trouble| trouble.until)
+    }
+
     /// A trigger that was just applied.
     #[must_use]
     pub fn new(since: Timestamp) -> Self {

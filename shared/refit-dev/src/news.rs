@@ -19,6 +19,11 @@ pub enum News {
         /// Its bytes; none if it is gone.
         bytes: Option<u64>,
     },
+    /// A file lies beside the buckets, in none of them.
+    Loose {
+        /// Its name.
+        name: String,
+    },
     /// An event became no member of a batch of some trigger, or of any.
     Refused {
         /// The event: the URI of its object, or its id.
@@ -32,6 +37,8 @@ pub enum News {
         batch: BatchId,
         /// What changed.
         change: Box<Change>,
+        /// Why its pipeline cannot be prepared, where it is held for that.
+        trouble: Option<String>,
     },
     /// A version of a model waits for somebody to approve it.
     Waits {

@@ -1,6 +1,6 @@
 //! The local pipeline service: runs the steps of a pipeline as processes of this machine.
 //!
-//! A pipeline is a folder with a `pipeline.yaml`:
+//! A pipeline is a folder with a `pipeline.yaml`, which docs/pipelines.md explains to users:
 //!
 //! ```yaml
 //! name: churn                      # default: the name of the folder
@@ -455,7 +455,12 @@ fn find(folders: &[PathBuf], name: &str) -> Result<Pipeline, Refusal> {
             Ok(_) | Err(_) => {}
         }
     }
-    Err(Refusal::Unknown(format!("no such pipeline: pipeline=`{name}`")))
+    let folders = folders.iter().flat_map(std::path::absolute);
+    let folders: Vec<_> = folders.map(|path| path.display().to_string()).collect();
+    Err(Refusal::Unknown(format!(
+        "there is no such pipeline: a folder with a pipeline.yaml is one (docs/pipelines.md): pipeline=`{name}`, looked in=`{}`",
+        folders.join(", ")
+    )))
 }
 
 /// The folder itself, or, where it is no pipeline, those in it that are.

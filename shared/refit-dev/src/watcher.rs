@@ -74,6 +74,8 @@ pub struct Watcher {
     back_off: BackOff,
     /// Files that cannot be read, so that each is complained of once.
     unreadable: BTreeSet<Object>,
+    /// Files that lie in no bucket, by name.
+    loose: BTreeSet<String>,
 }
 
 /// When to try again.
@@ -114,8 +116,8 @@ impl Watcher {
     /// `Unavailable` if that cannot be read, `Data` if it is not what a watcher has written.
     pub fn open(config: Config) -> Result<Self, Error> {
         let announced = read(&config.record)?;
-        let (back_off, unreadable) = (BackOff::default(), BTreeSet::new());
-        Ok(Self { config, standing: Standing::new(announced), back_off, unreadable })
+        let (back_off, unreadable, loose) = Default::default();
+        Ok(Self { config, standing: Standing::new(announced), back_off, unreadable, loose })
     }
 
     /// Watches until `stop` says so.
@@ -135,8 +137,12 @@ impl Watcher {
     /// Looks once, and announces what is ready.
     async fn look(&mut self) {
         let buckets = self.config.buckets.clone();
-        let found = match disk(move || scan::scan(&buckets)).await {
-            Ok(found) => found,
+        let look = move || io::Result::Ok((scan::scan(&buckets)?, scan::loose(&buckets)?));
+        let found = match disk(look).await {
+            Ok((found, loose)) => {
+                self.tell_loose(loose);
+                found
+            }
             Err(error) => {
                 tracing::warn!(%error, "the buckets cannot be looked at; they are again");
                 return self.back_off.failed(self.config.clock.elapsed());
@@ -153,6 +159,15 @@ impl Watcher {
             .collect()
             .await;
         self.note(told).await;
+    }
+
+    /// Tells once of every file that lies in no bucket.
+    fn tell_loose(&mut self, loose: Vec<String>) {
+        let loose: BTreeSet<String> = loose.into_iter().collect();
+        for name in loose.difference(&self.loose) {
+            self.config.teller.tell(News::Loose { name: name.clone() });
+        }
+        self.loose = loose;
     }
 
     async fn note(&mut self, told: Vec<Told>) {

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
+use refit_core::time::Span;
 use refit_core::timing::Timing;
 use refit_engine::deadline::within;
 use refit_engine::gather::{Placed, ReadRules, RuleBook};
@@ -27,6 +28,7 @@ use refit_wire::link::ledger_at;
 use refit_wire::listing::Buckets;
 use tokio::sync::watch;
 
+use crate::arguments;
 use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Callers, Platform, Settings};
@@ -80,6 +82,9 @@ pub struct Base {
 /// Runs a function until it is told to end, configured by its environment.
 #[must_use]
 pub fn main(service: &'static str, doors: Doors) -> ExitCode {
+    if let Some(asked) = arguments::asked(service, std::env::args_os().skip(1)) {
+        return asked.answer();
+    }
     let run = async {
         logs::begin(service)?;
         let settings = Settings::from_env()?;
@@ -120,7 +125,7 @@ pub async fn run(
         Driver::start(
             Reconciler::new(base.parts(Timing::default())),
             Arc::clone(&base.clock),
-            None,
+            ping(doors, &settings.callers, base.store_clock),
             stopped,
         )
     });
@@ -134,6 +139,10 @@ pub async fn run(
             "REFIT_CALLERS is `platform`, and this is none that verifies callers: whoever reaches the port is let in"
         );
     }
+    if doors == Doors::All {
+        let wake = format!("REFIT_WAKE=http://{address}/tick");
+        tracing::info!(wake, "commands on this ledger are answered at once in this environment");
+    }
     let left = server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
     let _ = stop.send(true);
     if let Some(driving) = driving {
@@ -141,6 +150,16 @@ pub async fn run(
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// How often everything in one process looks by itself where no scheduler can call it: alone on its machine.
+fn ping(doors: Doors, callers: &Callers, clock: StoreClock) -> Option<Span> {
+    let is_alone = doors == Doors::All && *callers == Callers::None;
+    let every = match clock {
+        StoreClock::Machine => Timing::dev().ping,
+        StoreClock::Service => Timing::default().ping,
+    };
+    is_alone.then_some(every)
 }
 
 /// Takes invocations instead of requests. Nothing is due between them, since the process is stopped.

@@ -13,6 +13,7 @@ pub mod server;
 pub mod waker;
 pub mod worker;
 
+mod arguments;
 mod body;
 mod lambda;
 mod oidc;

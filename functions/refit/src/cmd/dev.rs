@@ -3,9 +3,12 @@
 mod report;
 mod screen;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use refit_core::error::{Error, ErrorKind};
+use refit_core::rules::{On, Rules};
 use refit_core::run::Run;
 use refit_core::time::Span;
 use refit_dev::news::{News, Teller};
@@ -35,7 +38,7 @@ const LOOK_EVERY: Span = Span::from_millis(250);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Beside refit.yaml lie `buckets/NAME/OBJECT`, watched and announced as a bucket would, and the pipelines of the
-service `local: {}`, each a folder with a pipeline.yaml, here or in `pipelines`. The rule file is applied when it
+service `local: {}`, each a folder with a pipeline.yaml (docs/pipelines.md), here or in `pipelines`. The rule file is applied when it
 changes; what a pipeline names in `serve` runs with the version of its model in Production. The ledger is a directory,
 `.refit` unless said; no cloud is asked for anything the rules do not name, and none gets credentials from here. The
 times of the protocol are shorter than elsewhere: leases, pings and polls.
@@ -68,11 +71,11 @@ struct Session<'a> {
     folder: PathBuf,
     world: World,
     news: UnboundedReceiver<News>,
-    rules: Rules,
+    rules: Looked,
 }
 
 /// The rule file as it was last looked at.
-struct Rules {
+struct Looked {
     /// What was last applied or complained of.
     known: String,
     /// What may still be being written.
@@ -111,7 +114,7 @@ async fn serve(
     (folder, world, rules): (PathBuf, World, RuleFile),
 ) -> Result<Exit, Failure> {
     let (teller, news) = Teller::new();
-    let known = Rules { known: rules.text.clone(), draft: String::new() };
+    let known = Looked { known: rules.text.clone(), draft: String::new() };
     let mut session = Session { context, args, screen, folder, world, news, rules: known };
     let ended = tokio::select! {
         ended = session.run(&rules, teller) => ended,
@@ -179,6 +182,17 @@ fn is_directory(ledger: &str) -> bool {
     !ledger.contains("://") && !ledger.starts_with("memory:")
 }
 
+/// The buckets that rules watch, by name.
+fn watched(rules: &Rules) -> BTreeSet<String> {
+    let on = rules.triggers.values().flat_map(|trigger| &trigger.on);
+    let buckets = on.filter_map(|on| match on {
+        On::Objects(matching) => Some(&*matching.bucket),
+        On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
+    });
+    let names = buckets.map(|bucket| bucket.split_once("://").map_or(bucket, |(_, name)| name));
+    names.map(str::to_owned).collect()
+}
+
 impl Session<'_> {
     /// Runs until the first run is over, if that is what was asked for.
     async fn run(&mut self, rules: &RuleFile, teller: Teller) -> Result<Exit, Failure> {
@@ -186,7 +200,13 @@ impl Session<'_> {
         self.apply(rules).await?;
         self.world.begin(&teller).await?;
         let buckets = self.world.buckets();
-        self.screen.say(&format!("watching {}/NAME/OBJECT", buckets.display()));
+        let names = rules.config.as_ref().map(|config| watched(&config.rules)).unwrap_or_default();
+        let names = match names.len() {
+            0 => "NAME".to_owned(),
+            1 => names.into_iter().collect(),
+            _ => format!("{{{}}}", names.into_iter().collect::<Vec<_>>().join(",")),
+        };
+        self.screen.say(&format!("watching {}/{names}/OBJECT", buckets.display()));
         if self.args.demo {
             self.upload(&buckets);
         }
@@ -242,8 +262,19 @@ impl Session<'_> {
         Ok(Exit::Ok)
     }
 
+    /// Makes the folder of every bucket that rules watch, so that it is seen where data goes.
+    fn make_buckets(&self, rules: &Rules) {
+        for name in watched(rules) {
+            let folder = self.world.buckets().join(&name);
+            if let Err(error) = fs::create_dir_all(&folder) {
+                self.screen.say(&format!("{} cannot be made: {error}", folder.display()));
+            }
+        }
+    }
+
     async fn apply(&mut self, rules: &RuleFile) -> Result<(), Failure> {
         let Some(config) = &rules.config else { return Ok(()) };
+        self.make_buckets(&config.rules);
         let Applied { before, answer } =
             self.world.apply(&rules.text, &config.rules.revision).await?;
         let Some(answer) = answer else {

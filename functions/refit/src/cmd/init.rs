@@ -84,8 +84,23 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
     write(path, &text, force)?;
     context.output.show_text("file", DEFAULT)?;
-    context.output.note("next: read it, then `refit check` and `refit apply`");
+    context.output.note(next(&answers.pipelines));
     Ok(Exit::Ok)
+}
+
+/// What to do with the file that was written.
+fn next(pipelines: &Pipelines) -> &'static str {
+    match pipelines {
+        Pipelines::Local { .. } => {
+            "next: put the pipeline beside it, a folder with a pipeline.yaml (docs/pipelines.md), then `refit dev`, which applies the rules by itself and says where data goes"
+        }
+        Pipelines::Kubeflow { .. } => {
+            "next: read it, then `refit check`; where a reconciler runs, such as `refit serve`, `refit apply` puts it in force"
+        }
+        Pipelines::Shown(_) => {
+            "next: read it and put your own names in the place of those of the example, then `refit check`; where a reconciler runs, such as `refit serve`, `refit apply` puts it in force"
+        }
+    }
 }
 
 fn there_already(path: &Path) -> Failure {

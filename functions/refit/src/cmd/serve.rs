@@ -17,8 +17,9 @@ use crate::exit::{Exit, Failure};
         reconciler, GET /healthz answers.
 
 The reconciler looks at the ledger when it is woken, when something is due, and when POST /tick \
-        is called: let a scheduler call it once a minute, and set REFIT_WAKE to its URL for commands on \
-        the same ledger.
+        is called: set REFIT_WAKE to its URL for commands on the same ledger, and let a scheduler call it once a minute. \
+        Alone on its machine (REFIT_CALLERS=none) it looks by itself as well: every five seconds where the ledger is \
+        a directory, else once a minute.
 
 Examples:
   refit serve --ledger .refit --port 8080

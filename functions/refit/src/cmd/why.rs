@@ -6,7 +6,7 @@ use std::fmt;
 use refit_core::commit::{BatchChange, Change};
 use refit_core::event::{DataRef, Event, Fact};
 use refit_core::key::{Hash128, RunKey};
-use refit_core::reason::Refusal;
+use refit_core::reason::{Hold, Refusal};
 use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
@@ -123,6 +123,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     for meant in meant(&args.subject) {
         stories.extend(teller.tell(&meant).await?);
     }
+    if let Some(meant) = in_watched_folder(&args.subject).filter(|_| stories.is_empty()) {
+        stories.extend(teller.tell(&meant).await?);
+    }
     if stories.is_empty() {
         for subject in teller.named(&args.subject).await? {
             stories.extend(teller.tell(&Meant { subject, object: None }).await?);
@@ -145,6 +148,14 @@ fn meant(text: &str) -> Vec<Meant> {
         return of(Subject::Event(id));
     }
     objects(text).into_iter().map(Meant::object).collect()
+}
+
+/// The object that a path into the watched folder of `refit dev` is, as a shell completes it.
+fn in_watched_folder(text: &str) -> Option<Meant> {
+    let below = text.rsplit_once("/buckets/").map(|(_, rest)| rest);
+    let place =
+        below.or_else(|| text.strip_prefix("buckets/")).filter(|_| !text.contains("://"))?;
+    objects(&format!("gs://{place}")).into_iter().next().map(Meant::object)
 }
 
 /// The objects a text may name. A `#` may belong to the name, or part it from the generation.
@@ -240,8 +251,16 @@ impl Teller<'_> {
             _ => None,
         });
         let now = self.state.open_batch(batch).map(|_| {
-            let held = held_now(self.state, self.rules, batch, self.now);
-            held.map_or_else(|| "due: the next pass starts it".to_owned(), fate::held)
+            let trouble = self.state.trouble_of(batch).map(|trouble| &*trouble.message);
+            match (held_now(self.state, self.rules, batch, self.now), trouble) {
+                (Some(held), cause) => {
+                    fate::held_because(held, cause.filter(|_| held.reason == Hold::Unprepared))
+                }
+                (None, Some(cause)) => {
+                    format!("due: the next pass tries again what could not be prepared: {cause}")
+                }
+                (None, None) => "due: the next pass starts it".to_owned(),
+            }
         });
         ToldBatch { batch, trigger: trigger.cloned(), episodes: told.collect(), now }
     }
@@ -298,12 +317,21 @@ impl Teller<'_> {
 
     /// Says that nothing was found, and what to look at next.
     fn nothing(&self, text: &str, since: Span) -> Failure {
-        let watched = objects(text).first().filter(|_| text.contains("://")).map(|object| {
-            match (self.nearest(object), self.rules.is_some()) {
-                (Some(nearest), _) => nearest,
-                (None, true) => "a trigger in force watches it".to_owned(),
-                (None, false) => "no rules are in force".to_owned(),
-            }
+        if text.parse::<BatchId>().is_ok() || text.parse::<RunKey>().is_ok() {
+            let message = format!(
+                "there is no such batch or run in this ledger: subject=`{text}`, ledger=`{}`\
+                 \n- `refit status` lists the batches that wait, `refit runs --all` the runs\
+                 \n- is it another ledger's? name that with --ledger",
+                self.opened.location
+            );
+            return Failure::new(Exit::NotFound, message);
+        }
+        let stated = || objects(text).into_iter().next().filter(|_| text.contains("://"));
+        let object = in_watched_folder(text).and_then(|meant| meant.object).or_else(stated);
+        let watched = object.map(|object| match (self.nearest(&object), self.rules.is_some()) {
+            (Some(nearest), _) => nearest,
+            (None, true) => "a trigger in force watches it".to_owned(),
+            (None, false) => "no rules are in force".to_owned(),
         });
         let watched = watched.map(|text| format!("\n- {text}")).unwrap_or_default();
         let message = format!(
@@ -429,6 +457,17 @@ mod tests {
         check("b/x", &["gs://b/x", "s3://b/x", "file://b/x"]);
         check("7301948200114275", &[]);
         check("/x", &[]);
+    }
+
+    #[test]
+    fn a_path_into_the_watched_folder_is_the_object_that_is_announced() {
+        let of = |text| in_watched_folder(text).and_then(|meant| Some(meant.object?.uri()));
+        for text in ["buckets/b/in/x.csv", "./buckets/b/in/x.csv", "/srv/me/buckets/b/in/x.csv"] {
+            assert_eq!(of(text).as_deref(), Some("gs://b/in/x.csv"), "{text}");
+        }
+        for text in ["gs://b/buckets/x/y", "b/x", "buckets/loose.csv", "mybuckets/b/x"] {
+            assert_eq!(of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -26,7 +26,8 @@ fn the_first_rule_file_is_right() {
     let line = "init --bucket gs://acme-data/churn/ --service local --pipeline churn";
     let written = refit(folder, line).ends(0);
     assert_eq!(written.stdout, "refit.yaml\n");
-    assert!(written.stderr.contains("refit check"));
+    assert!(written.stderr.contains("then `refit dev`"), "{written:?}");
+    assert!(!written.stderr.contains("apply`"), "which applies by itself: {written:?}");
     refit(folder, line).ends(4).complains("--force");
     let line = "init --bucket acme --yes --force --quiet --json";
     let again = refit(folder, line).ends(0);
@@ -36,8 +37,15 @@ fn the_first_rule_file_is_right() {
     refit(folder, "check").ends(0).says("1 trigger");
     let line =
         "init --force --bucket acme --service kubeflow --pipeline p --endpoint http://kfp:8888";
-    refit(folder, line).ends(0);
+    assert!(refit(folder, line).ends(0).stderr.contains("`refit apply` puts it in force"));
     refit(folder, "check --strict").ends(0).says("on `kubeflow`");
+}
+
+#[test]
+fn help_is_text_whatever_is_asked_of_results() {
+    let folder = TempDir::new().unwrap();
+    let told = refit(folder.path(), "help why --json").ends(0).says("Usage: refit why");
+    assert_eq!(told.stdout, refit(folder.path(), "help why").ends(0).stdout);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How commands end that are not let go on, and `refit serve`.
 
 use std::io::BufRead as _;
+use std::path::Path;
 use std::process::Stdio;
 
 use refit_testkit::fake::client::{call, exchange};
@@ -70,6 +71,43 @@ fn ctrl_c_ends_a_command_that_waits() {
     waiting.signal(Signal::INT);
     let interrupted = waiting.ended().ends(130);
     assert_eq!(interrupted.json()["error"]["kind"], "interrupted");
+}
+
+/// Starts `refit serve` in a folder: the process, where it answers, and what it says of wakes.
+fn serving(folder: &Path) -> (Running, String, String) {
+    let mut serve =
+        Running::start(command(folder, &["serve", "--port", "0", "--ledger", "ledger"]));
+    let line = serve.line(|line| line.contains("\"listening\""));
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    let line = serve.line(|line| line.contains("REFIT_WAKE"));
+    let wake: Value = serde_json::from_str(&line).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (serve, text(&listening["address"]), text(&wake["wake"]))
+}
+
+#[test]
+fn serve_says_how_it_is_woken_and_answers_commands_that_wake_nobody() {
+    let folder = founded();
+    let (_serve, place, wake) = serving(folder.path());
+    assert_eq!(wake, format!("REFIT_WAKE=http://{place}/tick"));
+    refit(folder.path(), "pause churn --ledger ledger --wait 60s")
+        .ends(4)
+        .complains("unknown trigger");
+}
+
+#[test]
+fn a_pass_on_a_ledger_that_is_gone_is_no_success() {
+    let folder = founded();
+    let (_serve, place, _) = serving(folder.path());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let status = |line| runtime.block_on(call(&place, line, "", b"")).unwrap().status;
+    assert_eq!(status("POST /tick"), 204);
+    std::fs::rename(folder.path().join("ledger"), folder.path().join("elsewhere")).unwrap();
+    // An event that could not be recorded leaves nothing behind that would be taken for a ledger.
+    assert_eq!(["POST /tick", "POST /", "POST /tick"].map(status), [503, 503, 503]);
+    std::fs::remove_dir_all(folder.path().join("ledger")).unwrap();
+    std::fs::rename(folder.path().join("elsewhere"), folder.path().join("ledger")).unwrap();
+    assert_eq!(status("POST /tick"), 204, "it is back");
 }
 
 #[test]

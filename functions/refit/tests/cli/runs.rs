@@ -74,6 +74,11 @@ fn a_run_is_listed_explained_and_its_manifest_read() {
         "the nearest trigger in force is churn, but the name does not begin with `churn/`",
     );
     world.refit("why gs://acme-data/churn/a --since 1ms").ends(6);
+    for nobody in ["b999", "rf-00000000000000000000000000000000"] {
+        let told = world.refit(&format!("why {nobody}")).ends(6);
+        assert!(!told.stderr.contains("understood"), "that is of events: {told:?}");
+        told.complains("there is no such batch or run").complains("`refit runs --all`");
+    }
 
     let uri = format!("file://{}/{}", world.path("ledger").display(), text(&row, "manifest"));
     let members = world.json(&format!("manifest cat {batch}"));

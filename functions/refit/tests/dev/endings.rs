@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use rustix::process::Signal;
 
-use crate::process::{Dev, output};
+use crate::process::{Dev, json, output};
 
 const RULES: &str = "services: { local: { local: {} } }
 triggers:
@@ -33,6 +33,11 @@ fn a_first_run_that_fails_is_told_by_the_exit_code() {
     assert_eq!(ended.status.code(), Some(1), "{said}{result}");
     assert!(result.contains("run b2 of broken with 1 member failed"), "{result}");
     assert!(result.contains("step `only`"), "it names the step: {result}");
+    let runs = json(folder.path(), &["runs"]);
+    let word = runs["runs"][0]["message"].as_str().unwrap();
+    assert!(result.contains(word) && said.contains("only: failed"), "{word}: {said}{result}");
+    let log = word.split_once("log=`").and_then(|(_, rest)| rest.split_once('`')).unwrap().0;
+    assert_eq!(fs::read_to_string(log).unwrap(), "no such column\n", "it names the log: {word}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod demo;
 mod endings;
 mod kill;
 mod mlflow;
+mod newcomer;
 mod points;
 mod process;
 mod promotion;

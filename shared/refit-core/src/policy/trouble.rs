@@ -6,7 +6,6 @@ use crate::reason::Hold;
 use crate::state::Held;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Held> {
-    let troubles = case.standing.trouble.iter().chain(&case.batch.trouble);
-    let until = troubles.map(|trouble| trouble.until).max()?;
+    let until = case.standing.trouble_of(case.batch)?.until;
     (case.now < until).then_some(Held { reason: Hold::Unprepared, until: Some(until) })
 }

@@ -98,14 +98,17 @@ pub(crate) fn set(
         "guard" => rule.run.guard = Some(value.to_owned()),
         "notify" => rule.notify = value.split(',').map(str::to_owned).collect(),
         "trouble" => rule.run.target = json!({"trouble": value}),
-        "param" => {
-            let (name, text) = value.split_once(':').unwrap();
-            let variables = if rule.batch.each { EACH_VARIABLES } else { RUN_VARIABLES };
-            let template = Template::parse(&json!(text), variables).unwrap();
-            rule.run.parameters.insert(name.to_owned(), template);
-        }
+        "param" => set_parameter(value, rule),
         _ => set_source(key, value, rule),
     }
+}
+
+/// `rows:${ batch.count }`; what is of a member comes after `each`.
+fn set_parameter(value: &str, rule: &mut Trigger) {
+    let (name, text) = value.split_once(':').unwrap();
+    let variables = if rule.batch.each { EACH_VARIABLES } else { RUN_VARIABLES };
+    let template = Template::parse(&json!(text), variables).unwrap();
+    rule.run.parameters.insert(name.to_owned(), template);
 }
 
 fn overlap(value: &str) -> Overlap {

@@ -203,8 +203,10 @@ async fn said(flag: &watch::Sender<bool>) {
 fn verdict(fate: Fate, step: &Step, entry: &Entry) -> Option<(State, Option<String>)> {
     let last = lock(&entry.last_line).chars().take(WORDS_CHARS_MAX).collect::<String>();
     let failed = |why: String| {
-        let why = if last.is_empty() { why } else { format!("{why}: said=`{last}`") };
-        Some((State::Failed, Some(why)))
+        let log = entry.folder.log(&step.name);
+        let said = if last.is_empty() { last.clone() } else { format!(", said=`{last}`") };
+        // The words come last, for they may be cut.
+        Some((State::Failed, Some(format!("{why}: log=`{}`{said}", log.display()))))
     };
     match fate {
         Fate::Exited(Ok(status)) if status.success() => {

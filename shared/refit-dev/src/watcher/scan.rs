@@ -22,6 +22,12 @@ pub(super) fn scan(buckets: &Path) -> io::Result<BTreeMap<Object, Stat>> {
     Ok(found)
 }
 
+/// The files that lie beside the folders of buckets, and so are no objects.
+pub(super) fn loose(buckets: &Path) -> io::Result<Vec<String>> {
+    let files = names(buckets)?.into_iter().filter(|(_, kind)| kind.is_file());
+    Ok(files.map(|(name, _)| name).collect())
+}
+
 fn add(folder: &Path, prefix: &str, found: &mut BTreeMap<Object, Stat>) -> io::Result<()> {
     for (name, kind) in names(folder)? {
         let (path, place) = (folder.join(&name), format!("{prefix}/{name}"));
@@ -104,6 +110,7 @@ mod tests {
         std::os::unix::fs::symlink(at("uploads/a.csv"), at("uploads/link.csv")).unwrap();
         let found: Vec<_> = scan(folder.path()).unwrap().into_keys().map(|it| it.0).collect();
         assert_eq!(found, ["uploads/a.csv", "uploads/in/é b.csv"]);
+        assert_eq!(loose(folder.path()).unwrap(), ["in-no-bucket"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What becomes of a run.
 
 use std::fs;
+use std::path::Path;
 
 use refit_core::time::Span;
 use refit_dev::pipelines::State;
@@ -42,6 +43,12 @@ async fn steps_run_in_order_and_share_what_they_make() {
     );
 }
 
+/// A message with the path of the log of a step in the place of `LOG`.
+fn with_log(message: &str, folder: &Path, step: &str) -> String {
+    let log = folder.join("logs").join(format!("{step}.log"));
+    message.replace("LOG", &log.display().to_string())
+}
+
 #[tokio::test]
 async fn a_step_that_fails_ends_the_run_and_says_why() {
     let world = World::new();
@@ -49,10 +56,14 @@ async fn a_step_that_fails_ends_the_run_and_says_why() {
         (
             "status",
             "echo first; echo boom >&2; exit 3",
-            "step `status`: exit status: 3: said=`boom`",
+            "step `status`: exit status: 3: log=`LOG`, said=`boom`",
         ),
-        ("signal", "kill -9 $$", "step `signal`: signal: 9 (SIGKILL)"),
-        ("progress", "echo ::progress 0.9 nearly; exit 1", "step `progress`: exit status: 1"),
+        ("signal", "kill -9 $$", "step `signal`: signal: 9 (SIGKILL): log=`LOG`"),
+        (
+            "progress",
+            "echo ::progress 0.9 nearly; exit 1",
+            "step `progress`: exit status: 1: log=`LOG`",
+        ),
     ];
     for (name, script, _) in cases {
         world.pipeline(name, &[(name, script), ("later", "echo never")]);
@@ -65,7 +76,7 @@ async fn a_step_that_fails_ends_the_run_and_says_why() {
     for (number, (name, _, expected)) in (1..).zip(cases) {
         let run = open.start(number, name).await;
         let run = open.ends(run, State::Failed).await;
-        assert_eq!(run.message.as_deref(), Some(expected));
+        assert_eq!(run.message, Some(with_log(expected, &open.service.folder(run.id), name)));
         assert_eq!(
             run.steps.iter().map(|step| step.state).collect::<Vec<_>>(),
             [State::Failed, State::Pending]
@@ -102,7 +113,8 @@ async fn a_step_that_takes_too_long_is_asked_to_end_and_may_clean_up() {
     world.clock.asleep(Span::mins(5)).await;
     world.clock.advance(Span::mins(5));
     let run = open.ends(run, State::Failed).await;
-    assert_eq!(run.message.as_deref(), Some("step `slow`: timed out after 5m"));
+    let expected = "step `slow`: timed out after 5m: log=`LOG`";
+    assert_eq!(run.message, Some(with_log(expected, &open.service.folder(run.id), "slow")));
     assert_eq!(run.artifacts, ["up"]);
     assert_eq!(run.ended_at.unwrap().since(run.started_at.unwrap()), Span::mins(5));
 }
@@ -209,7 +221,8 @@ async fn a_log_is_bounded_and_keeps_the_end() {
     let open = world.open().await;
     let run = open.start(1, "chatty").await;
     let ended = open.ends(run, State::Failed).await;
-    assert_eq!(ended.message.as_deref(), Some("step `a`: exit status: 1: said=`line 4999`"));
+    let expected = "step `a`: exit status: 1: log=`LOG`, said=`line 4999`";
+    assert_eq!(ended.message, Some(with_log(expected, &open.service.folder(run), "a")));
     let log = open.log(run, "a").await;
     assert!(log.len() <= 10_000 && log.ends_with("line 4998\nline 4999\n"), "{} bytes", log.len());
     let files = fs::read_dir(open.service.folder(run).join("logs")).unwrap();

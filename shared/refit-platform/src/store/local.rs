@@ -92,7 +92,7 @@ impl Store for LocalStore {
 
     async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
         let walk = Walk::new(prefix, from, limit);
-        self.blocking(move |inner| walk.page(&inner.root)).await
+        self.blocking(move |inner| inner.list(walk)).await
     }
 
     async fn delete(&self, name: &str) -> Result<(), Error> {
@@ -112,7 +112,30 @@ impl Inner {
             disk::sync(folder_of(&path))?;
             disk::read(&mut file).map(Some)
         };
-        read().map_err(|error| failed("read an object", &path, error))
+        match read().map_err(|error| failed("read an object", &path, error))? {
+            Some(body) => Ok(Some(body)),
+            None => self.check_there().map(|()| None),
+        }
+    }
+
+    fn list(&self, walk: Walk) -> Result<Page, Error> {
+        let page = walk.page(&self.root)?;
+        if page.entries.is_empty() {
+            self.check_there()?;
+        }
+        Ok(page)
+    }
+
+    /// Tells a folder that holds nothing of a name from one that is gone, as when its disk is no longer mounted.
+    fn check_there(&self) -> Result<(), Error> {
+        match self.root.join(root::ASIDE).is_dir() {
+            true => Ok(()),
+            false => {
+                let path = self.root.display();
+                let message = format!("the directory of the ledger is gone: path=`{path}`");
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
     }
 
     fn create(&self, name: &str, body: &[u8]) -> Result<Created, Error> {

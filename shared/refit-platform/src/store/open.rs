@@ -103,7 +103,7 @@ fn locate(location: &str) -> Result<Location, Error> {
         #[cfg(not(feature = "aws"))]
         Some(("s3", _)) => Err(invalid("s3 is not in this build, install one with --features aws")),
         Some((_, rest)) if rest.starts_with("//") => Err(invalid(
-            "not a location of a ledger, which is a directory, gs://…, s3://… or memory:",
+            "not a location of a ledger, which is memory:, a directory, gs://… or s3://…",
         )),
         Some(_) | None => match std::path::absolute(location) {
             Ok(path) => Ok(Location::Directory(path)),
@@ -154,7 +154,7 @@ mod tests {
             ("s3://bucket/prod", "--features aws"),
             #[cfg(feature = "aws")]
             ("s3://b", "not a name of a bucket"),
-            ("http://host/x", "not a location"),
+            ("http://host/x", "a directory, gs://… or s3://…: location=`http://host/x`"),
             ("memory://x", "not a location"),
             ("file://host/x", "not the URI"),
             ("", "not a path"),

@@ -159,6 +159,29 @@ async fn a_directory_of_another_user_is_refused() {
 }
 
 #[tokio::test]
+async fn a_directory_that_is_gone_is_no_empty_ledger() {
+    let folder = new_folder();
+    let (here, away) = (folder.path().join("ledger"), folder.path().join("away"));
+    let store = LocalStore::open(&here).await.unwrap();
+    assert!(store.list("log/", "", 1).await.unwrap().entries.is_empty());
+    assert_eq!(store.get("log/1").await.unwrap(), None);
+    fs::rename(&here, &away).unwrap();
+    for _ in 0..2 {
+        let listed = store.list("log/", "", 1).await.unwrap_err();
+        let read = store.get("log/1").await.unwrap_err();
+        for error in [listed, read] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.to_string().contains("the directory of the ledger is gone"), "{error}");
+        }
+        // A writer that comes now makes folders anew, and no ledger of them.
+        assert!(store.create("log/1", Bytes::new()).await.is_err());
+    }
+    fs::remove_dir_all(&here).unwrap();
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(store.get("log/1").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_is_made_is_for_the_current_user_alone() {
     let folder = new_folder();
     let root = folder.path().join("a/ledger");

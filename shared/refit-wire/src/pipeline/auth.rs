@@ -50,7 +50,11 @@ impl Auth {
             None if endpoint.is_plain() => http::Auth::None,
             None => {
                 let host = endpoint.host();
-                return Err(format!("say with `auth` what this host is asked with: host=`{host}`"));
+                return Err(format!(
+                    "say with `auth` what this host is asked with: `none`, `{{ bearer: {{ env: NAME }} }}` or \
+                     `{{ bearer: {{ secret: … }} }}`, `{{ id_token: {{ audience: … }} }}`, `{{ google_for: [{host}] }}`: \
+                     host=`{host}`"
+                ));
             }
         };
         if auth != http::Auth::None && endpoint.is_plain() && !endpoint.is_loopback() {
@@ -161,7 +165,8 @@ mod tests {
         let null = Value::Null;
         assert_eq!(resolve("https://x.pipelines.googleusercontent.com", null.clone()), Ok(google));
         assert_eq!(resolve("http://ml-pipeline:8888", null.clone()), Ok(http::Auth::None));
-        assert!(resolve("https://kfp.acme.example", null.clone()).is_err());
+        let told = resolve("https://kfp.acme.example", null.clone()).unwrap_err();
+        assert!(told.contains("`none`, `{ bearer: { env: NAME } }`"), "{told}");
         assert!(resolve("https://evilgoogleapis.com", null).is_err());
     }
 

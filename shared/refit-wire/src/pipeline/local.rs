@@ -14,7 +14,7 @@ use super::answer::{self, Fault, clip};
 use super::endpoint::Endpoint;
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
-use crate::http::{Auth, Request};
+use crate::http::{Auth, Request, Response};
 
 const ROOT: [&str; 3] = ["apis", "local", "v1"];
 
@@ -123,10 +123,13 @@ impl PipelineService for Local {
             Err(error) => return Step::Done(Err(error.to_string())),
         };
         let request = self.request(Method::GET, &["pipelines", &name]);
-        Step::Send(Call::once(request, move |reply| match answer::read(reply, words) {
-            Ok(answer) => prepared(name, answer),
-            Err(Fault::Missing) => Err(format!("there is no such pipeline: pipeline=`{name}`")),
-            Err(fault) => Err(fault.to_string()),
+        Step::Send(Call::once(request, move |reply| {
+            let body = reply.as_ref().ok().and_then(Response::json);
+            match answer::read(reply, words) {
+                Ok(answer) => prepared(name, answer),
+                Err(Fault::Missing) => Err(missing(&name, body.as_ref().and_then(words))),
+                Err(fault) => Err(fault.to_string()),
+            }
         }))
     }
 
@@ -170,6 +173,14 @@ impl PipelineService for Local {
             Ok(_) | Err(Fault::Missing) => Ok(()),
             Err(fault) => Err(fault.to_string()),
         }))
+    }
+}
+
+/// Says that there is no such pipeline, in the service's words, which name the folders it has looked in.
+fn missing(pipeline: &str, said: Option<&str>) -> String {
+    match said.filter(|said| !said.is_empty()) {
+        Some(said) => clip(said),
+        None => format!("there is no such pipeline: pipeline=`{pipeline}`"),
     }
 }
 

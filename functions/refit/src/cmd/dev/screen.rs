@@ -83,6 +83,12 @@ impl Screen {
             News::Announced { object, bytes: None } => {
                 self.line(PLAIN, &format!("{object} is gone"));
             }
+            News::Loose { name } => {
+                let text = format!(
+                    "buckets/{name} is in no bucket and is left alone: a bucket is a folder in buckets/, its objects the files below that"
+                );
+                self.line(WAIT, &text);
+            }
             // That it is gone was said when it was announced.
             News::Refused {
                 verdict: Verdict::Refused { reason: Refusal::Deletion, .. }, ..
@@ -90,7 +96,9 @@ impl Screen {
             News::Refused { event, verdict } => {
                 self.line(DIM, &format!("{event}: {}", fate::verdict(verdict)));
             }
-            News::Changed { batch, change } => self.changed(*batch, change),
+            News::Changed { batch, change, trouble } => {
+                self.changed(*batch, change, trouble.as_deref());
+            }
             News::Progressed(run) => self.progressed(run),
             News::Served { model, version, url } => {
                 let text = format!("version {version} of the model {model} is served at {url}");
@@ -110,17 +118,19 @@ impl Screen {
         self.draw();
     }
 
-    fn changed(&mut self, batch: BatchId, change: &Change) {
-        match change {
+    fn changed(&mut self, batch: BatchId, change: &Change, trouble: Option<&str>) {
+        let words = match change {
             Change::Batch { change: BatchChange::Holding(held), .. } => {
                 self.held.insert(batch, *held);
+                Some(fate::held_because(*held, trouble))
             }
-            Change::Batch { change: BatchChange::Joined { .. }, .. } => {}
+            Change::Batch { change: BatchChange::Joined { .. }, .. } => fate::episode(change),
             _ => {
                 self.held.remove(&batch);
+                fate::episode(change)
             }
-        }
-        if let (Some(style), Some(words)) = (style(change), fate::episode(change)) {
+        };
+        if let (Some(style), Some(words)) = (style(change), words) {
             self.line(style, &format!("{batch}: {words}"));
         }
     }
@@ -160,6 +170,8 @@ impl Screen {
 fn style(change: &Change) -> Option<Style> {
     match change {
         Change::Batch { change: BatchChange::Holding(_) | BatchChange::Asked, .. } => Some(WAIT),
+        // Why it is held is said with the hold that follows.
+        Change::Batch { change: BatchChange::Troubled(_), .. } => None,
         Change::Batch { .. } | Change::Closed(_) => Some(PLAIN),
         Change::Run { change: RunChange::Finished(finished), .. } => {
             Some(if finished.phase == Phase::Succeeded { GOOD } else { BAD })
