@@ -47,8 +47,7 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         findings: findings_of_all,
         ..DriftReport::default()
     };
-    let identity = carried.told(TOOL, &report);
-    carried.record(TOOL, identity, window.end.or(carried.time), report)
+    carried.tell(TOOL, None, report)
 }
 
 fn verdict(findings: &[Finding]) -> Verdict {

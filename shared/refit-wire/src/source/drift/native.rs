@@ -8,7 +8,7 @@ use refit_core::event::Identity;
 use serde_json::Value;
 
 use super::super::{Rejected, Understood, shown};
-use super::{Carried, Fields, digest, identity};
+use super::{Carried, Fields, digest, identity, named, unnamed};
 
 /// What the member `schema` begins with, whatever the version.
 const ANY_VERSION: &str = "refit.drift/";
@@ -29,7 +29,8 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         None if is_typed => return Err(Rejected::malformed("the drift report has no `schema`")),
         Some(_) | None => return Ok(None),
     }
-    let report = parse(carried)?;
+    let mut report = parse(carried)?;
+    named(&mut report, &carried.attributes);
     let identity = fact(carried, &report)?;
     let time = match carried.event {
         Some(event) => event.time.or(carried.time),
@@ -72,9 +73,9 @@ fn fact(carried: &Carried<'_>, report: &DriftReport) -> Result<Identity, Rejecte
         (Some(identity), _) if carried.event.is_some() => Ok(identity.clone()),
         (_, true) => Ok(identity(["drift", &report.detector.tool, &digest(report)])),
         (Some(identity), false) => Ok(identity.clone()),
-        (None, false) => Err(Rejected::malformed(
-            "nothing says which report it is: add `detector.run` or `window.end`, or send it as a CloudEvent",
-        )),
+        (None, false) => {
+            Err(unnamed("add `detector.run` or `window.end`, or send it as a CloudEvent"))
+        }
     }
 }
 

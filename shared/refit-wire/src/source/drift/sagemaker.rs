@@ -45,7 +45,7 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         findings: read.into_iter().map(|(finding, _)| finding).collect(),
         ..DriftReport::default()
     };
-    carried.record(TOOL, carried.told(TOOL, &report), carried.time, report)
+    carried.tell(TOOL, None, report)
 }
 
 fn finding(violation: Fields<'_>) -> Result<(Finding, Objective), Rejected> {
