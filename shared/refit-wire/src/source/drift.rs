@@ -17,7 +17,7 @@ mod whylogs;
 
 use std::collections::BTreeMap;
 
-use refit_core::drift::DriftReport;
+use refit_core::drift::{DriftReport, TYPE};
 use refit_core::event::{Event, Fact, Identity};
 use refit_core::key::sha256_hex;
 use refit_core::time::Timestamp;
@@ -157,12 +157,30 @@ impl Carried<'_> {
                 return Ok(Some(understood));
             }
         }
-        Ok(None)
+        match self.own_event() {
+            Some(_) => Err(Rejected::malformed("the drift report has no `schema`")),
+            None => Ok(None),
+        }
+    }
+
+    /// The CloudEvent it is the data of, if that is of our own type: then it is a report, of whichever tool.
+    fn own_event(&self) -> Option<&CloudEvent> {
+        self.event.filter(|event| event.ty == TYPE)
     }
 
     /// The members, if it is an object that is no other CloudEvent's data.
     fn plain_fields(&self) -> Option<Fields<'_>> {
-        Fields::of(self.document).filter(|_| self.event.is_none())
+        let is_ours = self.event.is_none() || self.own_event().is_some();
+        Fields::of(self.document).filter(|_| is_ours)
+    }
+
+    /// The report with what is said around it of model and monitor.
+    fn named(&self, mut report: DriftReport) -> DriftReport {
+        if report.model.name.is_none() && report.detector.monitor.is_none() {
+            report.model.name = self.own_event().and_then(|event| event.subject.clone());
+        }
+        named(&mut report, &self.attributes);
+        report
     }
 
     /// A report as an event that is a fact by what it tells. Where it tells of no time, its own or one beside it, equal
@@ -171,9 +189,13 @@ impl Carried<'_> {
         &self,
         origin: &str,
         time: Option<Timestamp>,
-        mut report: DriftReport,
+        report: DriftReport,
     ) -> Result<Option<Understood>, Rejected> {
-        named(&mut report, &self.attributes);
+        let report = self.named(report);
+        if let Some(event) = self.own_event() {
+            let time = self.time.or(report.window.end).or(time);
+            return self.record(origin, event.identity(), time, report);
+        }
         let sent = self.identity.as_ref().and_then(|identity| identity.0.last());
         let sent = sent.filter(|text| !text.is_empty());
         let which = match (report.window.end, time, sent) {
@@ -195,9 +217,9 @@ impl Carried<'_> {
         origin: &str,
         identity: Identity,
         time: Option<Timestamp>,
-        mut report: DriftReport,
+        report: DriftReport,
     ) -> Result<Option<Understood>, Rejected> {
-        named(&mut report, &self.attributes);
+        let report = self.named(report);
         let size = serde_json::to_vec(&report).map_or(usize::MAX, |bytes| bytes.len());
         if size > REPORT_BYTES_MAX {
             let reason = format!(
@@ -330,6 +352,24 @@ mod tests {
     }
 
     #[test]
+    fn the_report_of_a_tool_may_be_the_data_of_our_own_cloudevent() {
+        let sent = |ty: &str, data: &Value| {
+            form_of_json(&json!({
+                "specversion": "1.0", "id": "7", "source": "/m", "type": ty, "subject": "churn",
+                "data": data,
+            }))
+        };
+        let form = sent(TYPE, &column("ks", 0.05));
+        let found = event(&form);
+        assert_eq!(found["identity"], json!(["cloudevent", "/m", "7"]));
+        assert_eq!(found["drift"]["verdict"], "drift");
+        assert_eq!(found["drift"]["model"]["name"], "churn");
+        assert_eq!(event(&sent("acme.report", &column("ks", 0.05)))["kind"], "cloudevent");
+        let none = refusal(&sent(TYPE, &json!({"a": 1})));
+        assert_eq!(none, "400 the drift report has no `schema`");
+    }
+
+    #[test]
     fn equal_reports_of_two_models_are_two() {
         let dated = json!([{
             "chunk_key": "1", "chunk_period": "analysis", "chunk_end_date": "2026-01-05 00:00:00",
@@ -384,7 +424,7 @@ mod tests {
         for other in [
             json!({"metrics": []}),
             json!({"metrics": [{"id": "1", "metric_name": "RowCount()", "value": 5}]}),
-            json!({"violations": []}),
+            json!({"violations": [], "tool": "x"}),
             json!({"violations": [{"rule": "x"}]}),
             json!({"incident": "x", "version": "1.2"}),
             json!({"age": {"algorithm": "ks"}}),

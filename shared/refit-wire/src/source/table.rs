@@ -106,6 +106,7 @@ pub const TABLE: &[Row] = &[
     row(["NannyML", "any message", "drift", TOLD, "drift/nannyml"]),
     row(["whylogs", "any message", "drift", TOLD, "drift/whylogs-possible"]),
     row(["SageMaker Model Monitor", "any message", "drift", TOLD, "drift/sagemaker-quality"]),
+    row(["", "end of its job, EventBridge", "drift", "job, status", "drift/sagemaker-job"]),
     row(["Azure Machine Learning v1", "Event Grid", "drift", "monitor, run", "drift/azureml"]),
     row(["Azure Machine Learning v2", "Event Grid", "drift", "run, status", "drift/azureml-v2"]),
     row(["Databricks", "any message", "drift", TOLD, "drift/databricks"]),

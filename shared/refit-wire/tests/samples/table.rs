@@ -29,6 +29,9 @@ Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
 over) are acknowledged and not recorded.
 
+The data of a CloudEvent of type `dev.refit.drift.v1` may be a report of any of these tools. A job of SageMaker says that
+there are violations and not of what, so it is `possible`; its file says which are drift.
+
 A report that has no time of its own is a fact by the message it came in. By itself, over HTTP or as the payload of an
 invocation, it would be the same fact as any equal one on whatever day: it is not understood then, and goes into quarantine.
 

@@ -127,7 +127,7 @@ mod tests {
     const WORDS: &str =
         "m_signal has failed due to one or more features violating metric thresholds";
 
-    fn changed(status: &str, tags: Value) -> Value {
+    fn changed(status: &str, tags: &Value) -> Value {
         let event = json!({
             "topic": "/subscriptions/s", "eventType": RUN, "eventTime": "2026-01-05T12:00:00Z", "id": "1",
             "data": {"runId": "m_1", "runStatus": status, "runTags": tags},
@@ -146,11 +146,11 @@ mod tests {
             ("Completed", json!(WORDS), "unknown"),
             ("Running", json!(WORDS), "unknown"),
         ] {
-            let form = changed(status, json!({BREACHED.0: said}));
+            let form = changed(status, &json!({BREACHED.0: said}));
             assert_eq!(event(&form)["drift"]["verdict"], expected, "{status}: {said}");
             identities.insert(event(&form)["identity"].to_string());
         }
         assert_eq!(identities.len(), 3, "a run that fails after all is news: {identities:?}");
-        assert_eq!(changed("Failed", json!({"other": WORDS}))["outcome"], "ignore");
+        assert_eq!(changed("Failed", &json!({"other": WORDS}))["outcome"], "ignore");
     }
 }
