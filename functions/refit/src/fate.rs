@@ -7,7 +7,7 @@ use refit_core::promotion::{PromotionChange, Version};
 use refit_core::reason::{Hold, Refusal};
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
-use refit_core::state::{Held, Seal};
+use refit_core::state::{Held, Seal, Trouble};
 use refit_engine::explain::Verdict;
 
 use crate::words::count;
@@ -121,6 +121,9 @@ fn batch(change: &BatchChange) -> Option<String> {
         BatchChange::Asked => "waits for a decision: resume its trigger or discard it".to_owned(),
         BatchChange::Answered => "was decided to go on".to_owned(),
         BatchChange::Holding(why) => held(*why),
+        BatchChange::Troubled(Trouble { message, .. }) => {
+            format!("cannot be started as it is: {message}")
+        }
         BatchChange::Discarded => "was discarded".to_owned(),
         BatchChange::Emptied => "ended, for nothing was left in it".to_owned(),
         BatchChange::MovedTo(to) => format!("handed its members over to {to}"),
@@ -225,7 +228,7 @@ pub(crate) fn promotion(change: &PromotionChange) -> Option<String> {
             let twins = twins.join(", ");
             format!("is registered as {name}; the registry has others under its key: {twins}")
         }
-        PromotionChange::Requested { stage, person, reason, rollback } => {
+        PromotionChange::Requested { stage, person, reason, rollback, .. } => {
             let again = if *rollback { " again" } else { "" };
             format!("is to be in {stage}{again}, asks {}{}", by(person), because(reason))
         }

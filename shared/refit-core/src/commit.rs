@@ -267,6 +267,8 @@ pub enum BatchChange {
     Answered,
     /// Why it waits, where that changed.
     Holding(Held),
+    /// It cannot be started as it is, whatever the others of its trigger can.
+    Troubled(Trouble),
     /// A person dropped it.
     Discarded,
     /// Nothing was left in it.

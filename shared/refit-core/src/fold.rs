@@ -63,8 +63,8 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         }
         Change::Inbox(change) => apply_to_inbox(state, change, stamp),
         Change::Applied { revision, added, removed, pauses } => {
-            state.rules = Some(revision.clone());
-            apply_rules(state, added, removed, stamp);
+            let before = state.rules.replace(revision.clone());
+            apply_rules(state, (added, removed), before, stamp);
             for (name, mode) in pauses {
                 state.triggers.entry(name.clone()).and_modify(|standing| standing.paused = *mode);
             }
@@ -90,7 +90,7 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
             }
         }
         Change::Closed(closed) => close(state, closed, stamp),
-        Change::Run { run, change } => apply_to_run(state, *run, change),
+        Change::Run { run, change } => apply_to_run(state, *run, change, stamp),
         Change::Attempt { run, attempt, change } => {
             if let AttemptChange::Intended { key, parameters, round, .. } = change {
                 let attempt = Attempt::new(*attempt, *key, parameters.clone());
@@ -148,17 +148,24 @@ fn apply_to_inbox(state: &mut State, change: &InboxChange, stamp: Stamp<'_>) {
     }
 }
 
-fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: Stamp<'_>) {
+fn apply_rules(
+    state: &mut State,
+    (added, removed): (&[String], &[String]),
+    before: Option<String>,
+    stamp: Stamp<'_>,
+) {
     for name in added {
         let standing = state.triggers.entry(name.clone());
         let standing = standing.or_insert_with(|| Standing::new(stamp.now));
         if std::mem::take(&mut standing.removed) {
             standing.since = stamp.now;
+            standing.removed_from = None;
         }
     }
     for name in removed {
         if let Some(standing) = state.triggers.get_mut(name) {
             standing.removed = true;
+            standing.removed_from.clone_from(&before);
             standing.accepting.clear();
             standing.schedules.clear();
             standing.streaks.clear();
@@ -167,6 +174,7 @@ fn apply_rules(state: &mut State, added: &[String], removed: &[String], stamp: S
     }
     for standing in state.triggers.values_mut() {
         standing.trouble = None;
+        standing.open.values_mut().for_each(|batch| batch.trouble = None);
     }
 }
 
@@ -244,6 +252,11 @@ fn apply_to_batch(state: &mut State, id: BatchId, change: &BatchChange, stamp: S
         BatchChange::Holding(held) => {
             if let Some((_, batch)) = open_mut(state, id) {
                 batch.held = Some(*held);
+            }
+        }
+        BatchChange::Troubled(trouble) => {
+            if let Some((_, batch)) = open_mut(state, id) {
+                batch.trouble = Some(trouble.clone());
             }
         }
         BatchChange::Discarded | BatchChange::Emptied => {
@@ -349,6 +362,7 @@ fn close(state: &mut State, closed: &Closed, stamp: Stamp<'_>) {
         facts: closed.facts.clone(),
         attempts: Vec::new(),
         cancel: None,
+        cancel_at: None,
         finished: None,
     };
     state.runs.insert(closed.batch, run);
@@ -359,7 +373,7 @@ fn close(state: &mut State, closed: &Closed, stamp: Stamp<'_>) {
 
 fn intend(state: &mut State, id: BatchId, attempt: Attempt, stamp: Stamp<'_>) {
     let Some(run) = state.runs.get_mut(&id) else { return };
-    run.cancel = run.cancel.take().filter(|why| *why != Cancel::TimedOut);
+    forget_time_out(run);
     run.attempts.push(attempt);
     run.attempts.last_mut().into_iter().for_each(|attempt| take(attempt, stamp));
     if let Some(standing) = state.triggers.get_mut(&run.trigger) {
@@ -367,6 +381,13 @@ fn intend(state: &mut State, id: BatchId, attempt: Attempt, stamp: Stamp<'_>) {
         if mutant::is(Mutant::BudgetCountsTwice) {
             standing.launches.push(stamp.now);
         }
+    }
+}
+
+/// Another attempt has its own time.
+fn forget_time_out(run: &mut Run) {
+    if run.cancel == Some(Cancel::TimedOut) {
+        (run.cancel, run.cancel_at) = (None, None);
     }
 }
 
@@ -381,7 +402,7 @@ fn take(attempt: &mut Attempt, stamp: Stamp<'_>) {
 
 /// One attempt made the claim: the others under it come to nothing, and are ended where they were not seen to end.
 fn give_up_rivals(run: &mut Run, number: u32, watch_until: Timestamp, stamp: Stamp<'_>) {
-    run.cancel = run.cancel.take().filter(|why| *why != Cancel::TimedOut);
+    forget_time_out(run);
     let Some(holder) = run.attempt_numbered(number).cloned() else { return };
     let others = run.attempts.iter_mut().filter(|other| other.number != number);
     let rivals = others.filter(|other| other.is_rival_of(&holder));
@@ -394,7 +415,11 @@ fn give_up_rivals(run: &mut Run, number: u32, watch_until: Timestamp, stamp: Sta
 
 fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<'_>) {
     match change {
-        AttemptChange::Intended { .. } | AttemptChange::Retaken => take(attempt, stamp),
+        AttemptChange::Intended { .. } => take(attempt, stamp),
+        AttemptChange::Retaken => {
+            attempt.in_doubt |= attempt.not_before.is_none();
+            take(attempt, stamp);
+        }
         AttemptChange::Postponed { until, message } => {
             attempt.not_before = Some(*until);
             attempt.refused_calls += 1;
@@ -440,11 +465,12 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
     }
 }
 
-fn apply_to_run(state: &mut State, id: BatchId, change: &RunChange) {
+fn apply_to_run(state: &mut State, id: BatchId, change: &RunChange, stamp: Stamp<'_>) {
     match change {
         RunChange::CancelAsked(why) => {
             if let Some(run) = state.runs.get_mut(&id) {
                 run.cancel = Some(why.clone());
+                run.cancel_at.get_or_insert(stamp.now);
             }
         }
         RunChange::Finished(finished) => {

@@ -16,7 +16,7 @@ use crate::notice::OutboxChange;
 use crate::policy::budget_is_full;
 use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Cancel, Phase, Run};
-use crate::state::{Batch, BatchId, ScheduleMark, Standing, State};
+use crate::state::{Batch, BatchId, ScheduleMark, Standing, State, Streak};
 use crate::time::Span;
 use crate::transition::Passage;
 
@@ -407,12 +407,20 @@ fn times_once(step: &Step<'_>) -> Option<String> {
 
 /// A report adds one to its row or ends it, and none is about an earlier time than the last.
 fn rows_count_up(step: &Step<'_>) -> Option<String> {
-    let mut rows = BTreeMap::new();
-    for (trigger, change) in of_triggers(step) {
+    let known = step.before.triggers.iter().flat_map(|(trigger, standing)| {
+        standing.streaks.iter().map(move |(series, streak)| ((trigger, *series), *streak))
+    });
+    let mut rows: BTreeMap<(&String, Hash128), Streak> = known.collect();
+    for change in &step.commit.changes {
+        if let Change::Applied { removed, .. } = change {
+            rows.retain(|(trigger, _), _| !removed.contains(*trigger));
+        }
+        let Change::Trigger { trigger, change } = change else { continue };
+        if let TriggerChange::StreakForgotten(series) = change {
+            rows.remove(&(trigger, *series));
+        }
         let TriggerChange::Streak { series, streak } = change else { continue };
-        let standing = step.before.triggers.get(trigger);
-        let known = standing.and_then(|standing| standing.streaks.get(series));
-        let last = rows.insert((trigger, series), *streak).or(known.copied());
+        let last = rows.insert((trigger, *series), *streak);
         let (count, at) = last.map_or((0, streak.at), |last| (last.count, last.at));
         if streak.at < at || (streak.count != 0 && streak.count != count + 1) {
             return Some(format!("trigger=`{trigger}`, was=`{count}`, is=`{}`", streak.count));

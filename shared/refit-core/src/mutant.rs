@@ -91,6 +91,9 @@ mutants! {
     RegisteredWithoutLookUp => "registers a version again without looking whether it is registered",
     ClaimUnread => "takes the end of a run for that of the batch, whoever made the claim",
     TwinEndedUnclaimed => "ends a late twin although it may be the one that makes the claim",
+    OneHoldsAll => "holds all batches of a trigger where one cannot be started as it is",
+    RemovedTriggersForget => "forgets what the rules said of a run whose trigger is taken out of them",
+    AppliedRulesPromote => "lets rules that are applied ask for stages, and grant what was asked for under stricter ones",
     PartsDeletedWhileHeld => "deletes parts of batches that are still open",
 }
 

@@ -333,6 +333,8 @@ struct Desk<'a> {
     opened: u32,
     /// Runs this commit starts.
     launched: usize,
+    /// Whether rules were applied by this commit that may start what they make due.
+    may_start: bool,
     next: Option<Timestamp>,
 }
 
@@ -357,6 +359,7 @@ impl<'a> Desk<'a> {
             closing: Vec::new(),
             opened: 0,
             launched: 0,
+            may_start: false,
             next: None,
         }
     }

@@ -76,6 +76,8 @@ pub struct Promotion {
     pub trigger: String,
     /// The revision of the rules under which it began.
     pub rules: String,
+    /// The registry, by the name it has in that revision.
+    pub registry: String,
     /// The key of the attempt that succeeded, by which the registry knows it.
     pub key: RunKey,
     /// The service's id of that attempt.
@@ -176,6 +178,9 @@ pub struct Request {
     /// Whether it is to have production back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// What the stage took by the rules it was asked for under: rules that ask for less later do not grant it.
+    #[serde(default)]
+    pub takes: StageRule,
 }
 
 /// A person's word for a version.
@@ -364,10 +369,13 @@ impl Promotion {
         self.version.as_ref().map(|version| version.name.as_str())
     }
 
-    /// What the rules say of the versions its trigger makes; none where they no longer do.
+    /// What the rules say of the versions of its model: of those its trigger makes, else, where that is called otherwise
+    /// by now, of those another does; none where they say nothing of the model.
     #[must_use]
-    pub fn rule<'r>(&self, rules: &'r Rules) -> Option<&'r PromoteRule> {
-        rules.triggers.get(&self.trigger)?.promote.as_ref()
+    pub fn rule<'r>(&self, rules: &'r Rules, model: &str) -> Option<&'r PromoteRule> {
+        let own = rules.triggers.get(&self.trigger).and_then(|rule| rule.promote.as_ref());
+        let own = own.filter(|rule| rule.model == model);
+        own.or_else(|| rules.promoting(model)?.promote.as_ref())
     }
 
     /// The newest request for a stage.
@@ -386,7 +394,7 @@ impl Promotion {
     /// four eyes, who asked for it does not count, nor who asked for the stage before or approved that.
     #[must_use]
     pub fn counted(&self, rule: &PromoteRule) -> Vec<&str> {
-        let four_eyes = self.request().is_some_and(|request| rule.stage(request.stage).four_eyes);
+        let four_eyes = self.request().is_some_and(|request| rule.wants_four_eyes(request));
         let mut counted: Vec<&str> = Vec::new();
         for approval in self.approvals.iter().filter(|it| it.request == self.current()) {
             let is_known = counted.iter().any(|person| same_person(person, &approval.person));

@@ -248,28 +248,33 @@ pub struct RunRule {
 }
 
 impl Rules {
-    /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger; of these, who
-    /// wants its kind.
+    /// Who is told of a notice: those its trigger names, or everybody where it concerns no trigger, or one that is no longer
+    /// in the rules and has none that promotes the same model in its place; of these, who wants its kind.
     pub fn told<'a>(
         &'a self,
         notice: &'a Notice,
     ) -> impl Iterator<Item = (&'a String, &'a Receiver)> {
-        let named = |name: &String| match &notice.trigger {
-            Some(trigger) => {
-                self.triggers.get(trigger).is_some_and(|rule| rule.notify.contains(name))
-            }
-            None => true,
-        };
+        let rule = notice.trigger.as_ref().and_then(|trigger| {
+            let own = self.triggers.get(trigger);
+            own.or_else(|| self.promoting(notice.model.as_ref()?))
+        });
+        let named = move |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
         let wants = |(_, receiver): &(&String, &Receiver)| receiver.on.contains(&notice.kind);
         self.receivers.iter().filter(move |(name, _)| named(name)).filter(wants)
+    }
+
+    /// The trigger whose versions are of this model; the first, where there are several.
+    pub(crate) fn promoting(&self, model: &str) -> Option<&Trigger> {
+        let promotes = |rule: &&Trigger| rule.promote.as_ref().is_some_and(|it| it.model == model);
+        self.triggers.values().find(promotes)
     }
 
     /// Whether anybody is told of this kind of notice of the trigger.
     #[must_use]
     pub fn tells(&self, trigger: &str, kind: NoticeKind) -> bool {
-        let named = self.triggers.get(trigger).into_iter().flat_map(|rule| &rule.notify);
-        let mut receivers = named.filter_map(|name| self.receivers.get(name));
-        receivers.any(|receiver| receiver.on.contains(&kind))
+        let rule = self.triggers.get(trigger);
+        let named = |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
+        self.receivers.iter().any(|(name, receiver)| named(name) && receiver.on.contains(&kind))
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Run {
     /// Set once it is to end before its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
+    /// When that was first asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_at: Option<Timestamp>,
     /// Set once nothing more will be tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Finished>,
@@ -99,6 +102,9 @@ pub struct Attempt {
     /// Not to be called before, where a call certainly started nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// Whether it was called again although an earlier call may yet take effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// How often a call certainly started nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused_calls: u32,
@@ -279,6 +285,7 @@ impl Attempt {
             intended_at: Timestamp::EPOCH,
             not_before: None,
             refused_calls: 0,
+            in_doubt: false,
             empty_since: None,
             external: None,
             started_at: None,

@@ -94,6 +94,9 @@ pub struct Standing {
     pub since: Timestamp,
     /// Whether the rules in force no longer have it.
     pub removed: bool,
+    /// The revision of the rules that had it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_from: Option<String>,
     /// Set while a person or the rule file pauses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseMode>,
@@ -178,6 +181,9 @@ pub struct Batch {
     /// Why it was last found to wait, and until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Set while it cannot be started as it is, whatever the others of its trigger can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
 }
 
 /// Why a batch waits.
@@ -290,6 +296,7 @@ impl Standing {
         Self {
             since,
             removed: false,
+            removed_from: None,
             paused: None,
             open: BTreeMap::new(),
             accepting: BTreeMap::new(),
@@ -317,6 +324,7 @@ impl Batch {
             sealed: None,
             ask: false,
             held: None,
+            trouble: None,
         }
     }
 }

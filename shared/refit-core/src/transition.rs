@@ -59,6 +59,15 @@ impl Passage<'_> {
         if let Change::Batch { batch, change: BatchChange::Holding(held) } = change {
             return self.over_budget(*batch, *held);
         }
+        if let Change::Batch { batch, change: BatchChange::Troubled(trouble) } = change
+            && trouble.failures == 1
+        {
+            let (trigger, _) = self.after.open_batch(*batch)?;
+            let id = self.id(trigger, Some(*batch), None, &format!("troubled {}", self.seq));
+            let message = Some(shortened(&trouble.message));
+            let notice = self.of_trigger(NoticeKind::Stuck, id, trigger);
+            return Some(Notice { batch: Some(*batch), message, ..notice });
+        }
         if let Change::Trigger { trigger, change: TriggerChange::Troubled(trouble) } = change
             && trouble.failures == STUCK_TRIES
         {
@@ -94,7 +103,7 @@ impl Passage<'_> {
             let message = "a run that was given up appeared late, and is cancelled";
             (NoticeKind::Uncertain, "late twin", Some(message))
         } else if let AttemptChange::Claimed { external, .. } = change {
-            occasion = format!("claimed {}", external.id);
+            occasion = format!("claimed {} {}", external.id, self.seq);
             let message =
                 "a run that was given up made the claim, and is followed in place of the other";
             (NoticeKind::Uncertain, occasion.as_str(), Some(message))
@@ -121,7 +130,8 @@ impl Passage<'_> {
             }
             RunChange::CancelAsked(Cancel::TimedOut) => {
                 let message = Some("it takes longer than its trigger allows, and is cancelled");
-                Some(self.about((run, attempt), NoticeKind::Stuck, "timed out", message))
+                let occasion = format!("timed out {}", self.seq);
+                Some(self.about((run, attempt), NoticeKind::Stuck, &occasion, message))
             }
             RunChange::CancelAsked(_) | RunChange::Archived => None,
         }
@@ -171,7 +181,8 @@ impl Passage<'_> {
         if told == Some(until) {
             return None;
         }
-        let id = self.id(trigger, None, None, &format!("budget {}", until.as_millis()));
+        let occasion = format!("budget {} {}", until.as_millis(), self.seq);
+        let id = self.id(trigger, None, None, &occasion);
         let notice = self.of_trigger(NoticeKind::Budget, id, trigger);
         Some(Notice { until: Some(until), ..notice })
     }

@@ -94,6 +94,17 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         DECISIONS,
         "a_budget_that_is_forgotten_with_its_trigger_is_noticed",
     ),
+    (Mutant::OneHoldsAll, DECISIONS, "one_batch_that_holds_all_is_noticed"),
+    (
+        Mutant::RemovedTriggersForget,
+        DECISIONS,
+        "rules_that_are_forgotten_with_a_trigger_are_noticed",
+    ),
+    (
+        Mutant::AppliedRulesPromote,
+        DECISIONS,
+        "rules_that_promote_when_they_are_applied_are_noticed",
+    ),
     (Mutant::BlindRelaunches, DECISIONS, "starts_that_go_on_unseen_are_noticed"),
     (Mutant::ClaimUnread, DECISIONS, "a_run_that_stood_down_and_a_twin_ended_too_soon_are_noticed"),
     (

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use refit_core::promotion::{Model, Promotion, PromotionPhase, Stage};
+use refit_core::promotion::{Model, PromoteRule, Promotion, PromotionPhase, Stage};
 use refit_core::rules::Rules;
 use refit_core::state::BatchId;
 use refit_core::time::Timestamp;
@@ -73,20 +73,21 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         model: name.clone(),
         registry: model.registry.clone(),
         stages: model.holders.iter().map(|(stage, it)| (*stage, it.version.clone())).collect(),
-        versions: model.promotions.values().rev().map(|it| Row::of(it, rules)).collect(),
+        versions: model.promotions.values().rev().map(|it| Row::of(name, it, rules)).collect(),
     });
     context.output.show(&Models { models: models.collect() })?;
     Ok(Exit::Ok)
 }
 
 impl Row {
-    fn of(promotion: &Promotion, rules: Option<&Rules>) -> Self {
+    fn of(model: &str, promotion: &Promotion, rules: Option<&Rules>) -> Self {
+        let rule = rules.and_then(|rules| promotion.rule(rules, model));
         let version = promotion.version.as_ref();
         Self {
             version: version.map(|version| version.name.clone()),
             phase: promotion.phase,
             stage: promotion.stage,
-            word: word(promotion, rules),
+            word: word(promotion, rule),
             run: promotion.run,
             trigger: promotion.trigger.clone(),
             begun_at: promotion.begun_at,
@@ -97,7 +98,7 @@ impl Row {
 }
 
 /// What a version waits for, or why nothing more comes of it.
-fn word(promotion: &Promotion, rules: Option<&Rules>) -> String {
+fn word(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     let said = |what: &str| {
         let word = promotion.intent.as_ref().and_then(|intent| intent.message.as_ref());
         word.map_or_else(|| what.to_owned(), |word| format!("{what}: {word}"))
@@ -107,7 +108,7 @@ fn word(promotion: &Promotion, rules: Option<&Rules>) -> String {
         PromotionPhase::Registering => said("waits for its registry"),
         PromotionPhase::Candidate => "waits to be asked for: refit request".to_owned(),
         PromotionPhase::Accepted => "waits to be asked for production: refit request".to_owned(),
-        PromotionPhase::Requested => approvals(promotion, rules),
+        PromotionPhase::Requested => approvals(promotion, rule),
         PromotionPhase::Entering => {
             said(&format!("waits for its registry to give it {}", or_dash(next)))
         }
@@ -128,10 +129,9 @@ fn word(promotion: &Promotion, rules: Option<&Rules>) -> String {
     }
 }
 
-fn approvals(promotion: &Promotion, rules: Option<&Rules>) -> String {
+fn approvals(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     let Some(request) = promotion.request() else { return String::new() };
     let stage = request.stage;
-    let rule = rules.and_then(|rules| promotion.rule(rules));
     let Some(rule) = rule else {
         return format!("waits for {stage}, and no rule in force says what that takes");
     };

@@ -11,7 +11,8 @@ use crate::submit::{self, Wait};
 #[command(
     group = clap::ArgGroup::new("fate").required(true).args(["started", "not_started"]),
     after_help = "`refit runs` lists uncertain runs. Look at the service for a run with the key it names. A run that stays `launching` since
-its service answers no look-up can be settled as well, once its start can take effect no more.
+its service answers no look-up can be settled as well, once its start can take effect no more. So can one that was cancelled
+and of which its service says nothing for ten minutes: it is given up, and cancelled should it ever be seen again.
 
 Examples:
   refit settle b17 --started 3f1c7a52-…
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     /// It was started, and this is the service's id of it
     #[arg(long, value_name = "ID")]
     started: Option<String>,
-    /// It was not started: another attempt is made, if the rule allows one
+    /// It was not started, or is given up: another attempt is made, if the rule allows one and nobody cancelled it
     #[arg(long)]
     not_started: bool,
     #[command(flatten)]

@@ -89,6 +89,8 @@ struct BatchRow {
     held: Option<Held>,
     /// What ends that, where no time does.
     awaits: Option<&'static str>,
+    /// Why it cannot be started as it is.
+    trouble: Option<Trouble>,
 }
 
 /// Somebody who could not be told of something yet.
@@ -201,6 +203,7 @@ fn batches(state: &State, rules: Option<&Rules>, now: Timestamp) -> Vec<BatchRow
                 opened_at: batch.opened_at,
                 held,
                 awaits: held.and_then(|held| fate::awaited(held.reason)),
+                trouble: batch.trouble.clone(),
             }
         };
         standing.open.iter().map(row).collect::<Vec<_>>()
@@ -287,14 +290,16 @@ impl Status {
     }
 
     fn write_troubles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in &self.triggers {
-            let Some(Trouble { message, failures, until }) = &row.trouble else { continue };
+        let prepared = "cannot be prepared";
+        let of_triggers =
+            self.triggers.iter().map(|row| (row.trigger.clone(), prepared, &row.trouble));
+        let started = "cannot be started as it is";
+        let of_batches =
+            self.batches.iter().map(|row| (row.batch.to_string(), started, &row.trouble));
+        for (name, what, trouble) in of_triggers.chain(of_batches) {
+            let Some(Trouble { message, failures, until }) = trouble else { continue };
             let tries = count(u64::from(*failures), "time", "times");
-            let trigger = &row.trigger;
-            write!(
-                f,
-                "\n{trigger}: cannot be prepared, {tries} so far, next at {until}: {message}"
-            )?;
+            write!(f, "\n{name}: {what}, {tries} so far, next at {until}: {message}")?;
         }
         Ok(())
     }

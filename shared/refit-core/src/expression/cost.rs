@@ -5,12 +5,16 @@
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue};
 
-use super::{ExpressionError, LIST_ITEMS_MAX, STRING_BYTES_MAX, VALUE_BYTES_MAX, entry_children};
+use super::{
+    ExpressionError, LIST_ITEMS_MAX, STRING_BYTES_MAX, VALUE_BYTES_MAX, children, entry_children,
+};
 
 /// Units one node costs.
 const NODE: u64 = 30;
 /// Units an expression may cost: about 50 ms.
 const COST_MAX: u64 = 5_000_000;
+/// Loops within one another, however short the lists.
+const LOOPS_MAX: usize = 2;
 
 /// The worst case of an expression: what evaluating it costs, and how large its value can be.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,14 +27,29 @@ struct Worst {
 /// Names bound by the loops around an expression, with the worst case of their values.
 type Bound<'a> = Vec<(&'a str, Worst)>;
 
-/// Refuses an expression whose worst case is beyond [`COST_MAX`].
+/// Refuses an expression whose worst case is beyond [`COST_MAX`], or whose loops are nested deeper than [`LOOPS_MAX`].
 pub(super) fn check(ast: &IdedExpr) -> Result<(), ExpressionError> {
+    if loops(ast) > LOOPS_MAX {
+        let message = format!("the expression has more than {LOOPS_MAX} loops within one another");
+        return Err(ExpressionError { message, offset: 0 });
+    }
     if worst(ast, &mut Vec::new()).cost <= COST_MAX {
         return Ok(());
     }
     let message = "the expression could take too long: a loop within a loop over values of an event, or a \
                    result that grows with every step";
     Err(ExpressionError { message: message.to_owned(), offset: 0 })
+}
+
+/// How deep loops are nested; one over what another gave comes after it, not within it.
+fn loops(node: &IdedExpr) -> usize {
+    match &node.expr {
+        Expr::Comprehension(inner) => {
+            let step = loops(&inner.loop_cond).max(loops(&inner.loop_step));
+            loops(&inner.iter_range).max(step + 1)
+        }
+        _ => children(node).into_iter().map(loops).max().unwrap_or(0),
+    }
 }
 
 fn worst<'a>(node: &'a IdedExpr, bound: &mut Bound<'a>) -> Worst {

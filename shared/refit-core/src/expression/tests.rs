@@ -52,10 +52,22 @@ fn bombs_are_refused_when_the_rule_file_is_read() {
         "[object.name].map(x, x+x).map(x, x+x).map(x, x+x+x+x+x+x+x).map(x, x+x+x+x+x+x+x+x+x+x)";
     let cubed = "object.l.map(a, object.l.map(b, object.l.map(c, 1)))";
     let squared = "object.l.exists(a, object.l.exists(b, a == b))";
-    for source in
-        [&brackets, &deep, &chain, &long, doubling, cubed, squared, "'a'.matches(object.name)"]
-    {
+    let short = "[1].all(a, [1].all(b, [1].all(c, a == b)))";
+    for source in [
+        &brackets,
+        &deep,
+        &chain,
+        &long,
+        doubling,
+        cubed,
+        squared,
+        short,
+        "'a'.matches(object.name)",
+    ] {
         assert!(Expression::compile(source, &["object"]).is_err(), "{:.60}", source);
+    }
+    for source in ["[1].all(a, [1].all(b, a == b))", "[1].map(a, a).map(a, a).map(a, a) == [1]"] {
+        Expression::compile(source, &["object"]).unwrap();
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn stages_approved(step: &Step<'_>) -> Option<String> {
             return None;
         }
         let promotion = after(step, model, run)?;
-        let rule = promotion.rule(rules);
+        let rule = promotion.rule(rules, model);
         let (Some(rule), Some((request, earlier))) = (rule, promotion.requests.split_last()) else {
             return Some(format!("model=`{model}`, run=`{run}`, nobody asked"));
         };
@@ -90,7 +90,7 @@ fn approvers(
     }
     let named: BTreeSet<String> = rule.approvers.keys().map(plain).collect();
     let may = |person: &String| {
-        let is_free = !rule.stage(request.stage).four_eyes || !bound.contains(person);
+        let is_free = !rule.wants_four_eyes(request) || !bound.contains(person);
         is_free && (named.is_empty() || named.contains(person))
     };
     now.iter().map(|it| plain(&it.person)).filter(may).collect()
@@ -103,7 +103,7 @@ pub(super) fn tests_decide(step: &Step<'_>) -> Option<String> {
     of_promotions(step).find_map(|(model, run, change)| {
         let PromotionChange::Accepted(test) = change else { return None };
         let promotion = after(step, model, run)?;
-        let rule = promotion.rule(rules);
+        let rule = promotion.rule(rules, model);
         let is_asked = rule.is_some_and(|rule| rule.acceptance.is_some());
         let fine = match test {
             None => !is_asked,

@@ -80,6 +80,7 @@ impl Desk<'_> {
             .map(|(name, _)| name.clone())
             .collect();
         self.record(Change::Applied { revision: new.revision.clone(), added, removed, pauses });
+        self.may_start = start;
         if start {
             return format!("{summary}; what is due may start");
         }
@@ -105,7 +106,7 @@ impl Desk<'_> {
         added.iter().flat_map(|name| self.open_of(name)).collect()
     }
 
-    fn open_of(&self, trigger: &str) -> Vec<BatchId> {
+    pub(super) fn open_of(&self, trigger: &str) -> Vec<BatchId> {
         let standing = self.state.triggers.get(trigger);
         standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
     }
@@ -198,9 +199,17 @@ impl Desk<'_> {
         asked.filter(|(_, batch)| batch.ask).map(|(id, _)| *id).collect()
     }
 
+    /// Open batches that go no further without a person: those that ask, and those that cannot be started as they are.
+    fn waiting(&self, trigger: &str) -> Vec<BatchId> {
+        let standing = self.state.triggers.get(trigger);
+        let open = standing.into_iter().flat_map(|standing| standing.open.iter());
+        let waits = open.filter(|(_, batch)| batch.ask || batch.trouble.is_some());
+        waits.map(|(id, _)| *id).collect()
+    }
+
     fn discard(&mut self, trigger: &str, paused: bool) -> String {
         let removed = self.state.triggers.get(trigger).is_some_and(|standing| standing.removed);
-        let batches = if paused || removed { self.open_of(trigger) } else { self.asked(trigger) };
+        let batches = if paused || removed { self.open_of(trigger) } else { self.waiting(trigger) };
         let mut runs = 0;
         for batch in &batches {
             runs += self.discard_replaced(trigger, *batch);
@@ -250,10 +259,20 @@ impl Desk<'_> {
         let (batch, number) = (run.batch, run.attempt().number);
         let attempt = run.attempt();
         let over = attempt.intended_at + self.state.timing.lease + self.state.timing.settle;
+        let asked_at = run.cancel_at.max(attempt.started_at).filter(|_| run.cancel.is_some());
+        let given_up = asked_at.filter(|at| self.now >= *at + self.state.timing.settle);
+        let may_be = attempt.not_before.is_none() || attempt.in_doubt;
         match attempt.phase {
             Phase::Uncertain => {}
-            Phase::Launching if attempt.not_before.is_none() && self.now >= over => {}
-            Phase::Launching if attempt.not_before.is_some() => {
+            Phase::Pending | Phase::Running if started.is_none() && given_up.is_some() => {}
+            Phase::Pending | Phase::Running if started.is_none() => {
+                let settle = self.state.timing.settle;
+                return Err(format!(
+                    "the service has it: cancel it first, and settle it if the service says nothing for `{settle}` after that: run=`{batch}`"
+                ));
+            }
+            Phase::Launching if may_be && self.now >= over => {}
+            Phase::Launching if !may_be => {
                 return Err(format!("it was certainly not started: run=`{batch}`"));
             }
             Phase::Launching => {
@@ -276,8 +295,10 @@ impl Desk<'_> {
             }
             None => {
                 let watch_until = self.now + self.state.timing.watch;
+                let is_live = attempt.is_live();
                 self.change_attempt(batch, number, AttemptChange::Abandoned(watch_until));
-                Ok(format!("settled as not started: run=`{batch}`"))
+                let word = if is_live { "given up" } else { "settled as not started" };
+                Ok(format!("{word}: run=`{batch}`"))
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::mutant::{self, Mutant};
 use crate::reason::Refusal;
 use crate::rules::{Rules, Trigger};
 use crate::scope::scope_of;
-use crate::state::{Batch, BatchId, Seal};
+use crate::state::{BatchId, Seal};
 use crate::template;
 use crate::time::Timestamp;
 use crate::timing::BATCH_KEY_BYTES_MAX;
@@ -250,7 +250,7 @@ impl Desk<'_> {
         let generation = object.generation.clone();
         let at = event.time.filter(|_| generation.is_none());
         let line = Line::Gone { uri: object.uri(), generation, at };
-        let is_told = self.tell_open(rules, (event, object), None, &line);
+        let is_told = self.tell_open(rules, (event, object), &line);
         let known = self.sighting(object.place());
         let deleted = object.created.or(event.time).unwrap_or(self.now);
         let is_newest = |known: &Sighting| deleted >= known.created;
@@ -262,28 +262,40 @@ impl Desk<'_> {
         }
     }
 
-    /// Adds a line to every open batch that may hold generations of an object: of the key of what has this scope, where
-    /// it is known. Says whether there is any.
+    /// Adds a line to every open batch that may hold generations of an object, whatever its key: that may be another
+    /// than before. Says whether there is any whose trigger is in the rules.
     fn tell_open(
         &mut self,
         rules: &Rules,
         (event, object): (&Event, &DataRef),
-        scope: Option<&Scope>,
         line: &Line,
     ) -> bool {
         if !self.tally.joined.is_empty() {
             self.flush();
         }
-        let mut open: Vec<BatchId> = Vec::new();
-        for (name, rule) in triggers_for(rules, event).filter(|(_, rule)| rule.watches(object)) {
-            let key = scope.and_then(|scope| key_of(rule.batch.by.as_ref(), scope).ok());
-            let batches = self.state.triggers.get(name).map(|standing| &standing.open);
-            let alike = |batch: &Batch| key.as_ref().is_none_or(|key| batch.key == *key);
-            let batches = batches.into_iter().flatten().filter(|(_, batch)| alike(batch));
-            open.extend(batches.map(|(id, _)| *id));
+        let watching = triggers_for(rules, event).filter(|(_, rule)| rule.watches(object));
+        let open: Vec<BatchId> = watching.flat_map(|(name, _)| self.open_of(name)).collect();
+        let returning = self.open_of_removed(event, object);
+        for id in open.iter().chain(&returning) {
+            self.joining.entry(*id).or_default().push(line.clone());
         }
-        open.iter().for_each(|id| self.joining.entry(*id).or_default().push(line.clone()));
         !open.is_empty()
+    }
+
+    /// Open batches of triggers that watched an object until they were taken out of the rules.
+    fn open_of_removed(&mut self, event: &Event, object: &DataRef) -> Vec<BatchId> {
+        let removed = self.state.triggers.iter().filter(|(name, standing)| {
+            standing.removed && !standing.open.is_empty() && is_for(event, name)
+        });
+        let last = removed.filter_map(|(name, it)| Some((name.clone(), it.removed_from.clone()?)));
+        let mut open = Vec::new();
+        for (name, revision) in last.collect::<Vec<_>>() {
+            let Some(Ok(rules)) = self.rules_of(&revision) else { continue };
+            if rules.triggers.get(&name).is_some_and(|rule| rule.watches(object)) {
+                open.extend(self.open_of(&name));
+            }
+        }
+        open
     }
 
     /// Lets the batches that may hold an older generation know that this one has the same bytes.
@@ -297,7 +309,7 @@ impl Desk<'_> {
             created: object.created,
             checksum: object.checksum.clone().unwrap_or_default(),
         };
-        self.tell_open(rules, (event, object), scope_of(event).ok().as_ref(), &line);
+        self.tell_open(rules, (event, object), &line);
     }
 
     fn is_identical(&mut self, event: &Event, object: &DataRef) -> bool {
@@ -457,7 +469,9 @@ impl Desk<'_> {
         let slot = (name.clone(), key.to_owned());
         let standing = self.state.triggers.get(name);
         let open = standing.and_then(|standing| standing.accepting.get(key)).copied();
-        if let Some(id) = self.tally.accepting.get(&slot).copied().or(open) {
+        let taking = self.tally.accepting.get(&slot).copied().or(open);
+        // What was gathered before the rules said `each` stays what it was.
+        if let Some(id) = taking.filter(|_| !rule.batch.each) {
             let stored =
                 standing.and_then(|standing| standing.open.get(&id)).map_or(0, |batch| batch.count);
             let count = stored + self.tally.joined.get(&id).map_or(0, |joined| joined.count);
@@ -534,8 +548,11 @@ pub(super) fn triggers_for<'r>(
     rules: &'r Rules,
     event: &'r Event,
 ) -> impl Iterator<Item = Named<'r>> {
-    let is_for = |name: &str| mutant::is(Mutant::ReplayReachesOthers) || event.is_for(name);
-    rules.triggers.iter().filter(move |(name, _)| is_for(name))
+    rules.triggers.iter().filter(move |(name, _)| is_for(event, name))
+}
+
+fn is_for(event: &Event, trigger: &str) -> bool {
+    mutant::is(Mutant::ReplayReachesOthers) || event.is_for(trigger)
 }
 
 fn is_marker(rule: &Trigger, object: &DataRef) -> bool {

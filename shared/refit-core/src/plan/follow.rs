@@ -1,5 +1,8 @@
 //! What becomes of runs: answers of services, retries, time-outs, abandoned keys.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::guard::is_ended_by_others;
@@ -213,13 +216,12 @@ impl Desk<'_> {
         }
     }
 
-    /// Stops looking up abandoned keys whose time is over.
+    /// Stops looking up abandoned keys whose time is over. One that is known to be there has as long again to be ended.
     fn unwatch(&mut self, run: &Run) {
+        let watch = self.state.timing.watch;
         for attempt in &run.attempts {
-            let over = attempt
-                .watch_until
-                .filter(|until| attempt.external.is_none() && self.now >= *until);
-            if over.is_some() {
+            let more = if attempt.external.is_some() { watch } else { Span::ZERO };
+            if attempt.watch_until.is_some_and(|until| self.now >= until + more) {
                 self.change_attempt(run.batch, attempt.number, AttemptChange::Unwatched);
             }
         }
@@ -231,10 +233,7 @@ impl Desk<'_> {
         };
         let (batch, number) = (run.batch, attempt.number);
         if run.cancel.is_some() {
-            let message = Some("cancelled before it was started".to_owned());
-            let change = AttemptChange::Ended { phase: Phase::Cancelled, message };
-            self.change_attempt(batch, number, change);
-            self.conclude(run, attempt, Phase::Cancelled);
+            self.end_unstarted(run, attempt);
         } else if self.now >= not_before {
             self.retake(batch, number);
         } else {
@@ -242,17 +241,42 @@ impl Desk<'_> {
         }
     }
 
+    /// The last call of an attempt that is to be cancelled certainly started nothing. What an earlier one may still start
+    /// is watched for.
+    fn end_unstarted(&mut self, run: &Run, attempt: &Attempt) {
+        let change = match attempt.in_doubt {
+            true => AttemptChange::Abandoned(self.now + self.state.timing.watch),
+            false => {
+                let message = Some("cancelled before it was started".to_owned());
+                AttemptChange::Ended { phase: Phase::Cancelled, message }
+            }
+        };
+        self.change_attempt(run.batch, attempt.number, change);
+        self.conclude(run, attempt, Phase::Cancelled);
+    }
+
     fn advance_live(&mut self, rules: &Rules, run: &Run, attempt: &Attempt) {
-        let rule = rules.triggers.get(&run.trigger);
-        let timeout = rule.map_or(Span::days(1), |rule| rule.timeout);
         let Some(started) = attempt.started_at.filter(|_| run.cancel.is_none()) else {
             return;
         };
+        let own = self.own_rules(rules, run);
+        let Some(rule) = own.as_deref().unwrap_or(rules).triggers.get(&run.trigger) else { return };
+        let timeout = rule.timeout;
         if self.now >= started + timeout {
             self.change_run(run.batch, RunChange::CancelAsked(Cancel::TimedOut));
         } else {
             self.wake(started + timeout);
         }
+    }
+
+    /// The rules a run was started by, where those in force no longer have its trigger; `None` as well while they are being
+    /// read, and where they cannot be.
+    pub(super) fn own_rules(&mut self, rules: &Rules, run: &Run) -> Option<Arc<Rules>> {
+        let is_gone = !rules.triggers.contains_key(&run.trigger);
+        if !is_gone || mutant::is(Mutant::RemovedTriggersForget) {
+            return None;
+        }
+        self.rules_of(&run.rules)?.ok()
     }
 
     /// A failed, timed-out or abandoned attempt is followed by another, or by the end of the run.
@@ -285,9 +309,14 @@ impl Desk<'_> {
     /// When another attempt may be made; none if there is none left.
     fn next_attempt_at(&self, rule: &Trigger, run: &Run, attempt: &Attempt) -> Option<Timestamp> {
         let ended = attempt.ended_at.unwrap_or(self.now);
-        let tried = run.attempts.iter().filter(|attempt| attempt.phase != Phase::Abandoned).count();
+        // One that began and was given up by a person was tried.
+        let was_tried = |other: &&Attempt| {
+            let gave_up = other.number == attempt.number && other.started_at.is_some();
+            other.phase != Phase::Abandoned || gave_up
+        };
+        let tried = run.attempts.iter().filter(was_tried).count();
         let tried = u32::try_from(tried).unwrap_or(u32::MAX);
-        let waited = match attempt.phase == Phase::Abandoned {
+        let waited = match attempt.phase == Phase::Abandoned && attempt.started_at.is_none() {
             true => ended,
             false if tried >= rule.retry.attempts => return None,
             false => ended + rule.retry.wait(tried + 1),
@@ -326,8 +355,8 @@ impl Desk<'_> {
 
     /// Lets go of all but the last finished runs of each trigger.
     fn archive(&mut self) {
-        let names: Vec<String> = self.state.triggers.keys().cloned().collect();
-        for name in names {
+        let names = self.state.runs.values().map(|run| run.trigger.clone());
+        for name in names.collect::<BTreeSet<_>>() {
             let over = self
                 .state
                 .runs

@@ -68,9 +68,10 @@ impl Desk<'_> {
             Holder::Unknown(Some(_)) if is_ended_by_others(run) => return false,
             Holder::Unknown(_) => return !self.knows_holder(run, attempt),
         };
-        let is_it = number == attempt.number
-            && attempt.phase != Phase::Abandoned
-            && attempt.external.as_ref() == Some(&external);
+        // What a person gave up after it was to be ended is over, whoever made the claim.
+        let may_be = attempt.phase != Phase::Abandoned || is_ended_by_others(run);
+        let is_it =
+            number == attempt.number && may_be && attempt.external.as_ref() == Some(&external);
         if !is_it {
             self.claimed(run, number, external);
         }

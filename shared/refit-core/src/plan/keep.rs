@@ -78,9 +78,12 @@ impl Desk<'_> {
             .iter()
             .filter_map(|(name, standing)| Some((name, standing, rules.triggers.get(name)?)));
         let old = ruled.filter_map(|(name, standing, rule)| {
-            let before = self.now - rule.budget.per;
-            let excess = standing.launches.len().saturating_sub(rule.budget.runs as usize) >= 64;
-            let first = standing.launches.first().filter(|first| excess && **first < before)?;
+            let excess = standing.launches.len().saturating_sub(rule.budget.runs as usize);
+            // As many as a budget counts stay, as it may look farther back some day.
+            let newest = standing.launches.get(excess).copied().unwrap_or(self.now);
+            let before = newest.min(self.now - rule.budget.per);
+            let first =
+                standing.launches.first().filter(|first| excess >= 64 && **first < before)?;
             Some((name.clone(), before.max(*first)))
         });
         let gone = self.state.triggers.iter().filter(|(_, standing)| {

@@ -16,7 +16,11 @@ use crate::run::{BatchFacts, Cancel, Run, claim_uri};
 use crate::scope::RunFacts;
 use crate::state::{Batch, BatchId, Held, Seal, Trouble};
 use crate::template::Template;
+use crate::time::Span;
 use crate::timing::{COMMIT_LAUNCHES_MAX, PARAMETERS_BYTES_MAX};
+
+/// How long a batch waits that cannot be started as it is: little but other rules, which it does not wait for, changes that.
+const ALONE_AGAIN: Span = Span::hours(1);
 
 impl Desk<'_> {
     /// Judges every open batch, and starts those nothing holds.
@@ -116,16 +120,23 @@ impl Desk<'_> {
             self.needs.insert(Need::Prepared { revision, trigger });
             return;
         };
+        let profile = rules.services.get(&rule.run.service).copied();
+        let unknown = || format!("unknown service: name=`{}`", rule.run.service);
+        let ready = prepared.as_ref().map_err(String::clone);
+        let (prepared, profile) = match ready.and_then(|it| Ok((it, profile.ok_or_else(unknown)?)))
+        {
+            Ok(ready) => ready,
+            Err(message) => return self.trouble(name, id, message),
+        };
+        let standing = self.state.triggers.get(name);
+        if standing.is_some_and(|standing| standing.trouble.is_some()) {
+            self.change_trigger(name, TriggerChange::Untroubled);
+        }
         let due = Due { name, rule, id, settled };
-        let launch = prepared.as_ref().map_err(String::clone).and_then(|prepared| {
-            let profile = rules.services.get(&rule.run.service).copied();
-            let unknown = || format!("unknown service: name=`{}`", rule.run.service);
-            let profile = profile.ok_or_else(unknown)?;
-            Ok((self.prepare_launch(&due, prepared)?, profile, prepared.target.clone()))
-        });
-        match launch {
-            Ok((launch, profile, target)) => self.close(&due, launch, profile, target),
-            Err(message) => self.trouble(name, id, message),
+        match self.prepare_launch(&due, prepared) {
+            Ok(launch) => self.close(&due, launch, profile, prepared.target.clone()),
+            Err(message) if mutant::is(Mutant::OneHoldsAll) => self.trouble(name, id, message),
+            Err(message) => self.trouble_alone(name, id, message),
         }
     }
 
@@ -165,6 +176,13 @@ impl Desk<'_> {
             if mutant::is(Mutant::ManifestNamedByBatch) { name.as_bytes() } else { &content };
         let digest = sha256_hex(named);
         let manifest = (format!("manifests/{:020}-{digest}.jsonl", self.seq), content);
+        let is_gathered = batch.sealed != Some(Seal::Each) && settled.members.len() > 1;
+        if is_gathered && mentions(due.rule, "member") {
+            let count = settled.members.len();
+            return Err(format!(
+                "`member` is of batches of one, as `each` makes them: members=`{count}`"
+            ));
+        }
         let facts = facts_of(batch, settled);
         let epoch = self.state.epoch();
         let key = RunKey::new(&epoch, name, &due.id.to_string(), 1);
@@ -185,10 +203,6 @@ impl Desk<'_> {
 
     fn close(&mut self, due: &Due<'_>, launch: Launch, profile: ServiceProfile, target: Value) {
         self.joining.remove(&due.id);
-        let standing = self.state.triggers.get(due.name);
-        if standing.is_some_and(|standing| standing.trouble.is_some()) {
-            self.change_trigger(due.name, TriggerChange::Untroubled);
-        }
         let closed = Closed {
             batch: due.id,
             trigger: due.name.to_owned(),
@@ -220,13 +234,28 @@ impl Desk<'_> {
         self.change_attempt(batch, attempt, change);
     }
 
+    /// Nothing of a trigger can be started for now.
     fn trouble(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.triggers.get(name).and_then(|standing| standing.trouble.as_ref());
-        let failures = known.map_or(0, |trouble| trouble.failures) + 1;
-        let until = self.now + self.state.timing.backoff(failures);
-        let trouble = Trouble { message, failures, until };
+        let trouble = self.troubled(known, message, Span::ZERO);
+        let until = Some(trouble.until);
         self.change_trigger(name, TriggerChange::Troubled(trouble));
-        self.hold(name, id, Held { reason: Hold::Unprepared, until: Some(until) });
+        self.hold(name, id, Held { reason: Hold::Unprepared, until });
+    }
+
+    /// A batch cannot be started as it is; others of its trigger may be.
+    fn trouble_alone(&mut self, name: &str, id: BatchId, message: String) {
+        let known = self.state.open_batch(id).and_then(|(_, batch)| batch.trouble.as_ref());
+        let trouble = self.troubled(known, message, ALONE_AGAIN);
+        let until = Some(trouble.until);
+        self.change_batch(id, BatchChange::Troubled(trouble));
+        self.hold(name, id, Held { reason: Hold::Unprepared, until });
+    }
+
+    fn troubled(&self, known: Option<&Trouble>, message: String, least: Span) -> Trouble {
+        let failures = known.map_or(0, |trouble| trouble.failures) + 1;
+        let until = self.now + self.state.timing.backoff(failures).max(least);
+        Trouble { message, failures, until }
     }
 }
 
@@ -266,11 +295,13 @@ fn entries(member: &Member) -> impl Iterator<Item = Hash128> {
 }
 
 fn looks_at_members(rule: &Trigger) -> bool {
-    let looks = |template: &Template| {
-        let of_member = ["member", "model"].iter().any(|variable| template.mentions(variable));
-        template.uses("batch", "uris") || of_member
-    };
-    rule.run.parameters.values().any(looks)
+    let uses_uris = |template: &Template| template.uses("batch", "uris");
+    let of_member = ["member", "model"].iter().any(|variable| mentions(rule, variable));
+    of_member || rule.run.parameters.values().any(uses_uris)
+}
+
+fn mentions(rule: &Trigger, variable: &str) -> bool {
+    rule.run.parameters.values().any(|template| template.mentions(variable))
 }
 
 /// The parameters of an attempt, of the types the pipeline declares.

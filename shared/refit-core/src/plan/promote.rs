@@ -110,7 +110,7 @@ impl Desk<'_> {
         if promotion.phase != PromotionPhase::Registering {
             return;
         }
-        let gate = promotion.rule(rules).map(|rule| rule.gate.clone());
+        let gate = promotion.rule(rules, model).map(|rule| rule.gate.clone());
         self.change_promotion(model, run, PromotionChange::Registered(version.clone()));
         let production = stages.get(&Stage::Production).map(|current| &current.metrics);
         let faults = match gate {
@@ -130,7 +130,7 @@ impl Desk<'_> {
         }
         self.change_promotion(model, run, PromotionChange::Entered);
         let Some(promotion) = self.promotion(model, run) else { return };
-        let acceptance = promotion.rule(rules).and_then(|rule| rule.acceptance.clone());
+        let acceptance = promotion.rule(rules, model).and_then(|rule| rule.acceptance.clone());
         let entry = promotion.stage.and_then(|stage| promotion.entry(model, stage));
         let Some(entry) = entry else { return };
         for named in rules.triggers.iter().filter(|(_, rule)| rule.follows(&entry)) {
@@ -179,9 +179,11 @@ impl Desk<'_> {
             _ => None,
         };
         let runs: Vec<BatchId> = self.changes.iter().filter_map(succeeded).collect();
-        for run in runs {
-            if let Some((model, begun)) = self.run_here(run).and_then(|run| begun(rules, run)) {
-                self.change_promotion(&model, run, begun);
+        for id in runs {
+            let Some(run) = self.run_here(id).cloned() else { continue };
+            let own = self.own_rules(rules, &run);
+            if let Some((model, begun)) = begun(rules, own.as_deref(), &run) {
+                self.change_promotion(&model, id, begun);
             }
         }
     }
@@ -221,23 +223,31 @@ impl Desk<'_> {
         }
     }
 
+    /// A rule asks for a stage at once, or not at all: one that is applied later promotes nothing by itself.
     fn ask_by_rule(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let rule = promotion.rule(rules);
-        if rule.is_none_or(|rule| rule.request == Asking::Manual) {
+        let rule = promotion.rule(rules, model);
+        let Some(rule) = rule.filter(|rule| rule.request == Asking::Automatic) else { return };
+        // A rule of another trigger was not what its run was started for.
+        if !rules.triggers.contains_key(&promotion.trigger) {
+            return;
+        }
+        let before = self.before.models.get(model).and_then(|it| it.promotions.get(&promotion.run));
+        let is_news = before.is_none_or(|before| before.phase != promotion.phase);
+        if !is_news && !self.may_start && !mutant::is(Mutant::AppliedRulesPromote) {
             return;
         }
         let stage = match promotion.phase {
             PromotionPhase::Candidate => Stage::Staging,
             _ => Stage::Production,
         };
-        let (person, reason) = (None, String::new());
-        let change = PromotionChange::Requested { stage, person, reason, rollback: false };
+        let (person, reason, takes) = (None, String::new(), rule.stage(stage));
+        let change = PromotionChange::Requested { stage, person, reason, rollback: false, takes };
         self.change_promotion(model, promotion.run, change);
     }
 
     /// Enough persons approve, and nothing else is under way: the stage is to be given.
     fn grant(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promotion.rule(rules) else { return };
+        let Some(rule) = promotion.rule(rules, model) else { return };
         let Some(request) = promotion.request() else { return };
         let counted = promotion.counted(rule).len();
         let is_free = !self.state.models.get(model).is_some_and(Model::is_entering)
@@ -249,7 +259,7 @@ impl Desk<'_> {
 
     /// The run of its acceptance test decides once it has ended; without a test nothing is asked of a version.
     fn judge_test(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promotion.rule(rules) else { return };
+        let Some(rule) = promotion.rule(rules, model) else { return };
         let against = |reason: String| PromotionChange::Rejected { person: None, reason };
         let change = match (&rule.acceptance, promotion.test) {
             (None, None) => PromotionChange::Accepted(None),
@@ -304,9 +314,14 @@ impl Desk<'_> {
     }
 }
 
-/// The model of a run that succeeded, and how its version begins.
-fn begun(rules: &Rules, run: &Run) -> Option<(String, PromotionChange)> {
-    let rule = rules.triggers.get(&run.trigger)?.promote.as_ref()?;
+/// The model of a run that succeeded, and how its version begins. Where its trigger is called otherwise by now, that one
+/// says so which makes versions of the same model.
+fn begun(rules: &Rules, own: Option<&Rules>, run: &Run) -> Option<(String, PromotionChange)> {
+    let said = own.unwrap_or(rules).triggers.get(&run.trigger)?.promote.as_ref()?;
+    let rule = match own {
+        Some(_) => rules.promoting(&said.model)?.promote.as_ref()?,
+        None => said,
+    };
     let attempt = run.counted()?;
     let change = PromotionChange::Begun {
         registry: rule.registry.clone(),

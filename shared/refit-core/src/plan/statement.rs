@@ -40,13 +40,13 @@ impl Desk<'_> {
         {
             after_the_newest(version, at)?;
         }
-        let said = &in_their_name(version.and_then(|it| it.rule(rules)), said)?;
+        let said = &in_their_name(version.and_then(|it| it.rule(rules, &said.model)), said)?;
         if let (Some(about), Some(version)) = (said.request, version) {
             about_the_newest(version, about)?;
         }
         let (run, change) = match said.says {
-            Says::Rollback => rollback(model, said)?,
-            Says::Request => request(version_of(model, said)?, said)?,
+            Says::Rollback => rollback(rules, model, said)?,
+            Says::Request => request(rules, version_of(model, said)?, said)?,
             Says::Approve => approve(rules, version_of(model, said)?, said)?,
             Says::Reject => reject(version_of(model, said)?, said)?,
         };
@@ -120,7 +120,19 @@ fn after_the_newest(promotion: &Promotion, at: Timestamp) -> Result<(), String> 
     }
 }
 
-fn request(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
+/// What the rules in force say of the versions of a model: without it, nothing that is asked for could come true.
+fn rule_of<'r>(
+    rules: &'r Rules,
+    promotion: &Promotion,
+    said: &Statement,
+) -> Result<&'r PromoteRule, String> {
+    promotion.rule(rules, &said.model).ok_or_else(|| {
+        let model = &said.model;
+        format!("no trigger of the rules in force promotes this model: apply rules with one that does: model=`{model}`")
+    })
+}
+
+fn request(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
     let next = match promotion.phase {
         PromotionPhase::Candidate => Stage::Staging,
         PromotionPhase::Accepted => Stage::Production,
@@ -130,8 +142,9 @@ fn request(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
     if said.stage.is_some_and(|stage| stage != next) {
         return Err(stands(promotion, &format!("the stage that comes next is {next}")));
     }
-    let (person, reason) = (Some(said.person.clone()), said.reason.clone());
-    let change = PromotionChange::Requested { stage: next, person, reason, rollback: false };
+    let takes = rule_of(rules, promotion, said)?.stage(next);
+    let (stage, person, reason) = (next, Some(said.person.clone()), said.reason.clone());
+    let change = PromotionChange::Requested { stage, person, reason, rollback: false, takes };
     Ok((promotion.run, change))
 }
 
@@ -148,8 +161,8 @@ fn approve(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Hea
     if again && !mutant::is(Mutant::ApprovalCountsTwice) {
         return Err(format!("this person has approved it already: person=`{}`", said.person));
     }
-    let four_eyes = promotion.rule(rules).is_some_and(|rule| rule.stage(request.stage).four_eyes);
-    if four_eyes && promotion.is_bound(&said.person) {
+    if rule_of(rules, promotion, said)?.wants_four_eyes(request) && promotion.is_bound(&said.person)
+    {
         let message = "it takes another person than who asked for it or approved it before";
         return Err(format!("{message}: person=`{}`", said.person));
     }
@@ -177,7 +190,7 @@ fn reject(promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
 }
 
 /// The version that leaves is named, so that two who roll back at the same time go back once.
-fn rollback(model: &Model, said: &Statement) -> Result<Heard, String> {
+fn rollback(rules: &Rules, model: &Model, said: &Statement) -> Result<Heard, String> {
     let holder = model.holders.get(&Stage::Production).map(|holder| holder.version.as_str());
     if holder != Some(said.version.as_str()) {
         let holder = holder.unwrap_or("none");
@@ -195,7 +208,8 @@ fn rollback(model: &Model, said: &Statement) -> Result<Heard, String> {
     }
     let (person, reason) = (Some(said.person.clone()), said.reason.clone());
     let stage = Stage::Production;
-    let change = PromotionChange::Requested { stage, person, reason, rollback: true };
+    let takes = rule_of(rules, promotion, said)?.stage(stage);
+    let change = PromotionChange::Requested { stage, person, reason, rollback: true, takes };
     Ok((promotion.run, change))
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Approval, Ended, Holder, Intent, Model, Promotion, PromotionPhase, Request, Stage, Version,
+    Approval, Ended, Holder, Intent, Model, Promotion, PromotionPhase, Request, Stage, StageRule,
+    Version,
 };
 use crate::fold::Stamp;
 use crate::key::RunKey;
@@ -54,6 +55,9 @@ pub enum PromotionChange {
         /// Whether it is to have production back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rollback: bool,
+        /// What the stage takes by the rules in force.
+        #[serde(default)]
+        takes: StageRule,
     },
     /// A person approves the newest request.
     Approved {
@@ -177,6 +181,7 @@ fn begin(model: &mut Model, run: BatchId, change: &PromotionChange, stamp: Stamp
         run,
         trigger: trigger.clone(),
         rules: rules.clone(),
+        registry: registry.clone(),
         key: *key,
         external: external.clone(),
         begun_at: stamp.now,
@@ -272,10 +277,10 @@ impl Promotion {
                 self.faults.clone_from(faults);
                 self.phase = PromotionPhase::Refused;
             }
-            PromotionChange::Requested { stage, person, reason, rollback } => {
+            PromotionChange::Requested { stage, person, reason, rollback, takes } => {
                 let (person, reason) = (person.clone(), reason.clone());
-                let (stage, rollback, at) = (*stage, *rollback, stamp.now);
-                self.requests.push(Request { stage, person, reason, at, rollback });
+                let (stage, rollback, takes, at) = (*stage, *rollback, *takes, stamp.now);
+                self.requests.push(Request { stage, person, reason, at, rollback, takes });
                 self.phase = PromotionPhase::Requested;
             }
             PromotionChange::Approved { person, reason } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::{GITHUB, Request, Stage, same_person};
@@ -47,11 +48,14 @@ pub enum Asking {
 }
 
 /// What a stage takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StageRule {
     /// Persons who must approve.
+    #[serde(default)]
     pub approvals: u32,
     /// Whether those count only who had no say before.
+    #[serde(default)]
     pub four_eyes: bool,
 }
 
@@ -109,11 +113,25 @@ impl PromoteRule {
     /// How many persons must approve a request. A rollback waits for nobody, unless production takes four eyes.
     #[must_use]
     pub fn needed(&self, request: &Request) -> u32 {
-        let rule = self.stage(request.stage);
+        let before = taken(request);
         match request.rollback {
-            true => u32::from(rule.four_eyes),
-            false => rule.approvals,
+            true => u32::from(self.wants_four_eyes(request)),
+            false => self.stage(request.stage).approvals.max(before.approvals),
         }
+    }
+
+    /// Whether those alone may approve a request who had no say before.
+    #[must_use]
+    pub fn wants_four_eyes(&self, request: &Request) -> bool {
+        self.stage(request.stage).four_eyes || taken(request).four_eyes
+    }
+}
+
+/// What a request took when it was made.
+fn taken(request: &Request) -> StageRule {
+    match mutant::is(Mutant::AppliedRulesPromote) {
+        true => StageRule::default(),
+        false => request.takes,
     }
 }
 

@@ -91,3 +91,84 @@ fn overwriting_what_a_run_has_with_the_same_bytes_is_no_news() {
         "#]],
     );
 }
+
+#[test]
+fn a_batch_of_another_key_learns_which_generation_has_its_bytes() {
+    check(
+        "rule t bucket=b quiet=1h by='object.created.split(\"T\")[0]'
+         23:59 put a#1 sum=x
+         1d00:01 put a#2 sum=x; delete a#1 time=23:59 overwritten=2
+         1d01:00 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            23:59 a#1 -> t b2
+            23:59 b2 held: quiet until 1d00:59
+            1d00:01 a#1 refused: deletion
+            1d00:01 a#2 refused by t: identical_bytes
+            1d01:00 b2 closed: a#2
+            1d01:00 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_deleted_while_its_trigger_is_out_of_the_rules_is_in_no_run() {
+    check(
+        "rule t bucket=b quiet=1h
+         rule u bucket=z
+         10:00 put a#1; put b#1
+         drop t
+         10:01 apply
+         10:02 delete a#1 time=10:00
+         rule t bucket=b quiet=1h
+         10:03 apply
+         10:04 resume t coalesce
+         11:03 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`2`, added=`t, u`
+            10:00 a#1 b#1 -> t b2
+            10:00 b2 held: quiet until 11:00
+            10:01 ok: applied: triggers=`1`, removed=`t`
+            10:01 b2 held: trigger_removed
+            10:02 a#1 refused: deletion
+            10:03 ok: applied: triggers=`2`, added=`t`; batches that wait for a decision: count=`1`
+            10:03 b2 asks
+            10:03 b2 held: ask
+            10:04 ok: resumed: trigger=`t`
+            10:04 b2 may go on
+            10:04 b2 held: quiet until 11:00
+            11:03 b2 closed: b#1 (0 superseded, 1 gone)
+            11:03 b2/1 intended
+        "#]],
+    );
+}
+
+#[test]
+fn a_removed_trigger_that_watched_something_else_makes_nothing_new() {
+    check(
+        "rule t bucket=b quiet=1m
+         rule u message quiet=1h
+         10:00 put a#1 sum=x; message m1
+         10:01 started b2; succeeded b2
+         drop u
+         10:30 apply
+         11:00 delete a#1 time=10:00 overwritten=2
+         11:01 put a#2 sum=x",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`2`, added=`t, u`
+            10:00 a#1 -> t b2
+            10:00 m1 -> u b2.1
+            10:00 b2 held: quiet until 10:01
+            10:00 b2.1 held: quiet until 11:00
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:01 b2/1 ended: succeeded
+            10:01 b2 finished: succeeded
+            10:30 ok: applied: triggers=`1`, removed=`u`
+            10:30 b2.1 held: trigger_removed
+            11:00 a#1 refused: deletion
+            11:01 a#2 refused by t: identical_bytes
+        "#]],
+    );
+}

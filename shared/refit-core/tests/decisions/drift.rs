@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 use refit_core::drift::{Detector, DriftReport, Finding, Model, Role, Summary, Window};
 use refit_core::event::Fact;
+use refit_core::timing::STREAKS_MAX;
 use serde_json::json;
 
 use crate::check;
-use crate::world::clock;
+use crate::world::{clock, run};
 
 #[test]
 fn only_drift_starts_anything_and_what_is_unknown_is_not_fine() {
@@ -244,7 +245,24 @@ fn drift_that_goes_on_is_held_by_the_cooldown() {
     );
 }
 
-/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country condition=c end=10:00`
+/// More rows than are kept: the oldest are forgotten, and begin anew.
+#[test]
+fn a_row_that_is_forgotten_begins_anew_in_the_same_commit() {
+    let reports = |night: &str| {
+        let one = |at: usize| format!("drift {night}{at} endpoint=e{at}");
+        (0..STREAKS_MAX + 2).map(one).collect::<Vec<_>>().join("; ")
+    };
+    let (first, second) = (reports("a"), reports("b"));
+    let decided = run(&format!(
+        "rule t drift=churn consecutive=2 quiet=1m
+         10:00 {first}
+         11:00 {second}
+         11:01 tick"
+    ));
+    assert!(decided.contains("unconfirmed (1 of 2 consecutive)"), "{decided}");
+}
+
+/// `drift r1 verdict=ok model=churn share=0.5 drifted=age open=country condition=c end=10:00 endpoint=e`
 pub(crate) fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
     let text = |name: &str| settings.get(name).copied();
     let finding = |role, drifted| {
@@ -258,7 +276,11 @@ pub(crate) fn report(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>,
     let report = DriftReport {
         verdict: serde_json::from_value(verdict).unwrap(),
         detector: Detector { tool: "test".into(), ..Detector::default() },
-        model: Model { name: Some(text("model").unwrap_or("churn").into()), ..Model::default() },
+        model: Model {
+            name: Some(text("model").unwrap_or("churn").into()),
+            endpoint: text("endpoint").map(str::to_owned),
+            ..Model::default()
+        },
         window: Window { start: None, end: text("end").map(clock) },
         summary: Summary {
             share: text("share").map(|share| serde_json::from_str(share).unwrap()),

@@ -6,14 +6,17 @@ mod batches;
 mod bytes;
 mod drift;
 mod events;
+mod given_up;
 mod guard;
 mod models;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod notices;
+mod poison;
 mod post;
 mod promotions;
 mod races;
+mod removed;
 mod replacing;
 mod rules;
 mod runs;

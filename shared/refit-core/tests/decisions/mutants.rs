@@ -6,6 +6,8 @@ use refit_core::promotion::PromotionPhase;
 
 use crate::bytes::{DELETED, OVERWRITTEN};
 use crate::events::{late_after_restoring, restore};
+use crate::poison::POISON;
+use crate::removed::{LAXER, LONG};
 use crate::world::{World, run};
 
 fn noticed(mutant: Option<Mutant>, text: &str) -> Vec<&'static str> {
@@ -308,4 +310,25 @@ fn bytes_that_no_run_gets_are_noticed() {
         assert!(closes(None, text), "{mutant:?} is not at fault");
         assert!(!closes(Some(mutant), text), "{mutant:?} lives");
     }
+}
+
+#[test]
+fn one_batch_that_holds_all_is_noticed() {
+    let intended = |mutant| told(mutant, POISON).matches("/1 intended").count();
+    assert_eq!(intended(None), 2);
+    assert_eq!(intended(Some(Mutant::OneHoldsAll)), 0);
+}
+
+#[test]
+fn rules_that_are_forgotten_with_a_trigger_are_noticed() {
+    let timed_out = |mutant| told(mutant, LONG).contains("to be cancelled");
+    assert!(timed_out(None), "in its own time");
+    assert!(!timed_out(Some(Mutant::RemovedTriggersForget)), "never");
+}
+
+#[test]
+fn rules_that_promote_when_they_are_applied_are_noticed() {
+    let entered = |mutant| told(mutant, LAXER).contains("to enter");
+    assert!(!entered(None), "nobody asked");
+    assert!(entered(Some(Mutant::AppliedRulesPromote)), "nobody asked, and it goes on");
 }

@@ -440,3 +440,35 @@ fn a_pipeline_that_cannot_be_prepared_is_told_after_some_tries() {
     let told: Vec<&str> = told.lines().filter(|line| line.contains("letter")).collect();
     expect!["18:00 ml letter 1 at 18:00: stuck (gone)"].assert_eq(&told.join("\n"));
 }
+
+#[test]
+fn a_budget_that_changes_to_and_fro_is_told_again_and_stops_nothing() {
+    check(
+        "receiver ml on=budget
+         rule t bucket=b quiet=0s overlap=allow budget=1/24h notify=ml
+         10:00 put a#1
+         10:01 started b2; put b#1
+         10:02 lost ml
+         rule t bucket=b quiet=0s overlap=allow budget=1/12h notify=ml
+         10:02:01 apply
+         rule t bucket=b quiet=0s overlap=allow budget=1/24h notify=ml
+         10:02:02 apply",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b#1 -> t b3
+            10:01 b2/1 started
+            10:01 ml letter 1 at 10:01: budget
+            10:01 b3 held: budget until 1d10:00
+            10:02 ml letter 1 again at 10:02:02: no answer
+            10:02:01 ok: applied: triggers=`1`
+            10:02:01 ml letter 2 at 10:02:01: budget
+            10:02:01 b3 held: budget until 22:00
+            10:02:02 ok: applied: triggers=`1`
+            10:02:02 ml letter 3 at 10:02:02: budget
+            10:02:02 b3 held: budget until 1d10:00
+        "#]],
+    );
+}

@@ -11,7 +11,7 @@ use refit_core::rules::{
     Overlap, Retry, RunRule, ServiceProfile, Trigger,
 };
 use refit_core::schedule::{Misfire, Schedule, Zone};
-use refit_core::scope::{OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
+use refit_core::scope::{EACH_VARIABLES, OBJECT_AND_DRIFT_VARIABLES, RUN_VARIABLES};
 use refit_core::template::Template;
 use refit_core::time::Span;
 use refit_core::window::Window;
@@ -100,7 +100,8 @@ pub(crate) fn set(
         "trouble" => rule.run.target = json!({"trouble": value}),
         "param" => {
             let (name, text) = value.split_once(':').unwrap();
-            let template = Template::parse(&json!(text), RUN_VARIABLES).unwrap();
+            let variables = if rule.batch.each { EACH_VARIABLES } else { RUN_VARIABLES };
+            let template = Template::parse(&json!(text), variables).unwrap();
             rule.run.parameters.insert(name.to_owned(), template);
         }
         _ => set_source(key, value, rule),

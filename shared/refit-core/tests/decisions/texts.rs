@@ -16,6 +16,7 @@ pub(crate) fn batch_text(batch: BatchId, change: &BatchChange) -> Option<String>
             let until = held.until.map_or(String::new(), |until| format!(" until {}", hour(until)));
             format!("{batch} held: {}{until}", snake(&held.reason))
         }
+        BatchChange::Troubled(trouble) => format!("{batch} in trouble: {}", trouble.message),
         BatchChange::Discarded => format!("{batch} dropped: discarded"),
         BatchChange::Emptied => format!("{batch} dropped: empty"),
         BatchChange::MovedTo(to) => format!("{batch} moved to {to}"),

@@ -104,14 +104,15 @@ async fn registry_of(
     gatherer: &mut Gatherer,
 ) -> Result<Option<Arc<dyn ModelRegistry>>, Error> {
     let in_force = state.rules.as_deref();
-    let Some(own) = promotion.map_or(in_force, |promotion| Some(&promotion.rules)) else {
+    let own = promotion.map(|promotion| (promotion.rules.as_str(), &promotion.registry));
+    let Some((revision, name)) = own.or(in_force.map(|revision| (revision, &model.registry)))
+    else {
         return Ok(None);
     };
-    let placed =
-        gatherer.placed(in_force, own, |book| book.registries.get(&model.registry)).await?;
+    let placed = gatherer.placed(in_force, revision, |book| book.registries.get(name)).await?;
     let registry = placed.inspect_err(|why| {
         if let Some(promotion) = promotion {
-            let (run, registry) = (promotion.run, &model.registry);
+            let (run, registry) = (promotion.run, name);
             tracing::error!(%run, registry, why, "the registry of a version is not known: it is left alone");
         }
     });
