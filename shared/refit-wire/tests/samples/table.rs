@@ -74,9 +74,10 @@ on:
 
 What a signature covers is read as what its sender sends, and as nothing else whatever headers come with it. GitHub signs
 the body alone: a push is the same fact by repository, ref and commits, a workflow by run and attempt, a comment by its
-number, however often and under whatever name the body is sent. Of any other event the name and the delivery are unsigned:
-whoever has seen one can send its body again as another event. Let no rule start a run on those that you would not have
-repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the secrets of `REFIT_HOOK_STANDARD`.
+number, however often it is sent. The name of an event and its delivery are unsigned: whoever has seen the request of any
+other event can send it again as a new one, and any body but that of a push under another name. Let no rule start a run on
+such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
+secrets of `REFIT_HOOK_STANDARD`.
 
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.
