@@ -169,8 +169,8 @@ mod landing {
         let world = World::on(ground, kfp).await;
         let rules = world.rules(Api::V2beta1, "", "batch: { quiet: 1s, max_wait: 5m }");
         assert!(world.apply(&rules.replace(ON, DRIFT)).await.ok);
-        // The first report cannot be read at first.
-        let proxy = Proxy::scripted(server, [Fault::Refuse(503)]);
+        // The first upload is recorded, and the report that it is cannot be read at first.
+        let proxy = Proxy::scripted(server, [Fault::None, Fault::Refuse(503)]);
         let place = proxy.place();
         let variables = [
             ("REFIT_REPORTS", "gs://acme-monitoring/reports"),
@@ -183,7 +183,7 @@ mod landing {
         let notes = put(server, "reports/notes.txt", b"all is well").await;
         let broken = put(server, "reports/broken.json", b"{\"metrics\": [1]}").await;
         assert_eq!(announce(&drift.place, &landed, "1").await, 503);
-        assert_eq!(stored(&world).await.len(), 1, "nothing but the rules");
+        assert_eq!(stored(&world).await.len(), 2, "the rules and the upload");
         for (resource, delivery) in
             [(&landed, "1"), (&landed, "2"), (&elsewhere, "3"), (&notes, "4"), (&broken, "5")]
         {

@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
-use refit_core::error::{Error, ErrorKind};
+use refit_core::error::ErrorKind;
 use refit_core::event::Event;
 use refit_core::key::Hash128;
 use refit_core::time::Span;
@@ -73,10 +73,11 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Entry {
-    async fn reports_among(&self, events: &[Event]) -> Result<Vec<Event>, Error> {
+    /// Where the reports are that objects may be, if any of these may be one.
+    fn reports_among(&self, events: &[Event]) -> Option<&Reports> {
         match self {
-            Self::Push(Some(reports)) => reports.read(events).await,
-            Self::Push(None) | Self::Hook(_) => Ok(Vec::new()),
+            Self::Push(reports) => reports.as_ref().filter(|reports| reports.are_among(events)),
+            Self::Hook(_) => None,
         }
     }
 
@@ -154,13 +155,10 @@ impl Door {
         delivery: &Delivery<'_>,
     ) -> Outcome {
         match (understood, &self.entry) {
-            (Ok(Understood::Record(mut events)), entry) => {
-                match entry.reports_among(&events).await {
-                    Ok(reports) => events.extend(reports),
-                    Err(error) => return unavailable(error.to_string()),
-                }
-                self.append_or_keep(events, delivery).await
-            }
+            (Ok(Understood::Record(events)), entry) => match entry.reports_among(&events) {
+                Some(reports) => self.take_landed(reports, events, delivery).await,
+                None => self.append_or_keep(events, delivery).await,
+            },
             (Ok(Understood::Ping(_)), _) => {
                 self.waker.wake();
                 done("a ping")
@@ -175,11 +173,44 @@ impl Door {
         }
     }
 
-    /// Appends events; those no segment has room for could never be taken, and are poison as well.
+    /// Records uploads, whatever becomes of the reports that they may be, and then the reports. One that cannot be read
+    /// now is asked for again, for as long as its announcement comes again.
+    async fn take_landed(
+        &self,
+        reports: &Reports,
+        uploads: Vec<Event>,
+        delivery: &Delivery<'_>,
+    ) -> Outcome {
+        let taken = match reports.are_waited_for(&uploads) {
+            true => done("uploads are recorded already"),
+            false => self.append_or_keep(uploads.clone(), delivery).await,
+        };
+        if !taken.status.is_success() {
+            return taken;
+        }
+        reports.wait_for(&uploads);
+        let outcome = match reports.read(&uploads).await {
+            Ok(found) if found.is_empty() => taken,
+            Ok(found) => self.append_or_keep(found, delivery).await,
+            Err(error) => return unavailable(error.to_string()),
+        };
+        if outcome.status.is_success() {
+            reports.forget(&uploads);
+        }
+        outcome
+    }
+
+    /// Appends events; those no segment has room for could never be taken, and are poison as well, unless their sender
+    /// waits to hear it.
     async fn append_or_keep(&self, events: Vec<Event>, delivery: &Delivery<'_>) -> Outcome {
-        match self.append(events, "events recorded", String::new()).await {
-            Ok(outcome) => outcome,
-            Err(reason) => self.keep(delivery, reason).await,
+        let appended = self.append(events, "events recorded", String::new()).await;
+        match (appended, &self.entry) {
+            (Ok(outcome), _) => outcome,
+            (Err(reason), Entry::Push(_)) => self.keep(delivery, reason).await,
+            (Err(reason), Entry::Hook(_)) => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+                Outcome::refused("a delivery is too large", Rejected { status, reason })
+            }
         }
     }
 

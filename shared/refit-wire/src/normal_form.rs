@@ -69,8 +69,12 @@ fn normal_batch(items: &[Item]) -> Value {
     };
     let events = forms.iter().filter_map(|form| form["events"].as_array()).flatten();
     let mut form = json!({"outcome": outcome, "events": events.collect::<Vec<&Value>>()});
-    if let Some(first) = forms.iter().find(|form| form["outcome"] != "record") {
-        form["reason"] = first["reason"].clone();
+    let first = |is_told: fn(&str) -> bool| {
+        forms.iter().find(|form| form["outcome"].as_str().is_some_and(is_told))
+    };
+    let wrong = first(|outcome| matches!(outcome, "reject" | "partial"));
+    if let Some(told) = wrong.or_else(|| first(|outcome| outcome == "ignore")) {
+        form["reason"] = told["reason"].clone();
     }
     let failures = rejected.iter().map(|id| json!({"itemIdentifier": id}));
     let failures: Vec<Value> = failures.collect();
@@ -228,5 +232,23 @@ fn is_nothing(name: &str, value: &Value) -> bool {
         Value::Null => true,
         Value::Object(members) => members.is_empty() && name != "data",
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_batch_is_that_of_what_is_wrong_with_it() {
+        let message = |id: &str, body: Value| json!({"eventSource": "aws:sqs", "messageId": id, "body": body.to_string()});
+        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"});
+        let (test, poison) = (message("1", test), message("2", json!({"hello": "world"})));
+        let form =
+            |records: &[&Value]| normal_invocation(&Invocation::of(&json!({"Records": records})));
+        let both = form(&[&test, &poison]);
+        assert_eq!((&both["outcome"], &both["ignored"]), (&json!("partial"), &json!(["1"])));
+        assert_eq!(both["reason"], form(&[&poison])["reason"]);
+        assert_ne!(both["reason"], form(&[&test])["reason"]);
     }
 }

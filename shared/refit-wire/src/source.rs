@@ -37,7 +37,7 @@ mod table;
 mod tests;
 mod webhook;
 
-pub use self::drift::report_in;
+pub use self::drift::file::{reports_in, understand_report};
 pub(crate) use self::gcs::listed;
 pub use self::invocation::{Invocation, Item, UrlRequest, understand_document};
 pub(crate) use self::payload::DATA_ENCODING;
@@ -48,11 +48,12 @@ pub use self::quarantine::{quarantined, quarantined_report};
 pub use self::table::{Row, TABLE};
 pub use self::webhook::{Secrets, Sender};
 
-/// The sources, in the order in which they are asked.
+/// The sources, in the order in which they are asked. A webhook is nothing else, whatever its signature does not cover
+/// says; and what a message brings as headers says what is in it, not what the request is.
 const SOURCES: &[Source] = &[
-    cloudevents::read,
-    pubsub::read,
     webhook::read,
+    pubsub::read,
+    cloudevents::read,
     background::read,
     gcs::read,
     s3::read,

@@ -11,7 +11,7 @@ use refit_wire::normal_form::{normal_form, normal_invocation};
 use refit_wire::sample::{Sample, read_sample};
 use refit_wire::source::{
     Delivery, Invocation, Rejected, Sender, Understood, json_of_tools, understand,
-    understand_document,
+    understand_report,
 };
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let form = match (&args.lambda, &args.document, &args.body) {
         (Some(file), ..) => normal_invocation(&Invocation::of(&json(file)?)),
-        (None, Some(file), _) => normal_form(&understand_document(&json(file)?)),
+        (None, Some(file), _) => normal_form(&understand_report(&json(file)?)),
         (None, None, Some(body)) => {
             let sample = request(body, args.headers.as_deref())?;
             normal_form(&verified(&sample.delivery())?)

@@ -207,7 +207,7 @@ fn headers(invalid: &Invalid) -> HeaderMap {
     let named = invalid.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let typed = invalid.content_type.as_deref().map(|ty| ("content-type", ty));
     let parsed = named.chain(typed).filter_map(|(name, value)| {
-        Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
+        Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     });
     parsed.collect()
 }

@@ -1,13 +1,17 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use refit_core::error::Error;
 use refit_engine::port::{Created, Page, Store};
 use refit_platform::store::MemoryStore;
 use refit_testkit::clock::ManualClock;
 use refit_wire::http::{Reply, Secret};
 use serde_json::json;
+use sha2::Sha256;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -59,7 +63,7 @@ impl Transport for Hanging {
 }
 
 /// The door that waits for this, with what it stands on.
-fn door(what: &str, base: &Base) -> Router {
+fn door(what: &str, base: &Base, reports: Reports) -> Router {
     let push = |reports| {
         let door = Door::push(base.intake(), Arc::new(Nobody), reports);
         events(&Arc::new(door), &["/"])
@@ -67,9 +71,7 @@ fn door(what: &str, base: &Base) -> Router {
     let open = Check::new(Callers::Platform(None), base);
     let routes = match what {
         "append" => checked(push(None), open),
-        "report" => {
-            checked(push(Some(Reports::new("s3://acme/reports", Arc::clone(&base.store)))), open)
-        }
+        "report" => checked(push(Some(reports)), open),
         "secret" => {
             let mut secrets = HookSecrets::default();
             secrets.add(Sender::Github, "projects/acme/secrets/hook").unwrap();
@@ -111,8 +113,11 @@ async fn whatever_a_door_waits_for_its_sender_is_told_in_time_to_come_again() {
         let hanging = Arc::new(Hanging::default());
         let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
         let (store, transport) = (Arc::<Hanging>::clone(&hanging), Arc::<Hanging>::clone(&hanging));
+        let reports = Reports::new("s3://acme/reports", Arc::<Hanging>::clone(&hanging));
+        let ledger = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
+        let store: Arc<dyn Store> = if what == "report" { ledger } else { store };
         let base = Base::of_test(store, transport, Arc::<ManualClock>::clone(&clock));
-        let mut answer = std::pin::pin!(door(what, &base).oneshot(delivery(what)));
+        let mut answer = std::pin::pin!(door(what, &base, reports).oneshot(delivery(what)));
         assert!(futures::poll!(&mut answer).is_pending(), "{what}");
         assert_eq!(*hanging.0.lock().unwrap(), [what]);
         clock.advance(Span::from_millis(RECEIVED_WITHIN.as_millis() - 1));
@@ -152,4 +157,106 @@ async fn where_a_process_stands_still_once_it_has_answered_whoever_is_woken_is_t
     assert!(futures::poll!(&mut slow).is_pending());
     clock.advance(TOLD_WITHIN);
     assert_eq!(slow.await.unwrap().status(), StatusCode::NO_CONTENT, "it is recorded all the same");
+}
+
+/// A folder that may not be read until somebody says so.
+struct Locked {
+    is_open: AtomicBool,
+    inner: MemoryStore,
+}
+
+#[async_trait]
+impl Store for Locked {
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        match self.is_open.load(Ordering::Relaxed) {
+            true => self.inner.get(name).await,
+            false => Err(Error::new(ErrorKind::Unauthorized, "it may not be read")),
+        }
+    }
+
+    async fn create(&self, _: &str, _: Bytes) -> Result<Created, Error> {
+        panic!("a door writes nothing there")
+    }
+
+    async fn list(&self, _: &str, _: &str, _: usize) -> Result<Page, Error> {
+        panic!("a door lists nothing")
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), Error> {
+        panic!("a door deletes nothing")
+    }
+}
+
+/// Segments in the inbox.
+async fn segments(store: &dyn Store) -> usize {
+    store.list("inbox/", "", 100).await.unwrap().entries.len()
+}
+
+fn base_in_memory() -> (Base, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
+    let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
+    let base =
+        Base::of_test(store, Arc::new(Hanging::default()), Arc::<ManualClock>::clone(&clock));
+    (base, clock)
+}
+
+#[tokio::test]
+async fn an_upload_is_recorded_once_while_the_report_that_it_is_cannot_be_read() {
+    let (base, clock) = base_in_memory();
+    let inner = MemoryStore::new(clock);
+    let report = r#"{"schema": "refit.drift/v1", "verdict": "drift", "detector": {"tool": "t"}}"#;
+    inner.create("a.json", report.into()).await.unwrap();
+    let folder = Arc::new(Locked { is_open: AtomicBool::new(false), inner });
+    let reports = Reports::new("s3://acme/reports", Arc::<Locked>::clone(&folder));
+    let door = Door::push(base.intake(), Arc::new(Nobody), Some(reports));
+    let (parts, body) = delivery("report").into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
+    let delivery = Delivery { headers: &parts.headers, body: &body };
+    for _ in 0..3 {
+        let outcome = door.judge(&delivery).await;
+        assert_eq!(outcome.status, StatusCode::SERVICE_UNAVAILABLE, "it is to come again");
+        assert_eq!(segments(&*base.store).await, 1, "the upload");
+    }
+    folder.is_open.store(true, Ordering::Relaxed);
+    assert_eq!(door.judge(&delivery).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(segments(&*base.store).await, 2, "the report");
+    assert_eq!(door.judge(&delivery).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(segments(&*base.store).await, 4, "announced anew, both are recorded anew");
+}
+
+#[tokio::test]
+async fn what_no_segment_has_room_for_is_poison_and_a_sender_that_waits_hears_that_it_is_too_large()
+{
+    let (base, _) = base_in_memory();
+    // Written out, each number is longer.
+    let body = format!("{{\"action\": \"x\", \"pad\": [{}0]}}", "1e2,".repeat(200_000));
+    assert!(body.len() < BODY_BYTES_MAX);
+    let mac = Hmac::<Sha256>::new_from_slice(b"secret").unwrap();
+    let signature = mac.chain_update(&body).finalize().into_bytes();
+    let signature: Vec<String> = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+    let webhook = Request::post("/")
+        .header("x-github-event", "release")
+        .header("x-github-delivery", "1")
+        .header("x-hub-signature-256", format!("sha256={}", signature.concat()))
+        .header("content-type", "application/json");
+    let mut secrets = HookSecrets::default();
+    secrets.add(Sender::Github, "secret").unwrap();
+    let hook = base.hook(&secrets, Arc::new(Nobody));
+    let event = Request::post("/")
+        .header("ce-specversion", "1.0")
+        .header("ce-id", "1")
+        .header("ce-type", "t")
+        .header("ce-source", "/s")
+        .header("content-type", "application/json");
+    let push = Door::push(base.intake(), Arc::new(Nobody), None);
+    for (door, request, status, kept) in [
+        (hook, webhook, StatusCode::PAYLOAD_TOO_LARGE, 0),
+        (push, event, StatusCode::NO_CONTENT, 1),
+    ] {
+        let request = request.body(()).unwrap();
+        let delivery = Delivery { headers: request.headers(), body: body.as_bytes() };
+        let outcome = door.judge(&delivery).await;
+        assert_eq!(outcome.status, status, "{outcome:?}");
+        assert_eq!(segments(&*base.store).await, kept, "{outcome:?}");
+    }
 }

@@ -107,7 +107,7 @@ fn in_request(headers: &HeaderMap, body: &[u8]) -> Result<Option<Meaning>, Rejec
 }
 
 fn in_message(message: &PubsubMessage) -> Result<Option<CloudEvent>, Rejected> {
-    let content_type = message.attribute("content-type");
+    let content_type = message.content_type();
     let media = content_type.map(media_type).unwrap_or_default();
     let route = Route::Pubsub {
         origin: message.origin,

@@ -6,6 +6,7 @@ mod azure;
 mod cloudwatch;
 mod databricks;
 mod evidently;
+pub(super) mod file;
 mod monitoring;
 mod nannyml;
 mod native;
@@ -16,7 +17,7 @@ mod whylogs;
 
 use std::collections::BTreeMap;
 
-use refit_core::drift::DriftReport;
+use refit_core::drift::{DriftReport, TYPE};
 use refit_core::event::{Event, Fact, Identity};
 use refit_core::key::sha256_hex;
 use refit_core::time::Timestamp;
@@ -79,11 +80,13 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
             Payload::Text(_) | Payload::Bytes(_) => None,
         },
         Arrival::Pubsub(message) => in_message(message)?,
+        Arrival::Enveloped(Enveloped { document, .. }) | Arrival::Document(document)
+            if event_grid(document).is_some() =>
+        {
+            return Ok(event_grid(document).map(Meaning::HoldsAll));
+        }
         Arrival::Enveloped(inside) => in_envelope(inside)?,
         Arrival::Document(document) => {
-            if let Some(parts) = event_grid(document) {
-                return Ok(Some(Meaning::HoldsAll(parts)));
-            }
             let carried = Carried {
                 document,
                 event: None,
@@ -140,31 +143,6 @@ fn in_envelope(inside: &Enveloped) -> Result<Option<Understood>, Rejected> {
     carried.understand()
 }
 
-/// The report that an object holds, where it holds one. Which object it is says which report, however the upload was
-/// announced.
-///
-/// # Errors
-/// It holds the report of a tool, which cannot be understood.
-pub fn report_in(upload: &Event, body: &[u8]) -> Result<Option<Event>, Rejected> {
-    let Fact::Object(change) = &upload.fact else { return Ok(None) };
-    let Ok(document) = json_of_tools(body) else { return Ok(None) };
-    let carried = Carried {
-        document: &document,
-        event: None,
-        identity: Some(upload.identity.clone()),
-        time: upload.time,
-        delivery: upload.delivery.clone(),
-        attributes: change.object.metadata.clone(),
-    };
-    let Some(Understood::Record(mut events)) = carried.understand()? else { return Ok(None) };
-    let Some(mut event) = events.pop() else { return Ok(None) };
-    let Fact::Drift(report) = &mut event.fact else { return Ok(None) };
-    report.raw.place.get_or_insert_with(|| change.object.uri());
-    let of_object = upload.identity.0.iter().cloned();
-    event.identity = Identity(["drift".to_owned()].into_iter().chain(of_object).collect());
-    Ok(Some(event))
-}
-
 /// The events of Event Grid, which come as a list.
 fn event_grid(document: &Value) -> Option<Vec<Value>> {
     let events = document.as_array().filter(|events| !events.is_empty())?;
@@ -179,19 +157,58 @@ impl Carried<'_> {
                 return Ok(Some(understood));
             }
         }
-        Ok(None)
+        match self.own_event() {
+            Some(_) => Err(Rejected::malformed("the drift report has no `schema`")),
+            None => Ok(None),
+        }
+    }
+
+    /// The CloudEvent it is the data of, if that is of our own type: then it is a report, of whichever tool.
+    fn own_event(&self) -> Option<&CloudEvent> {
+        self.event.filter(|event| event.ty == TYPE)
     }
 
     /// The members, if it is an object that is no other CloudEvent's data.
     fn plain_fields(&self) -> Option<Fields<'_>> {
-        Fields::of(self.document).filter(|_| self.event.is_none())
+        let is_ours = self.event.is_none() || self.own_event().is_some();
+        Fields::of(self.document).filter(|_| is_ours)
     }
 
-    /// What a report is by what it tells; where it tells of no time, equal ones in two messages are two.
-    fn told(&self, origin: &str, report: &DriftReport) -> Identity {
+    /// The report with what is said around it of model and monitor.
+    fn named(&self, mut report: DriftReport) -> DriftReport {
+        if report.model.name.is_none() && report.detector.monitor.is_none() {
+            report.model.name = self.own_event().and_then(|event| event.subject.clone());
+        }
+        named(&mut report, &self.attributes);
+        report
+    }
+
+    /// A report as an event that is a fact by what it tells. Where it tells of no time, its own or one beside it, equal
+    /// ones in two messages are two.
+    fn tell(
+        &self,
+        origin: &str,
+        time: Option<Timestamp>,
+        report: DriftReport,
+    ) -> Result<Option<Understood>, Rejected> {
+        let report = self.named(report);
+        if let Some(event) = self.own_event() {
+            let time = self.time.or(report.window.end).or(time);
+            return self.record(origin, event.identity(), time, report);
+        }
         let sent = self.identity.as_ref().and_then(|identity| identity.0.last());
-        let sent = sent.filter(|_| report.window.end.is_none()).cloned().unwrap_or_default();
-        identity(["drift", origin, &digest(report), &sent])
+        let sent = sent.filter(|text| !text.is_empty());
+        let which = match (report.window.end, time, sent) {
+            (Some(_), ..) => String::new(),
+            (None, Some(time), _) => time.to_string(),
+            (None, None, Some(sent)) => sent.clone(),
+            (None, None, None) => {
+                return Err(unnamed("send it in a message that has an id, or as a file"));
+            }
+        };
+        let identity = identity(["drift", origin, &digest(&report), &which]);
+        let time = report.window.end.or(time).or(self.time);
+        self.record(origin, identity, time, report)
     }
 
     /// A report as an event.
@@ -200,11 +217,9 @@ impl Carried<'_> {
         origin: &str,
         identity: Identity,
         time: Option<Timestamp>,
-        mut report: DriftReport,
+        report: DriftReport,
     ) -> Result<Option<Understood>, Rejected> {
-        let said = |name: &str| self.attributes.get(name).cloned();
-        report.model.name = report.model.name.or_else(|| said(MODEL));
-        report.detector.monitor = report.detector.monitor.or_else(|| said(MONITOR));
+        let report = self.named(report);
         let size = serde_json::to_vec(&report).map_or(usize::MAX, |bytes| bytes.len());
         if size > REPORT_BYTES_MAX {
             let reason = format!(
@@ -221,6 +236,19 @@ impl Carried<'_> {
             fact: Fact::Drift(Box::new(report)),
         }])))
     }
+}
+
+/// Adds what the sender says of model and monitor where the report does not. It is a part of what is told: equal reports
+/// of two models are two.
+fn named(report: &mut DriftReport, attributes: &BTreeMap<String, String>) {
+    let said = |name: &str| attributes.get(name).cloned();
+    report.model.name = report.model.name.take().or_else(|| said(MODEL));
+    report.detector.monitor = report.detector.monitor.take().or_else(|| said(MONITOR));
+}
+
+/// A report that would be the same fact as any equal one, on whatever day.
+fn unnamed(cure: &str) -> Rejected {
+    Rejected::malformed(format!("nothing says which report it is: {cure}"))
 }
 
 /// An identity made of parts.
@@ -248,9 +276,10 @@ fn digest(report: &DriftReport) -> String {
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    use super::super::tests::{event, form_of_json, push};
+    use super::super::tests::{event, filed, form_of_json, push, refusal};
+    use super::*;
 
     fn pushed(id: &str, document: &Value) -> Value {
         let data = STANDARD.encode(document.to_string());
@@ -323,11 +352,79 @@ mod tests {
     }
 
     #[test]
+    fn the_report_of_a_tool_may_be_the_data_of_our_own_cloudevent() {
+        let sent = |ty: &str, data: &Value| {
+            form_of_json(&json!({
+                "specversion": "1.0", "id": "7", "source": "/m", "type": ty, "subject": "churn",
+                "data": data,
+            }))
+        };
+        let form = sent(TYPE, &column("ks", 0.05));
+        let found = event(&form);
+        assert_eq!(found["identity"], json!(["cloudevent", "/m", "7"]));
+        assert_eq!(found["drift"]["verdict"], "drift");
+        assert_eq!(found["drift"]["model"]["name"], "churn");
+        assert_eq!(event(&sent("acme.report", &column("ks", 0.05)))["kind"], "cloudevent");
+        let none = refusal(&sent(TYPE, &json!({"a": 1})));
+        assert_eq!(none, "400 the drift report has no `schema`");
+    }
+
+    #[test]
+    fn equal_reports_of_two_models_are_two() {
+        let dated = json!([{
+            "chunk_key": "1", "chunk_period": "analysis", "chunk_end_date": "2026-01-05 00:00:00",
+            "age_jensen_shannon_value": 0.4, "age_jensen_shannon_alert": true,
+        }]);
+        let native = json!({
+            "schema": "refit.drift/v1", "verdict": "drift", "detector": {"tool": "t", "run": "1"},
+        });
+        for report in [dated, native] {
+            let of_model = |model: &str, id: &str| {
+                let attributes = json!({"refit_model": model});
+                let data = STANDARD.encode(report.to_string());
+                let message = json!({"messageId": id, "data": data, "attributes": attributes});
+                event(&form_of_json(&push(&message)))["identity"].clone()
+            };
+            assert_eq!(of_model("churn", "1"), of_model("churn", "2"), "{report}");
+            assert_ne!(of_model("churn", "1"), of_model("fraud", "1"), "{report}");
+        }
+    }
+
+    #[test]
+    fn a_report_without_a_time_that_comes_by_itself_could_be_of_any_day() {
+        let refused = refusal(&form_of_json(&column("ks", 0.5)));
+        assert!(refused.starts_with("400 nothing says which report it is: send it"), "{refused}");
+        assert_eq!(event(&filed(&column("ks", 0.5)))["kind"], "drift", "its file says which");
+        let suite = |time: &str| {
+            let test =
+                json!({"name": "Share of Drifted Columns", "status": "SUCCESS", "parameters": {}});
+            let form = form_of_json(&json!({"tests": [test], "timestamp": time}));
+            event(&form)["identity"].clone()
+        };
+        assert_eq!(suite("2026-01-05 12:00:00"), suite("2026-01-05 12:00:00"));
+        assert_ne!(suite("2026-01-05 12:00:00"), suite("2026-01-06 12:00:00"));
+    }
+
+    #[test]
+    fn a_column_that_was_not_scored_leaves_open_whether_all_is_well() {
+        let scored = |category: &str| json!({"algorithm": "ks", "drift_category": category});
+        let empty = json!({"algorithm": "ks", "pvalue": null, "drift_category": null});
+        for (report, expected) in [
+            (json!({"age": scored("NO_DRIFT"), "city": null}), "unknown"),
+            (json!({"age": scored("NO_DRIFT"), "city": empty}), "unknown"),
+            (json!({"age": scored("DRIFT"), "city": null}), "drift"),
+        ] {
+            let (verdict, drifted) = said(&report);
+            assert_eq!((verdict.as_str(), drifted[1]), (expected, None), "{report}");
+        }
+    }
+
+    #[test]
     fn what_is_no_report_of_any_tool_stays_a_message() {
         for other in [
             json!({"metrics": []}),
             json!({"metrics": [{"id": "1", "metric_name": "RowCount()", "value": 5}]}),
-            json!({"violations": []}),
+            json!({"violations": [], "tool": "x"}),
             json!({"violations": [{"rule": "x"}]}),
             json!({"incident": "x", "version": "1.2"}),
             json!({"age": {"algorithm": "ks"}}),

@@ -60,7 +60,7 @@ impl Invocation {
     }
 }
 
-/// Understands JSON that came without a word about it: a report in a file, the payload of an invocation.
+/// Understands JSON that came without a word about it, such as the payload of an invocation.
 ///
 /// # Errors
 /// It cannot be understood.

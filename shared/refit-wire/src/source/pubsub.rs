@@ -27,7 +27,7 @@ pub(crate) const DELIVERY_ATTEMPT: &str = "x-goog-pubsub-delivery-attempt";
 const METADATA: [&str; 3] =
     ["x-goog-pubsub-message-id", "x-goog-pubsub-publish-time", "x-goog-pubsub-subscription-name"];
 /// Headers that describe the request, among which the attributes of a message without a wrapper arrive.
-const HOP: [&str; 24] = [
+pub(super) const HOP: [&str; 24] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -67,6 +67,8 @@ pub(super) struct PubsubMessage {
     pub(super) attributes: BTreeMap<String, String>,
     /// What it holds.
     pub(super) data: Vec<u8>,
+    /// The media type of what it holds, where only the request says so.
+    content_type: Option<String>,
     id: Option<String>,
     subscription: Option<String>,
     topic: Option<String>,
@@ -119,6 +121,7 @@ fn wrapped(fields: Fields<'_>, origin: &'static str) -> Result<PubsubMessage, Re
         published: published.map_or_else(|| message.time("publish_time"), |time| Ok(Some(time)))?,
         attributes,
         data: message.text("data")?.map(decode_base64).transpose()?.unwrap_or_default(),
+        content_type: None,
         id,
         subscription: fields
             .text("subscription")?
@@ -141,12 +144,15 @@ fn unwrapped(headers: &HeaderMap, body: &[u8]) -> Result<PubsubMessage, Rejected
     let [id, published, subscription] =
         METADATA.map(|name| texts.remove(name).filter(|text| !text.is_empty()));
     let wrong = |_| Rejected::malformed("the time of publication is not an RFC 3339 time");
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     Ok(PubsubMessage {
         origin: "pubsub.push.unwrapped",
         delivery: id.clone(),
         published: published.map(|text| text.parse().map_err(wrong)).transpose()?,
         attributes: texts,
         data: body.to_vec(),
+        content_type: content_type.map(str::to_owned),
         id,
         subscription,
         topic: None,
@@ -170,6 +176,11 @@ fn published(event: &CloudEvent) -> Result<PubsubMessage, Rejected> {
 }
 
 impl PubsubMessage {
+    /// The media type of what it holds: an attribute of that name, which without a wrapper is the request's own.
+    pub(super) fn content_type(&self) -> Option<&str> {
+        self.attribute("content-type").or(self.content_type.as_deref())
+    }
+
     /// An attribute by its name, in whatever case: where it arrived as a header it lost its own.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         let similar = || {
@@ -325,5 +336,45 @@ mod tests {
             [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-type", "t"), ("ce-source", "/s")];
         let form = form(&[&METADATA[..], &attributes[..]].concat(), "x");
         assert_eq!(event(&form)["identity"], json!(["cloudevent", "/s", "1"]));
+    }
+
+    #[test]
+    fn a_cloudevent_in_a_message_is_the_same_fact_with_and_without_the_wrapper() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::prelude::BASE64_STANDARD.encode(text);
+        let told = |form: &Value| {
+            let event = event(form);
+            let names = ["identity", "delivery_id", "time", "data", "subject"];
+            names.map(|name| event[name].clone())
+        };
+        let attributes = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "100%41"),
+            ("ce-type", "t"),
+            ("ce-source", "//acme/my%20bucket"),
+            ("ce-subject", "\"a%2Fb\""),
+            ("content-type", "application/json"),
+        ];
+        let structured = json!({
+            "specversion": "1.0", "id": "100%41", "type": "t", "source": "//acme/my%20bucket",
+            "subject": "\"a%2Fb\"", "data": {"a": 1},
+        });
+        let media = [("content-type", "application/cloudevents+json")];
+        for (attributes, body) in
+            [(&attributes[..], "{\"a\": 1}".to_owned()), (&media, structured.to_string())]
+        {
+            let named = attributes.iter().map(|(name, text)| ((*name).to_owned(), json!(text)));
+            let wrapped = push(&json!({
+                "messageId": "7", "publishTime": "2026-01-05T12:00:00Z", "data": encode(&body),
+                "attributes": named.collect::<serde_json::Map<String, Value>>(),
+            }));
+            let unwrapped = form(&[&METADATA[..], attributes].concat(), &body);
+            let expected = json!([
+                ["cloudevent", "//acme/my%20bucket", "100%41"], "7", "2026-01-05T12:00:00Z",
+                {"a": 1}, "\"a%2Fb\"",
+            ]);
+            assert_eq!(json!(told(&form_of_json(&wrapped))), expected);
+            assert_eq!(json!(told(&unwrapped)), expected);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What cannot be understood, kept so that a person can look at it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,36 +9,83 @@ use refit_core::event::{Event, Fact, Identity, Invalid};
 use refit_core::key::sha256_hex;
 
 use super::Delivery;
+use super::pubsub::HOP;
 
 /// Bytes of it that are kept.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// What the names of headers begin with that say what a body is; no other header is kept, for some hold tokens.
+/// What the names of headers begin with that say what a body is.
 const TELLING: [&str; 2] = ["ce-", "x-goog-pubsub-"];
+/// Headers that are not of the fact but of the way it went.
+const TRACES: [&str; 2] = ["ce-traceparent", "ce-tracestate"];
+/// The subscription and the id of a message that came without its wrapper, whose attributes are headers of any name.
+const MESSAGE: [&str; 2] = ["x-goog-pubsub-subscription-name", "x-goog-pubsub-message-id"];
+/// What is in the names of headers that may hold what nobody else is to know.
+const SECRET: [&str; 12] = [
+    "assertion",
+    "authentic",
+    "authoriz",
+    "x-auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "key-id",
+    "api-key",
+    "password",
+    "secret",
+    "token",
+];
 /// Bytes of headers that are kept.
-const HEADERS_BYTES_MAX: usize = 8 * 1024;
+const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
-/// A delivery that was rejected, as an event: the same body again is the same event.
+/// A delivery that was rejected, as an event: the same body again is the same event, if the headers that say what it is
+/// are the same.
 #[must_use]
 pub fn quarantined(delivery: &Delivery<'_>, reason: &str) -> Event {
     let content_type = delivery.headers.get(http::header::CONTENT_TYPE);
     let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut event = quarantine(content_type.as_deref(), delivery.body, reason);
+    event.identity.0.extend(which(delivery.headers));
     if let Fact::Invalid(invalid) = &mut event.fact {
-        invalid.headers = telling(delivery.headers);
+        invalid.headers = telling(delivery.headers).unwrap_or_default();
     }
     event
 }
 
-fn telling(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let telling = headers
-        .iter()
-        .filter(|(name, _)| TELLING.iter().any(|start| name.as_str().starts_with(start)));
-    let mut left = HEADERS_BYTES_MAX;
-    let kept = telling.filter_map(|(name, value)| {
-        left = left.checked_sub(name.as_str().len() + value.len())?;
-        Some((name.to_string(), value.to_str().ok()?.to_owned()))
+/// What tells bodies apart that are equal: the message, or all that is said of a CloudEvent.
+fn which(headers: &HeaderMap) -> Vec<String> {
+    if headers.contains_key(MESSAGE[1]) {
+        let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        return MESSAGE.map(|name| text(name).unwrap_or_default().into_owned()).to_vec();
+    }
+    let of_event = headers.iter().filter(|(name, _)| {
+        name.as_str().starts_with(TELLING[0]) && !TRACES.contains(&name.as_str())
     });
-    kept.collect()
+    let said: BTreeSet<(&str, &[u8])> =
+        of_event.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let said: Vec<u8> = said
+        .into_iter()
+        .flat_map(|(name, value)| [name.as_bytes(), b"\0", value, b"\0"].concat())
+        .collect();
+    if said.is_empty() { Vec::new() } else { vec![sha256_hex(&said)] }
+}
+
+/// The headers that say what a body is: all of them or, where one cannot be kept as it is, none, as a part of them might
+/// say something else.
+fn telling(headers: &HeaderMap) -> Option<BTreeMap<String, String>> {
+    let is_message = headers.contains_key(MESSAGE[1]);
+    let is_telling = |name: &str| match is_message {
+        true => !HOP.contains(&name) && !SECRET.iter().any(|word| name.contains(word)),
+        false => TELLING.iter().any(|start| name.starts_with(start)),
+    };
+    let (mut left, mut kept) = (HEADERS_BYTES_MAX, BTreeMap::new());
+    for (name, value) in headers.iter().filter(|(name, _)| is_telling(name.as_str())) {
+        left = left.checked_sub(name.as_str().len() + value.len())?;
+        let text = std::str::from_utf8(value.as_bytes()).ok()?.to_owned();
+        if kept.insert(name.to_string(), text).is_some() {
+            return None;
+        }
+    }
+    Some(kept)
 }
 
 /// The report that an object holds, which cannot be understood, as an event: the same upload is the same event.
@@ -91,15 +138,77 @@ mod tests {
         assert_ne!(first, other);
     }
 
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            headers.append(http::HeaderName::from_static(name), value);
+        }
+        headers
+    }
+
+    fn kept(pairs: &[(&'static str, &str)]) -> Vec<String> {
+        invalid(&headers(pairs), b"").1.headers.into_keys().collect()
+    }
+
     #[test]
     fn headers_that_say_what_it_is_are_kept_and_no_others() {
-        let pairs = [("ce-type", "t"), ("x-goog-pubsub-message-id", "7"), ("authorization", "x")];
-        let header = |(name, value): (&'static str, &'static str)| {
-            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+        let event = [("ce-type", "t"), ("authorization", "x"), ("host", "h"), ("bucketid", "b")];
+        assert_eq!(kept(&event), ["ce-type"]);
+    }
+
+    #[test]
+    fn of_a_message_without_a_wrapper_every_attribute_is_kept_and_nothing_that_may_be_secret() {
+        let pairs = [
+            ("x-goog-pubsub-message-id", "7"),
+            ("eventtype", "OBJECT_FINALIZE"),
+            ("objectid", "März"),
+            ("x-goog-custom", "x"),
+            ("authorization", "Bearer x"),
+            ("proxy-authorization", "Bearer x"),
+            ("x-serverless-authorization", "Bearer x"),
+            ("x-forwarded-authorization", "Bearer x"),
+            ("cookie", "x"),
+            ("set-cookie", "x"),
+            ("x-goog-iap-jwt-assertion", "x"),
+            ("x-amz-security-token", "x"),
+            ("x-api-key", "x"),
+            ("x-client-secret", "x"),
+            ("host", "h"),
+            ("traceparent", "x"),
+        ];
+        let expected = ["eventtype", "objectid", "x-goog-custom", "x-goog-pubsub-message-id"];
+        assert_eq!(kept(&pairs), expected);
+    }
+
+    #[test]
+    fn headers_that_cannot_all_be_kept_as_they_are_are_not_kept_in_part() {
+        let message = ("x-goog-pubsub-message-id", "7");
+        let long = "x".repeat(HEADERS_BYTES_MAX);
+        assert!(kept(&[message, ("table", "orders"), ("note", &long)]).is_empty());
+        assert!(kept(&[("ce-type", "t"), ("ce-x", "1"), ("ce-x", "2")]).is_empty());
+        let mut broken = headers(&[message]);
+        broken.insert("table", HeaderValue::from_bytes(b"\xff").unwrap());
+        assert!(invalid(&broken, b"").1.headers.is_empty());
+    }
+
+    #[test]
+    fn equal_bodies_are_two_entries_where_the_headers_say_two_things() {
+        let id =
+            |pairs: &[(&'static str, &str)], body: &[u8]| invalid(&headers(pairs), body).0.id();
+        let message = |id: &'static str, name: &'static str, trace: &'static str| {
+            [("x-goog-pubsub-message-id", id), ("objectid", name), ("traceparent", trace)]
         };
-        let (_, kept) = invalid(&pairs.map(header).into_iter().collect(), b"");
-        let names: Vec<&String> = kept.headers.keys().collect();
-        assert_eq!(names, ["ce-type", "x-goog-pubsub-message-id"]);
+        let first = id(&message("7", "a", "1"), b"");
+        assert_eq!(first, id(&message("7", "a", "2"), b""), "delivered again");
+        assert_ne!(first, id(&message("8", "b", "1"), b""));
+        let event = |id: &'static str, trace: &'static str| {
+            [("ce-type", "t"), ("ce-id", id), ("ce-traceparent", trace), ("traceparent", trace)]
+        };
+        let first = id(&event("7", "1"), b"{}");
+        assert_eq!(first, id(&event("7", "2"), b"{}"), "delivered again");
+        assert_ne!(first, id(&event("8", "1"), b"{}"));
+        assert_ne!(first, id(&[], b"{}"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ const VERTEX_V2: &str = "job, objective, statistic, time of the alert";
 const TICK: &str = "job, scheduled time";
 const ALARM: &str = "alarm, time of the change, state";
 const TOLD: &str = "what it says; without a time, also the message it came in";
+const PUSH: &str = "repository, ref, commit before, commit after";
+const WORKFLOW: &str = "repository, run, attempt";
 
 /// Every kind of delivery that is understood.
 pub const TABLE: &[Row] = &[
@@ -104,8 +106,9 @@ pub const TABLE: &[Row] = &[
     row(["NannyML", "any message", "drift", TOLD, "drift/nannyml"]),
     row(["whylogs", "any message", "drift", TOLD, "drift/whylogs-possible"]),
     row(["SageMaker Model Monitor", "any message", "drift", TOLD, "drift/sagemaker-quality"]),
+    row(["", "end of its job, EventBridge", "drift", "job, status", "drift/sagemaker-job"]),
     row(["Azure Machine Learning v1", "Event Grid", "drift", "monitor, run", "drift/azureml"]),
-    row(["Azure Machine Learning v2", "Event Grid", "drift", "run", "drift/azureml-v2"]),
+    row(["Azure Machine Learning v2", "Event Grid", "drift", "run, status", "drift/azureml-v2"]),
     row(["Databricks", "any message", "drift", TOLD, "drift/databricks"]),
     row([
         "Any of these reports as a file",
@@ -121,8 +124,8 @@ pub const TABLE: &[Row] = &[
         "execution, status",
         "eventbridge/sagemaker-pipeline",
     ]),
-    row(["GitHub push", "webhook", "scm.push", "delivery", "webhook/github-push"]),
-    row(["GitHub workflow", "webhook", "run.status", "delivery", "webhook/github-workflow-run"]),
+    row(["GitHub push", "webhook", "scm.push", PUSH, "webhook/github-push"]),
+    row(["GitHub workflow", "webhook", "run.status", WORKFLOW, "webhook/github-workflow-run"]),
     row(["GitHub comment", "webhook", "command", "comment", "webhook/github-comment"]),
     row(["MLflow registry", "webhook", "registry", "delivery", "webhook/mlflow"]),
     row(["Standard Webhooks", "webhook", "webhook", "webhook id", "webhook/standard"]),

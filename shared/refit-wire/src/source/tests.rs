@@ -24,6 +24,11 @@ pub(super) fn form_of_json(body: &Value) -> Value {
     form(&[("content-type", "application/json")], &body.to_string())
 }
 
+/// The normal form of a report that lies in a file.
+pub(super) fn filed(report: &Value) -> Value {
+    normal_form(&understand_report(report))
+}
+
 /// Status and reason of a rejection.
 pub(super) fn refusal(form: &Value) -> String {
     assert_eq!(form["outcome"], "reject", "{form}");

@@ -349,6 +349,88 @@ mod tests {
         assert!(short.contains("32 bytes") && !short.contains("guessable"), "{short}");
     }
 
+    /// Hmac of these bytes.
+    fn mac(key: &str, bytes: &[u8]) -> Vec<u8> {
+        let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+        mac.chain_update(bytes).finalize().into_bytes().to_vec()
+    }
+
+    /// The headers a sender sends with this body, signed.
+    fn sent_by(sender: Sender, key: &str, body: &str) -> Vec<(&'static str, String)> {
+        use base64::Engine as _;
+        let timed = |id: &str| {
+            let bytes = mac(key, &signed(id, "1767614400", body.as_bytes()));
+            format!("v1,{}", base64::prelude::BASE64_STANDARD.encode(bytes))
+        };
+        let mut headers = vec![(sender.mark(), "7".to_owned())];
+        match sender {
+            Sender::Github => {
+                let hex: Vec<String> =
+                    mac(key, body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+                headers = vec![
+                    (sender.mark(), "push".to_owned()),
+                    ("x-github-delivery", "7".to_owned()),
+                    ("x-hub-signature-256", format!("sha256={}", hex.concat())),
+                ];
+            }
+            Sender::Mlflow => headers.extend([
+                ("x-mlflow-timestamp", "1767614400".to_owned()),
+                ("x-mlflow-signature", timed("7")),
+            ]),
+            Sender::Standard => headers.extend([
+                ("webhook-timestamp", "1767614400".to_owned()),
+                ("webhook-signature", timed("7")),
+            ]),
+            Sender::Link => headers = vec![(sender.mark(), link(key))],
+        }
+        headers
+    }
+
+    /// Whoever may send one webhook could otherwise record anything.
+    #[test]
+    fn what_a_signature_does_not_cover_makes_nothing_else_of_a_webhook() {
+        let key = "0123456789abcdef0123456789abcdef";
+        let upload = r#"{"specversion": "1.0", "id": "1", "type": "t", "source": "/s",
+            "data": {"bucket": "b", "name": "n", "generation": "1"}}"#;
+        let bodies = [
+            (Sender::Github, r#"{"ref": "r", "after": "a"}"#),
+            (Sender::Mlflow, r#"{"entity": "e", "action": "a", "data": {"name": "churn"}}"#),
+            (Sender::Standard, r#"{"type": "order.placed", "data": {}}"#),
+            (Sender::Link, "decision=approve"),
+            (Sender::Link, upload),
+        ];
+        let event = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "1"),
+            ("ce-type", "google.cloud.storage.object.v1.finalized"),
+            ("ce-source", "//storage.googleapis.com/projects/_/buckets/b"),
+        ];
+        let json = ("content-type", "application/json");
+        let structured = ("content-type", "application/cloudevents+json");
+        let batch = ("content-type", "application/cloudevents-batch+json");
+        for (sender, body) in bodies {
+            let own = sent_by(sender, key, body);
+            let own: Vec<(&str, &str)> = own.iter().map(|(name, it)| (*name, &**it)).collect();
+            let form = |more: &[(&str, &str)]| {
+                let pairs = [&own[..], more].concat();
+                let now = Some("2026-01-05T11:59:00Z");
+                assert_eq!(verified(&secrets(sender, key), &pairs, body, now), Ok(sender));
+                super::super::tests::form(&pairs, body)
+            };
+            let meant = form(&[json]);
+            let is_said = sender != Sender::Link || body.starts_with("decision");
+            assert_eq!(meant["outcome"] == "record", is_said, "{meant}");
+            assert_eq!(form(&[&event[..], &[json]].concat()), meant);
+            for media in [structured, batch] {
+                for more in [vec![media], [&event[..], &[media]].concat()] {
+                    let found = form(&more);
+                    let is_refused = sender == Sender::Github && found["suggested_status"] == 415;
+                    assert!(is_refused || found == meant, "{sender:?}: {found}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_secret_that_is_empty_or_broken_is_refused_and_none_is_shown() {
         let mut secrets = Secrets::default();

@@ -10,7 +10,7 @@ use refit_wire::normal_form::normal_form;
 use refit_wire::sample::Sample;
 use refit_wire::source::{TABLE, Understood, understand};
 
-use crate::own;
+use crate::{identities, own};
 
 const HEAD: &str = "\
 # Events
@@ -29,8 +29,16 @@ Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
 over) are acknowledged and not recorded.
 
+The data of a CloudEvent of type `dev.refit.drift.v1` may be a report of any of these tools. A job of SageMaker says that
+there are violations and not of what, so it is `possible`; its file says which are drift.
+
+A report that has no time of its own is a fact by the message it came in. By itself, over HTTP or as the payload of an
+invocation, it would be the same fact as any equal one on whatever day: it is not understood then, and goes into quarantine.
+
 Monitoring tools also write reports as files. With `REFIT_REPORTS=s3://acme-monitoring/reports`, `drift` reads what lands
-there when it is told of it, and records the report beside the object; it needs to read that folder then.
+there when it is told of it, and records the reports beside the object; it needs to read that folder then. The object is
+recorded first; while it cannot be read, 503 is answered, so that the announcement comes again. Of more than 1 MiB nothing
+is read: what is JSON by its name or its type goes into quarantine with that reason.
 
 ## Answers
 
@@ -46,7 +54,9 @@ An answer is given within five seconds, and 2xx only once the events are durable
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
-the list.
+the list. What is equal is listed once: the same bytes with the same `ce-*` headers, or in the same Pub/Sub message. Of a
+message without its wrapper the attributes are kept, which are headers of any name, but none that may hold a secret
+(`authorization`, cookies, whatever is called a token, a key or a password).
 
 ## Webhooks
 
@@ -61,6 +71,13 @@ covers the time of sending (MLflow, Standard Webhooks) holds for five minutes. A
 on:
   webhook: { type: github.push, source: acme/churn, paths: ['**/*.dvc', '**/dvc.lock'] }
 ```
+
+What a signature covers is read as what its sender sends, and as nothing else whatever headers come with it. GitHub signs
+the body alone: a push is the same fact by repository, ref and commits, a workflow by run and attempt, a comment by its
+number, however often it is sent. The name of an event and its delivery are unsigned: whoever has seen the request of any
+other event can send it again as a new one, and any body but that of a push under another name. Let no rule start a run on
+such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
+secrets of `REFIT_HOOK_STANDARD`.
 
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.
@@ -98,6 +115,7 @@ fn the_page_of_events_is_what_the_sources_understand() {
         let (_, sample) = found.unwrap_or_else(|| panic!("there is no sample {wanted}"));
         let form = normal_form(&understand(&sample.delivery()));
         assert_eq!(form["events"][0]["kind"], row.kind, "{wanted}");
+        identities::check(row, sample, &form["events"][0]);
         let (what, by, kind, identity) = (row.what, row.by, row.kind, row.identity);
         let sample = format!("[{0}](../events/{0}.http)", row.sample);
         writeln!(page, "| {what} | {by} | `{kind}` | {identity} | {sample} |").unwrap();

@@ -12,7 +12,7 @@ use refit_engine::record::{read_segment, write_segment};
 use refit_wire::sample::read_sample;
 use refit_wire::source::{
     Delivery, Invocation, Rejected, Secrets, Sender, Understood, quarantined, quarantined_report,
-    report_in, understand,
+    reports_in, understand,
 };
 
 use super::{Outcome, Target, files, texts};
@@ -107,8 +107,8 @@ fn check_report(body: &[u8]) {
             overwritten_by: None,
         }),
     };
-    match report_in(&upload, body) {
-        Ok(report) => check_events(report.as_slice()),
+    match reports_in(&upload, body) {
+        Ok(reports) => check_events(&reports),
         Err(rejected) => check_events(&[quarantined_report(&upload, body, &rejected.reason)]),
     }
 }

@@ -11,8 +11,11 @@ use super::{Carried, Fields, identity, number_of};
 const DETECTED: &str = "Microsoft.MachineLearningServices.DatasetDriftDetected";
 /// The event of runs.
 const RUN: &str = "Microsoft.MachineLearningServices.RunStatusChanged";
-/// The tag of a run of a model monitor that crossed a threshold.
-const BREACHED: &str = "azureml_modelmonitor_threshold_breached";
+/// The tag of a run of a model monitor that looked at thresholds, and what it says where one was crossed.
+const BREACHED: (&str, &str) =
+    ("azureml_modelmonitor_threshold_breached", "violating metric thresholds");
+/// The status of such a run.
+const FAILED: &str = "Failed";
 
 /// An event in either schema.
 struct Event<'a> {
@@ -80,14 +83,14 @@ fn detected(carried: &Carried<'_>, event: &Event<'_>) -> Result<Option<Understoo
     carried.record("azureml.v1", identity, event.time, report)
 }
 
-/// The tags are spelled in two ways in the documentation.
+/// Members are spelled in two ways in the documentation. The tag stays when the run is completed after all, and its words
+/// may be others one day: only a run that failed by them is drift, and nothing here says that all is well.
 fn breached(carried: &Carried<'_>, event: &Event<'_>) -> Result<Option<Understood>, Rejected> {
     let tags = event.data.get("RunTags").or_else(|| event.data.get("runTags"));
-    let breached = tags.and_then(Fields::of).and_then(|tags| tags.get(BREACHED)).is_some();
-    if !breached {
+    let Some(said) = tags.and_then(Fields::of).and_then(|tags| tags.get(BREACHED.0)) else {
         let reason = "a run that crossed no threshold".to_owned();
         return Ok(Some(Understood::Ignore { reason }));
-    }
+    };
     let text = |names: [&str; 2]| {
         let found = event.data.text(names[0])?;
         Ok(found
@@ -97,8 +100,11 @@ fn breached(carried: &Carried<'_>, event: &Event<'_>) -> Result<Option<Understoo
     let Some(run) = text(["RunId", "runId"])? else {
         return Err(Rejected::malformed("the event names no run"));
     };
+    let status = text(["RunStatus", "runStatus"])?.unwrap_or_default();
+    let is_crossed = said.as_str().is_some_and(|text| text.contains(BREACHED.1));
+    let is_drift = status == FAILED && is_crossed;
     let report = DriftReport {
-        verdict: Verdict::Drift,
+        verdict: if is_drift { Verdict::Drift } else { Verdict::Unknown },
         detector: Detector {
             tool: "azureml.v2".to_owned(),
             monitor: text(["ExperimentName", "experimentName"])?,
@@ -107,5 +113,44 @@ fn breached(carried: &Carried<'_>, event: &Event<'_>) -> Result<Option<Understoo
         },
         ..DriftReport::default()
     };
-    carried.record("azureml.v2", identity(["drift", "azureml.v2", &run]), event.time, report)
+    let identity = identity(["drift", "azureml.v2", &run, &status]);
+    carried.record("azureml.v2", identity, event.time, report)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::super::tests::{event, form_of_json};
+    use super::*;
+
+    const WORDS: &str =
+        "m_signal has failed due to one or more features violating metric thresholds";
+
+    fn changed(status: &str, tags: &Value) -> Value {
+        let event = json!({
+            "topic": "/subscriptions/s", "eventType": RUN, "eventTime": "2026-01-05T12:00:00Z", "id": "1",
+            "data": {"runId": "m_1", "runStatus": status, "runTags": tags},
+        });
+        form_of_json(&json!([event]))
+    }
+
+    #[test]
+    fn only_a_run_that_failed_by_its_thresholds_is_drift() {
+        let mut identities = std::collections::BTreeSet::new();
+        for (status, said, expected) in [
+            ("Failed", json!(WORDS), "drift"),
+            ("Failed", json!("was not looked at"), "unknown"),
+            ("Failed", json!(""), "unknown"),
+            ("Failed", json!(true), "unknown"),
+            ("Completed", json!(WORDS), "unknown"),
+            ("Running", json!(WORDS), "unknown"),
+        ] {
+            let form = changed(status, &json!({BREACHED.0: said}));
+            assert_eq!(event(&form)["drift"]["verdict"], expected, "{status}: {said}");
+            identities.insert(event(&form)["identity"].to_string());
+        }
+        assert_eq!(identities.len(), 3, "a run that fails after all is news: {identities:?}");
+        assert_eq!(changed("Failed", &json!({"other": WORDS}))["outcome"], "ignore");
+    }
 }

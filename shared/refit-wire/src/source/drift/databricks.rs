@@ -8,7 +8,6 @@
 use refit_core::drift::{
     Detector, Direction, DriftReport, Finding, Objective, Role, Verdict, Window,
 };
-use refit_core::event::Identity;
 use refit_core::time::Timestamp;
 use serde_json::{Number, Value};
 
@@ -46,9 +45,9 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     let windows = rows.iter().filter_map(|row| window(*row));
     let newest = windows.max_by_key(|window| window.end).unwrap_or_default();
     let of_newest = rows.iter().filter(|row| window(**row).is_none_or(|it| it == newest));
-    let told: Vec<Told> = of_newest.map(|row| Told::of(carried, *row)).collect();
+    let told: Vec<Vec<Finding>> = of_newest.map(|row| findings(carried, *row)).collect();
     let verdict = verdict(&told);
-    let findings: Vec<Finding> = told.into_iter().flat_map(|told| told.findings).collect();
+    let findings: Vec<Finding> = told.into_iter().flatten().collect();
     let report = DriftReport {
         verdict,
         objective: Some(Objective::FeatureDrift),
@@ -57,8 +56,7 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         findings,
         ..DriftReport::default()
     };
-    let identity: Identity = carried.told(TOOL, &report);
-    carried.record(TOOL, identity, newest.end.or(carried.time), report)
+    carried.tell(TOOL, None, report)
 }
 
 fn is_row(row: Fields<'_>) -> bool {
@@ -72,27 +70,9 @@ fn window(row: Fields<'_>) -> Option<Window> {
     Some(Window { start: time("start"), end: time("end") })
 }
 
-/// What a row says.
-struct Told {
-    findings: Vec<Finding>,
-    /// Whether the sender says what is too far.
-    has_threshold: bool,
-}
-
-impl Told {
-    fn of(carried: &Carried<'_>, row: Fields<'_>) -> Self {
-        let threshold = threshold(carried, row);
-        let has_threshold = threshold.is_some();
-        Self { findings: findings(carried, row, threshold.as_ref()), has_threshold }
-    }
-
-    fn judged(&self) -> impl Iterator<Item = bool> {
-        self.findings.iter().filter_map(|finding| finding.drifted)
-    }
-}
-
 /// One finding for each statistic of a row, the chosen one with its threshold.
-fn findings(carried: &Carried<'_>, row: Fields<'_>, threshold: Option<&Number>) -> Vec<Finding> {
+fn findings(carried: &Carried<'_>, row: Fields<'_>) -> Vec<Finding> {
+    let threshold = threshold(carried, row);
     let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
     let said = |name: &str| text(name).or_else(|| carried.attributes.get(name).cloned());
     let chosen = said(STATISTIC);
@@ -103,7 +83,7 @@ fn findings(carried: &Carried<'_>, row: Fields<'_>, threshold: Option<&Number>) 
             None => row.get(name),
         };
         let value = number_of(value)?;
-        let limit = threshold.cloned().filter(|_| chosen.as_deref() == Some(*name));
+        let limit = threshold.clone().filter(|_| chosen.as_deref() == Some(*name));
         Some(Finding {
             name: text("column_name").unwrap_or_default(),
             role: Some(if row.get("column_name")? == ":table" {
@@ -139,15 +119,13 @@ fn is_beyond(value: &Number, limit: &Number, direction: Direction) -> Option<boo
     })
 }
 
-/// What has no threshold says nothing, of itself or of the rest; what has one and lacks the statistic leaves open
-/// whether all is well.
-fn verdict(rows: &[Told]) -> Verdict {
-    let is_open = |row: &Told| row.has_threshold && row.judged().next().is_none();
-    let judged: Vec<bool> = rows.iter().flat_map(Told::judged).collect();
-    match judged.contains(&true) {
+/// Drift of one row is drift of all. A row that has no threshold, or lacks the statistic, leaves open whether all is well.
+fn verdict(rows: &[Vec<Finding>]) -> Verdict {
+    let said = |row: &[Finding], wanted| row.iter().any(|finding| finding.drifted == Some(wanted));
+    match rows.iter().any(|row| said(row, true)) {
         true => Verdict::Drift,
-        false if judged.is_empty() || rows.iter().any(is_open) => Verdict::Unknown,
-        false => Verdict::Ok,
+        false if rows.iter().all(|row| said(row, false)) => Verdict::Ok,
+        false => Verdict::Unknown,
     }
 }
 
@@ -155,7 +133,7 @@ fn verdict(rows: &[Told]) -> Verdict {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::tests::{event, form_of_json};
+    use super::super::super::tests::{event, filed, form_of_json};
     use super::*;
 
     fn row(column: &str, day: u32, distance: f64) -> Value {
@@ -209,6 +187,18 @@ mod tests {
         assert_eq!(judged(&[Some(0.1), Some(0.1)]), "ok");
         assert_eq!(judged(&[Some(0.1), None]), "unknown");
         assert_eq!(judged(&[Some(0.9), None]), "drift");
+    }
+
+    #[test]
+    fn a_row_without_a_threshold_is_no_row_that_is_well() {
+        let judged = |distance: f64| {
+            let mut rows = json!([row("age", 4, distance), row("income", 4, 0.9)]);
+            rows[0]["refit_statistic"] = json!("js_distance");
+            rows[0]["refit_threshold"] = json!(0.2);
+            event(&filed(&rows))["drift"]["verdict"].clone()
+        };
+        assert_eq!(judged(0.1), "unknown");
+        assert_eq!(judged(0.3), "drift");
     }
 
     #[test]

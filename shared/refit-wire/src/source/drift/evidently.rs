@@ -69,7 +69,7 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     }
     let summary = dataset.map(|metric| metric.summary(findings.len())).unwrap_or_default();
     let tested = dataset.and_then(|metric| tests.failed(metric.id));
-    record(carried, "evidently.v2", (tested, summary, findings), carried.time)
+    record(carried, "evidently.v2", (tested, summary, findings), None)
 }
 
 /// A report of what was found; the verdict is that on all columns where there is one.
@@ -94,7 +94,7 @@ fn record(
         findings,
         ..DriftReport::default()
     };
-    carried.record(origin, carried.told(origin, &report), time, report)
+    carried.tell(origin, time, report)
 }
 
 /// Whether any drifted; none where that is open, as it is where nothing was looked at.
@@ -226,11 +226,11 @@ impl Drifted<'_> {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::tests::{event, form_of_json};
+    use super::super::super::tests::{event, filed};
     use super::*;
 
     fn verdict(report: &Value) -> Value {
-        event(&form_of_json(report))["drift"]["verdict"].clone()
+        event(&filed(report))["drift"]["verdict"].clone()
     }
 
     #[test]

@@ -20,6 +20,7 @@ const METHODS: [&str; 6] =
 /// Recognises them by the members every chunk has.
 pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected> {
     let Some(records) = carried.document.as_array() else { return Ok(None) };
+    let records: Vec<Value> = records.iter().map(flat).collect();
     let is_chunk =
         |record: &Value| record.get("chunk_key").is_some() && record.get("chunk_period").is_some();
     if records.is_empty() || !records.iter().all(is_chunk) {
@@ -47,8 +48,23 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         findings: findings_of_all,
         ..DriftReport::default()
     };
-    let identity = carried.told(TOOL, &report);
-    carried.record(TOOL, identity, window.end.or(carried.time), report)
+    carried.tell(TOOL, None, report)
+}
+
+/// A record whose columns have several levels, which are written as a tuple of Python, `('age', 'chi2', 'alert')`, with
+/// the names that those of one level have. The levels of a chunk repeat its name.
+fn flat(record: &Value) -> Value {
+    let Some(members) = record.as_object() else { return record.clone() };
+    let levels = |name: &str| {
+        let inside = name.strip_prefix("('")?.strip_suffix("')")?;
+        let mut levels: Vec<&str> = inside.split("', '").collect();
+        levels.dedup();
+        Some(levels.join("_"))
+    };
+    let named = |(name, value): (&String, &Value)| {
+        (levels(name).unwrap_or_else(|| name.clone()), value.clone())
+    };
+    Value::Object(members.iter().map(named).collect())
 }
 
 fn verdict(findings: &[Finding]) -> Verdict {
@@ -103,4 +119,26 @@ fn split(head: &str) -> (&str, Option<&'static str>) {
         Some((column, Some(*method)))
     });
     found.unwrap_or((head, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::tests::{event, form_of_json};
+
+    #[test]
+    fn columns_of_several_levels_are_the_same_report() {
+        let plain = json!([{
+            "chunk_key": "1", "chunk_period": "analysis", "chunk_end_date": "2026-01-05 00:00:00",
+            "net_income_chi2_value": 3.5, "net_income_chi2_alert": true,
+        }]);
+        let levels = json!([{
+            "('chunk', 'chunk', 'key')": "1", "('chunk', 'chunk', 'period')": "analysis",
+            "('chunk', 'chunk', 'end_date')": "2026-01-05 00:00:00",
+            "('net_income', 'chi2', 'value')": 3.5, "('net_income', 'chi2', 'alert')": true,
+        }]);
+        assert_eq!(form_of_json(&levels), form_of_json(&plain));
+        assert_eq!(event(&form_of_json(&levels))["drift"]["findings"][0]["name"], "net_income");
+    }
 }

@@ -3,19 +3,19 @@
 //! A CloudEvent is a fact by its source and id. What comes without one is a fact by what it says, as long as it says
 //! of which run or which time it speaks; else by its message.
 
-use refit_core::drift::{DriftReport, SCHEMA, TYPE};
+use refit_core::drift::{DriftReport, SCHEMA};
 use refit_core::event::Identity;
 use serde_json::Value;
 
 use super::super::{Rejected, Understood, shown};
-use super::{Carried, Fields, digest, identity};
+use super::{Carried, Fields, digest, identity, unnamed};
 
 /// What the member `schema` begins with, whatever the version.
 const ANY_VERSION: &str = "refit.drift/";
 
 /// Recognises the CloudEvent by its type, and anything else by the member `schema`.
 pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected> {
-    let is_typed = carried.event.is_some_and(|event| event.ty == TYPE);
+    let is_typed = carried.own_event().is_some();
     let schema = Fields::of(carried.document).and_then(|fields| fields.get("schema"));
     let schema = schema.and_then(Value::as_str);
     match schema {
@@ -26,10 +26,9 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
             let reason = format!("not a version of drift reports that is read: schema=`{other}`");
             return Err(Rejected::unsupported(reason));
         }
-        None if is_typed => return Err(Rejected::malformed("the drift report has no `schema`")),
         Some(_) | None => return Ok(None),
     }
-    let report = parse(carried)?;
+    let report = carried.named(parse(carried)?);
     let identity = fact(carried, &report)?;
     let time = match carried.event {
         Some(event) => event.time.or(carried.time),
@@ -40,16 +39,13 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
 
 fn parse(carried: &Carried<'_>) -> Result<DriftReport, Rejected> {
     let document = without_nulls(carried.document);
-    let mut report: DriftReport = serde_path_to_error::deserialize(document).map_err(|error| {
+    let report: DriftReport = serde_path_to_error::deserialize(document).map_err(|error| {
         let at = shown(&error.path().to_string());
         let what = "a member of the drift report is missing or not of its kind";
         Rejected::malformed(format!("{what}: at=`{at}`"))
     })?;
     if report.detector.tool.is_empty() {
         return Err(Rejected::malformed("the drift report names no tool: at=`detector.tool`"));
-    }
-    if report.model.name.is_none() && report.detector.monitor.is_none() {
-        report.model.name = carried.event.and_then(|event| event.subject.clone());
     }
     Ok(report)
 }
@@ -72,15 +68,17 @@ fn fact(carried: &Carried<'_>, report: &DriftReport) -> Result<Identity, Rejecte
         (Some(identity), _) if carried.event.is_some() => Ok(identity.clone()),
         (_, true) => Ok(identity(["drift", &report.detector.tool, &digest(report)])),
         (Some(identity), false) => Ok(identity.clone()),
-        (None, false) => Err(Rejected::malformed(
-            "nothing says which report it is: add `detector.run` or `window.end`, or send it as a CloudEvent",
-        )),
+        (None, false) => {
+            Err(unnamed("add `detector.run` or `window.end`, or send it as a CloudEvent"))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use refit_core::drift::TYPE;
 
     use super::super::super::tests::{event, form, form_of_json, push, refusal};
     use super::*;

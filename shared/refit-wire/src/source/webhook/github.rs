@@ -2,6 +2,9 @@
 //!
 //! A push names the files it touches, so that a rule can wait for `*.dvc` and `dvc.lock`. Its commits may be years
 //! old, so it happens when it arrives.
+//!
+//! Only the body is signed. So a push, a run and a comment are facts by what the body says; of other events the name and
+//! the delivery are what the headers say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,8 +72,12 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Meaning, Rejected> {
         other => {
             let action = fields.text("action")?.map(|action| format!(".{action}"));
             let ty = format!("github.{other}{}", action.unwrap_or_default());
+            if fields.get("before").is_some() && fields.get("after").is_some() {
+                return Err(Rejected::malformed("a push comes under the name of another event"));
+            }
             let repository = repository(fields)?;
-            Ok(record(id, None, message(&ty, id, repository, (payload.clone(), BTreeMap::new()))))
+            let message = message(&ty, id, repository, (payload.clone(), BTreeMap::new()));
+            Ok(record(vec![id.to_owned()], None, message))
         }
     }
 }
@@ -87,13 +94,15 @@ fn push(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
     let repository = repository(payload)?;
     let attributes = [("ref", &reference), ("repository", &repository), ("sha", &sha)]
         .map(|(name, value)| (name.to_owned(), value.clone()));
+    let before = text("before")?;
+    let which = ["push", &repository, &reference, &before, &sha].map(str::to_owned);
     let data = json!({
-        "ref": reference, "before": text("before")?, "after": sha,
+        "ref": reference, "before": before, "after": sha,
         "paths": touched(payload, &["added", "modified"]),
         "removed": touched(payload, &["removed"]),
     });
     let message = message("github.push", id, repository, (data, BTreeMap::from(attributes)));
-    Ok(record(id, None, Message { subject: Some(reference), ..message }))
+    Ok(record(which.to_vec(), None, Message { subject: Some(reference), ..message }))
 }
 
 /// The files that commits of the push name in these lists.
@@ -121,9 +130,11 @@ fn workflow_run(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
         other => other,
     };
     let repository = repository(payload)?;
+    let (number, attempt) = (number("id")?, number("run_attempt")?);
+    let which = ["run", &repository, &number, &attempt].map(str::to_owned);
     let attributes = [
-        ("run", number("id")?),
-        ("attempt", number("run_attempt")?),
+        ("run", number),
+        ("attempt", attempt),
         ("status", status.to_owned()),
         ("repository", repository.clone()),
         ("sha", text("head_sha")?),
@@ -135,7 +146,8 @@ fn workflow_run(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
     });
     let ty = "github.workflow_run.completed";
     let message = message(ty, id, repository, (data, BTreeMap::from(attributes)));
-    Ok(record(id, run.time("updated_at")?, Message { subject: Some(text("path")?), ..message }))
+    let message = Message { subject: Some(text("path")?), ..message };
+    Ok(record(which.to_vec(), run.time("updated_at")?, message))
 }
 
 /// The repository; webhooks of an organisation may be about none.
@@ -161,12 +173,13 @@ fn message(
     }
 }
 
-fn record(id: &str, time: Option<Timestamp>, message: Message) -> Meaning {
+/// The message, which is a fact by these parts.
+fn record(which: Vec<String>, time: Option<Timestamp>, message: Message) -> Meaning {
     Meaning::record(Event {
-        identity: Identity([SCHEME, id].map(str::to_owned).to_vec()),
+        identity: Identity([vec![SCHEME.to_owned()], which].concat()),
         origin: ORIGIN.to_owned(),
         time,
-        delivery: Some(id.to_owned()),
+        delivery: Some(message.id.clone()),
         replay: None,
         fact: Fact::Message(message),
     })
@@ -182,9 +195,13 @@ mod tests {
     use super::*;
 
     fn sent(event: &str, payload: &Value) -> Value {
+        sent_as(event, "72d3", payload)
+    }
+
+    fn sent_as(event: &str, delivery: &str, payload: &Value) -> Value {
         let headers = [
             ("x-github-event", event),
-            ("x-github-delivery", "72d3"),
+            ("x-github-delivery", delivery),
             ("content-type", "application/json"),
         ];
         form(&headers, &payload.to_string())
@@ -215,6 +232,34 @@ mod tests {
         assert_eq!(event["data"]["paths"], json!(["README.md", "data/train.csv.dvc", "dvc.lock"]));
         assert_eq!(event["data"]["removed"], json!(["old.dvc"]));
         assert_eq!(event["time"], "RECEIVED_AT", "its commits may be years old");
+    }
+
+    /// The signature covers the body alone.
+    #[test]
+    fn the_same_body_is_the_same_push_or_run_whatever_its_headers_say() {
+        let push = json!({
+            "ref": "refs/heads/main", "before": "b", "after": "abc",
+            "repository": {"full_name": "acme/churn"},
+        });
+        let run = json!({
+            "action": "completed", "repository": {"full_name": "acme/churn"},
+            "workflow_run": {"id": 7, "run_attempt": 2, "conclusion": "success"},
+        });
+        let pushed = json!(["github", "push", "acme/churn", "refs/heads/main", "b", "abc"]);
+        let ran = json!(["github", "run", "acme/churn", "7", "2"]);
+        for (name, payload, expected) in [("push", &push, pushed), ("workflow_run", &run, ran)] {
+            for delivery in ["72d3", "another"] {
+                let form = sent_as(name, delivery, payload);
+                assert_eq!(event(&form)["identity"], expected, "{name}");
+                assert_eq!(event(&form)["delivery_id"], delivery);
+            }
+        }
+        for other in ["release", "deployment", "issue_comment"] {
+            let refused = refusal(&sent(other, &push));
+            assert_eq!(refused, "400 a push comes under the name of another event", "{other}");
+        }
+        assert_eq!(sent("workflow_run", &push)["outcome"], "ignore");
+        assert_eq!(refusal(&sent("push", &run)), "400 the push names no ref or no commit");
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub(super) fn read(
         |name: &str| metrics.iter().find(|it| it["metric"] == name).map(|it| &it["result"]);
     let tests = list("tests").unwrap_or_default();
     let time = fields.get("timestamp").and_then(|time| lenient_time(time.as_str()?));
-    let time = time.or(carried.time);
     if let Some(table) = result("DataDriftTable").or_else(|| result("DatasetDriftMetric")) {
         let threshold =
             result("DatasetDriftMetric").and_then(|it| number_of(it.get("drift_share")));
