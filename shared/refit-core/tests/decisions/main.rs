@@ -4,6 +4,7 @@
 mod approvers;
 mod batches;
 mod bytes;
+mod drawn;
 mod drift;
 mod events;
 mod given_up;
