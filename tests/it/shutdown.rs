@@ -160,6 +160,7 @@ async fn a_second_process_on_a_port_says_so_and_gives_up() {
 async fn a_setting_that_cannot_be_is_named() {
     for (variables, words) in [
         (&[][..], "REFIT_LEDGER is not set"),
+        #[cfg(not(feature = "aws"))]
         (&[("REFIT_LEDGER", "s3://b/f"), ("PORT", "0")], "not in this build"),
         (&[("REFIT_LEDGER", "/dev/null/ledger"), ("PORT", "0")], "ledger"),
         (&[("REFIT_LEDGER", "memory:"), ("PORT", "http")], "PORT is not a number"),

@@ -3,6 +3,7 @@
 //! A check is a file in `checks/` and a row in its table. It sends nothing: what it needs is in [`facts::Facts`].
 
 mod checks;
+mod cures;
 mod facts;
 mod look;
 mod report;

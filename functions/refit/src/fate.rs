@@ -12,8 +12,9 @@ use refit_engine::explain::Verdict;
 
 use crate::words::count;
 
-/// Why a batch waits, with the cause of that where it is known.
-pub(crate) fn held_because(held: Held, cause: Option<&str>) -> String {
+/// Why a batch waits, with what the trouble is where it is that.
+pub(crate) fn held_because(held: Held, trouble: Option<&str>) -> String {
+    let cause = trouble.filter(|_| held.reason == Hold::Unprepared);
     let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{}{cause}", self::held(held))
 }

@@ -407,6 +407,12 @@ fn times_once(step: &Step<'_>) -> Option<String> {
 
 /// A report adds one to its row or ends it, and none is about an earlier time than the last.
 fn rows_count_up(step: &Step<'_>) -> Option<String> {
+    let is_row = |change: &Change| {
+        matches!(change, Change::Trigger { change: TriggerChange::Streak { .. }, .. })
+    };
+    if !step.commit.changes.iter().any(is_row) {
+        return None;
+    }
     let known = step.before.triggers.iter().flat_map(|(trigger, standing)| {
         standing.streaks.iter().map(move |(series, streak)| ((trigger, *series), *streak))
     });

@@ -258,9 +258,7 @@ impl Rules {
             let own = self.triggers.get(trigger);
             own.or_else(|| self.promoting(notice.model.as_ref()?))
         });
-        let named = move |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
-        let wants = |(_, receiver): &(&String, &Receiver)| receiver.on.contains(&notice.kind);
-        self.receivers.iter().filter(move |(name, _)| named(name)).filter(wants)
+        self.receiving(rule, notice.kind)
     }
 
     /// The trigger whose versions are of this model; the first, where there are several.
@@ -272,9 +270,18 @@ impl Rules {
     /// Whether anybody is told of this kind of notice of the trigger.
     #[must_use]
     pub fn tells(&self, trigger: &str, kind: NoticeKind) -> bool {
-        let rule = self.triggers.get(trigger);
-        let named = |name: &String| rule.is_none_or(|rule| rule.notify.contains(name));
-        self.receivers.iter().any(|(name, receiver)| named(name) && receiver.on.contains(&kind))
+        self.receiving(self.triggers.get(trigger), kind).next().is_some()
+    }
+
+    /// Those a trigger names, or all, that want a kind of notice.
+    fn receiving(
+        &self,
+        rule: Option<&Trigger>,
+        kind: NoticeKind,
+    ) -> impl Iterator<Item = (&String, &Receiver)> {
+        self.receivers.iter().filter(move |(name, receiver)| {
+            rule.is_none_or(|rule| rule.notify.contains(*name)) && receiver.on.contains(&kind)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::notice::{Notice, NoticeKind};
 use crate::promotion::{PromotionChange, PromotionPhase};
 use crate::reason::{Hold, Refusal};
 use crate::run::{Attempt, Cancel, Phase, Run};
-use crate::state::{BatchId, Held, State};
+use crate::state::{BatchId, Held, State, Trouble};
 use crate::time::Timestamp;
 use crate::timing::{NOTICE_MESSAGE_BYTES_MAX, STUCK_TRIES};
 
@@ -63,19 +63,20 @@ impl Passage<'_> {
             && trouble.failures == 1
         {
             let (trigger, _) = self.after.open_batch(*batch)?;
-            let id = self.id(trigger, Some(*batch), None, &format!("troubled {}", self.seq));
-            let message = Some(shortened(&trouble.message));
-            let notice = self.of_trigger(NoticeKind::Stuck, id, trigger);
-            return Some(Notice { batch: Some(*batch), message, ..notice });
+            return Some(self.troubled(trigger, Some(*batch), trouble));
         }
         if let Change::Trigger { trigger, change: TriggerChange::Troubled(trouble) } = change
             && trouble.failures == STUCK_TRIES
         {
-            let id = self.id(trigger, None, None, &format!("troubled {}", self.seq));
-            let message = Some(shortened(&trouble.message));
-            return Some(Notice { message, ..self.of_trigger(NoticeKind::Stuck, id, trigger) });
+            return Some(self.troubled(trigger, None, trouble));
         }
         None
+    }
+
+    fn troubled(&self, trigger: &str, batch: Option<BatchId>, trouble: &Trouble) -> Notice {
+        let id = self.id(trigger, batch, None, &format!("troubled {}", self.seq));
+        let message = Some(shortened(&trouble.message));
+        Notice { batch, message, ..self.of_trigger(NoticeKind::Stuck, id, trigger) }
     }
 
     fn closed(&self, closed: &Closed) -> Notice {

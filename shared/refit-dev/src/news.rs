@@ -37,7 +37,7 @@ pub enum News {
         batch: BatchId,
         /// What changed.
         change: Box<Change>,
-        /// Why its pipeline cannot be prepared, where it is held for that.
+        /// Why its pipeline cannot be prepared, where it cannot.
         trouble: Option<String>,
     },
     /// A version of a model waits for somebody to approve it.

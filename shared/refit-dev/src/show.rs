@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use refit_core::commit::{BatchChange, Change, Commit, RunChange};
+use refit_core::commit::{Change, Commit, RunChange};
 use refit_core::error::Error;
 use refit_core::event::{Event, Fact};
 use refit_core::key::RunKey;
 use refit_core::promotion::{Promotion, PromotionChange, PromotionPhase};
-use refit_core::reason::Hold;
-use refit_core::state::{BatchId, State};
+use refit_core::state::State;
 use refit_core::time::Span;
 use refit_engine::explain::{Verdict, batch_of, verdicts};
 use refit_engine::layout;
@@ -124,7 +123,7 @@ impl Observer {
             }
             _ => None,
         };
-        let trouble = self.trouble(batch, &change);
+        let trouble = self.state.trouble_of(batch).map(|trouble| trouble.message.clone());
         self.teller.tell(News::Changed { batch, change: Box::new(change), trouble });
         if let Some(run) = self.state.runs.get(&batch).filter(|_| is_end) {
             self.teller.tell(News::Over(Box::new(run.clone())));
@@ -132,13 +131,6 @@ impl Observer {
         if let Some((model, run)) = asked {
             self.tell_waiting(|of, promotion| *of == model && promotion.run == run);
         }
-    }
-
-    /// Why the pipeline of a batch cannot be prepared, if it is held for that.
-    fn trouble(&self, batch: BatchId, change: &Change) -> Option<String> {
-        let Change::Batch { change: BatchChange::Holding(held), .. } = change else { return None };
-        let trouble = self.state.trouble_of(batch).filter(|_| held.reason == Hold::Unprepared);
-        trouble.map(|trouble| trouble.message.clone())
     }
 
     /// Tells which of these versions wait for somebody.

@@ -6,7 +6,7 @@ use std::fmt;
 use refit_core::commit::{BatchChange, Change};
 use refit_core::event::{DataRef, Event, Fact};
 use refit_core::key::{Hash128, RunKey};
-use refit_core::reason::{Hold, Refusal};
+use refit_core::reason::Refusal;
 use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
@@ -253,9 +253,7 @@ impl Teller<'_> {
         let now = self.state.open_batch(batch).map(|_| {
             let trouble = self.state.trouble_of(batch).map(|trouble| &*trouble.message);
             match (held_now(self.state, self.rules, batch, self.now), trouble) {
-                (Some(held), cause) => {
-                    fate::held_because(held, cause.filter(|_| held.reason == Hold::Unprepared))
-                }
+                (Some(held), trouble) => fate::held_because(held, trouble),
                 (None, Some(cause)) => {
                     format!("due: the next pass tries again what could not be prepared: {cause}")
                 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use refit_wire::cloud::access::Binding;
+use refit_wire::cloud::functions::Function;
 
-use super::facts::{Facts, Thing};
+use super::facts::{Facts, Thing, project_of};
 
 /// Members that are everybody.
 const EVERYBODY: [&str; 2] = ["allUsers", "allAuthenticatedUsers"];
@@ -27,6 +28,19 @@ pub(super) enum May {
 }
 
 impl Facts {
+    /// Whether a member may publish to a topic.
+    pub(super) fn may_publish(&self, member: &str, topic: &str) -> May {
+        let on = [Thing::Topic(topic.to_owned()), Thing::Project(project_of(topic).to_owned())];
+        self.may(member, "pubsub.topics.publish", &on)
+    }
+
+    /// Whether a member may call a function, which is named with its project.
+    pub(super) fn may_call(&self, member: &str, (project, function): (&str, &Function)) -> May {
+        let project = project.to_owned();
+        let on = [Thing::Function(project.clone(), function.name.clone()), Thing::Project(project)];
+        self.may(member, "run.routes.invoke", &on)
+    }
+
     /// Whether this member of a policy has a permission on one of these things, each of which is enough.
     pub(super) fn may(&self, member: &str, permission: &str, on: &[Thing]) -> May {
         let mut unknown = BTreeSet::new();

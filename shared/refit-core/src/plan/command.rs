@@ -10,7 +10,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::rules::Rules;
 use crate::run::{Cancel, ExternalRun, Phase, Run};
-use crate::state::{BatchId, Seal, Standing};
+use crate::state::{Batch, BatchId, Seal, Standing};
 use crate::time::Timestamp;
 
 impl Desk<'_> {
@@ -107,8 +107,13 @@ impl Desk<'_> {
     }
 
     pub(super) fn open_of(&self, trigger: &str) -> Vec<BatchId> {
+        self.open_where(trigger, |_| true)
+    }
+
+    fn open_where(&self, trigger: &str, is_meant: impl Fn(&Batch) -> bool) -> Vec<BatchId> {
         let standing = self.state.triggers.get(trigger);
-        standing.map(|standing| standing.open.keys().copied().collect()).unwrap_or_default()
+        let open = standing.into_iter().flat_map(|standing| standing.open.iter());
+        open.filter(|(_, batch)| is_meant(batch)).map(|(id, _)| *id).collect()
     }
 
     /// The open batches these rules would start now, and those they would start once no run is active, told apart.
@@ -166,7 +171,7 @@ impl Desk<'_> {
                 "it is not in the rules: add it again, or discard: trigger=`{trigger}`"
             ));
         }
-        let asked = self.asked(trigger);
+        let asked = self.open_where(trigger, |batch| batch.ask);
         for batch in &asked {
             self.change_batch(*batch, BatchChange::Answered);
         }
@@ -193,23 +198,11 @@ impl Desk<'_> {
         (open.sealed == Some(Seal::Asked)).then_some(to)
     }
 
-    fn asked(&self, trigger: &str) -> Vec<BatchId> {
-        let standing = self.state.triggers.get(trigger);
-        let asked = standing.into_iter().flat_map(|standing| standing.open.iter());
-        asked.filter(|(_, batch)| batch.ask).map(|(id, _)| *id).collect()
-    }
-
-    /// Open batches that go no further without a person: those that ask, and those that cannot be started as they are.
-    fn waiting(&self, trigger: &str) -> Vec<BatchId> {
-        let standing = self.state.triggers.get(trigger);
-        let open = standing.into_iter().flat_map(|standing| standing.open.iter());
-        let waits = open.filter(|(_, batch)| batch.ask || batch.trouble.is_some());
-        waits.map(|(id, _)| *id).collect()
-    }
-
     fn discard(&mut self, trigger: &str, paused: bool) -> String {
         let removed = self.state.triggers.get(trigger).is_some_and(|standing| standing.removed);
-        let batches = if paused || removed { self.open_of(trigger) } else { self.waiting(trigger) };
+        // Otherwise those that go no further without a person: they ask, or cannot be started as they are.
+        let goes = |batch: &Batch| !batch.ask && batch.trouble.is_none();
+        let batches = self.open_where(trigger, |batch| paused || removed || !goes(batch));
         let mut runs = 0;
         for batch in &batches {
             runs += self.discard_replaced(trigger, *batch);
@@ -256,51 +249,59 @@ impl Desk<'_> {
 
     fn settle(&mut self, name: &str, started: Option<&str>) -> Result<String, String> {
         let run = self.run_named(name)?;
-        let (batch, number) = (run.batch, run.attempt().number);
-        let attempt = run.attempt();
-        let over = attempt.intended_at + self.state.timing.lease + self.state.timing.settle;
-        let asked_at = run.cancel_at.max(attempt.started_at).filter(|_| run.cancel.is_some());
-        let given_up = asked_at.filter(|at| self.now >= *at + self.state.timing.settle);
-        let may_be = attempt.not_before.is_none() || attempt.in_doubt;
-        match attempt.phase {
-            Phase::Uncertain => {}
-            Phase::Pending | Phase::Running if started.is_none() && given_up.is_some() => {}
-            Phase::Pending | Phase::Running if started.is_none() => {
-                let settle = self.state.timing.settle;
-                return Err(format!(
-                    "the service has it: cancel it first, and settle it if the service says nothing for `{settle}` after that: run=`{batch}`"
-                ));
-            }
-            Phase::Launching if may_be && self.now >= over => {}
-            Phase::Launching if !may_be => {
-                return Err(format!("it was certainly not started: run=`{batch}`"));
-            }
-            Phase::Launching => {
-                return Err(format!("it may be starting yet: run=`{batch}`, until=`{over}`"));
-            }
-            phase => {
-                let phase = phase.text();
-                return Err(format!("it is not uncertain: run=`{batch}`, phase=`{phase}`"));
-            }
+        let (batch, attempt) = (run.batch, run.attempt());
+        let gives_up = attempt.is_live() && started.is_none();
+        if gives_up {
+            self.check_given_up(run)?;
+        } else {
+            self.check_unsettled(run)?;
         }
-        match started {
+        let number = attempt.number;
+        let (change, said) = match started {
             Some(id) => {
                 let external = ExternalRun { id: id.to_owned(), url: None };
-                self.change_attempt(
-                    batch,
-                    number,
-                    AttemptChange::Started { external, created: false },
-                );
-                Ok(format!("settled as started: run=`{batch}`, id=`{id}`"))
+                let change = AttemptChange::Started { external, created: false };
+                (change, format!("settled as started: run=`{batch}`, id=`{id}`"))
             }
             None => {
-                let watch_until = self.now + self.state.timing.watch;
-                let is_live = attempt.is_live();
-                self.change_attempt(batch, number, AttemptChange::Abandoned(watch_until));
-                let word = if is_live { "given up" } else { "settled as not started" };
-                Ok(format!("{word}: run=`{batch}`"))
+                let word = if gives_up { "given up" } else { "settled as not started" };
+                let change = AttemptChange::Abandoned(self.now + self.state.timing.watch);
+                (change, format!("{word}: run=`{batch}`"))
             }
+        };
+        self.change_attempt(batch, number, change);
+        Ok(said)
+    }
+
+    /// A person decides of a start only what nobody else can say.
+    fn check_unsettled(&self, run: &Run) -> Result<(), String> {
+        let (batch, attempt) = (run.batch, run.attempt());
+        let over = attempt.intended_at + self.state.timing.lease + self.state.timing.settle;
+        let may_be = attempt.not_before.is_none() || attempt.in_doubt;
+        match attempt.phase {
+            Phase::Uncertain => Ok(()),
+            Phase::Launching if !may_be => {
+                Err(format!("it was certainly not started: run=`{batch}`"))
+            }
+            Phase::Launching if self.now < over => {
+                Err(format!("it may be starting yet: run=`{batch}`, until=`{over}`"))
+            }
+            Phase::Launching => Ok(()),
+            phase => Err(format!("it is not uncertain: run=`{batch}`, phase=`{}`", phase.text())),
         }
+    }
+
+    /// A run its service has is given up only once it was to be cancelled, and nothing came of it.
+    fn check_given_up(&self, run: &Run) -> Result<(), String> {
+        let settle = self.state.timing.settle;
+        let asked = run.cancel.as_ref().and(run.cancel_at.max(run.attempt().started_at));
+        if asked.is_some_and(|at| self.now >= at + settle) {
+            return Ok(());
+        }
+        Err(format!(
+            "the service has it: cancel it first, and settle it if the service says nothing for `{settle}` after that: run=`{}`",
+            run.batch
+        ))
     }
 
     fn run_named(&self, name: &str) -> Result<&Run, String> {

@@ -1,6 +1,6 @@
 //! What becomes of runs: answers of services, retries, time-outs, abandoned keys.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -355,18 +355,17 @@ impl Desk<'_> {
 
     /// Lets go of all but the last finished runs of each trigger.
     fn archive(&mut self) {
-        let names = self.state.runs.values().map(|run| run.trigger.clone());
-        for name in names.collect::<BTreeSet<_>>() {
-            let over = self
-                .state
-                .runs
-                .values()
-                .filter(|run| run.trigger == name && !run.is_active() && !run.is_watched());
-            let over: Vec<BatchId> = over.map(|run| run.batch).collect();
-            let excess = over.len().saturating_sub(FINISHED_RUNS_MAX);
-            for batch in over.into_iter().take(excess) {
-                self.change_run(batch, RunChange::Archived);
-            }
+        let mut over = BTreeMap::<&str, Vec<BatchId>>::new();
+        for run in self.state.runs.values().filter(|run| !run.is_active() && !run.is_watched()) {
+            over.entry(&run.trigger).or_default().push(run.batch);
+        }
+        let excess = |runs: Vec<BatchId>| {
+            let count = runs.len().saturating_sub(FINISHED_RUNS_MAX);
+            runs.into_iter().take(count)
+        };
+        let excess: Vec<BatchId> = over.into_values().flat_map(excess).collect();
+        for batch in excess {
+            self.change_run(batch, RunChange::Archived);
         }
     }
 }

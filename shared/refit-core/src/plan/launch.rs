@@ -239,9 +239,8 @@ impl Desk<'_> {
     fn trouble(&mut self, name: &str, id: BatchId, message: String) {
         let known = self.state.triggers.get(name).and_then(|standing| standing.trouble.as_ref());
         let trouble = self.troubled(known, message);
-        let until = Some(trouble.until);
+        self.hold(name, id, unprepared(&trouble));
         self.change_trigger(name, TriggerChange::Troubled(trouble));
-        self.hold(name, id, Held { reason: Hold::Unprepared, until });
     }
 
     /// A batch cannot be started as it is; others of its trigger may be.
@@ -251,9 +250,8 @@ impl Desk<'_> {
         if trouble.failures >= STUCK_TRIES {
             trouble.until = trouble.until.max(self.now + ALONE_AGAIN);
         }
-        let until = Some(trouble.until);
+        self.hold(name, id, unprepared(&trouble));
         self.change_batch(id, BatchChange::Troubled(trouble));
-        self.hold(name, id, Held { reason: Hold::Unprepared, until });
     }
 
     fn troubled(&self, known: Option<&Trouble>, message: String) -> Trouble {
@@ -261,6 +259,10 @@ impl Desk<'_> {
         let until = self.now + self.state.timing.backoff(failures);
         Trouble { message, failures, until }
     }
+}
+
+fn unprepared(trouble: &Trouble) -> Held {
+    Held { reason: Hold::Unprepared, until: Some(trouble.until) }
 }
 
 /// A batch nothing holds.

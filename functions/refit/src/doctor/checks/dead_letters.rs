@@ -3,6 +3,7 @@
 use refit_wire::cloud::Unread;
 
 use super::listeners::look_at;
+use crate::doctor::cures::{create_topic, subscribe};
 use crate::doctor::facts::{Facts, Thing, project_of, short};
 use crate::doctor::report::Notes;
 
@@ -25,19 +26,16 @@ pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
 }
 
 fn judge(facts: &Facts, (name, dead): (&str, &str), notes: &mut Notes<'_>) {
-    let (topic, project) = (short(dead), project_of(dead));
     match facts.listeners.get(dead) {
         Some(Ok(names)) if names.is_empty() => notes.error(
             dead,
             "nobody has subscribed to the topic of dead letters: they are lost",
-            format!(
-                "gcloud pubsub subscriptions create {topic} --project={project} --topic={topic} --expiration-period=never"
-            ),
+            subscribe(dead),
         ),
         Some(Err(Unread::Missing)) => notes.error(
             dead,
             format!("there is no such topic, although {name} sends its dead letters there"),
-            format!("gcloud pubsub topics create {topic} --project={project}"),
+            create_topic(dead),
         ),
         Some(Err(why)) => notes.unchecked(dead, why),
         Some(Ok(_)) => notes.fine(dead),

@@ -44,10 +44,7 @@ fn judge(
     notes: &mut Notes<'_>,
 ) {
     let at = format!("{} on gs://{bucket}", function.name);
-    let Some(account) = &function.account else {
-        return notes.unchecked(&at, "it acts as the project's usual account");
-    };
-    let member = format!("serviceAccount:{account}");
+    let Some((account, member)) = acts_as(function, &at, notes) else { return };
     let project = facts.buckets.get(bucket).and_then(|read| read.as_ref().ok()?.project.clone());
     let on: Vec<Thing> =
         [Thing::Bucket(bucket.to_owned())].into_iter().chain(project.map(Thing::Project)).collect();
@@ -70,6 +67,21 @@ fn judge(
     match unknown {
         Some(why) => notes.unchecked(&at, why),
         None => notes.fine(&at),
+    }
+}
+
+/// The account a function acts as, and how policies name that; said to be unchecked where it is not known.
+pub(super) fn acts_as<'a>(
+    function: &'a Function,
+    at: &str,
+    notes: &mut Notes<'_>,
+) -> Option<(&'a str, String)> {
+    match &function.account {
+        Some(account) => Some((account, format!("serviceAccount:{account}"))),
+        None => {
+            notes.unchecked(at, "it acts as the project's usual account");
+            None
+        }
     }
 }
 

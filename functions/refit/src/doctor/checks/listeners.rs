@@ -3,34 +3,30 @@
 use refit_wire::cloud::messages::Subscription;
 use refit_wire::cloud::{Read, Unread};
 
+use crate::doctor::cures::{create_topic, subscribe_function};
 use crate::doctor::facts::{Facts, project_of, short};
 use crate::doctor::report::Notes;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     let of_drift = facts.drift_topics();
     for topic in &facts.event_topics() {
-        let (name, project) = (short(topic), project_of(topic));
-        let create = format!(
-            "gcloud pubsub subscriptions create {name} --project={project} --topic={name} --expiration-period=never --push-endpoint=URL --push-auth-service-account=ACCOUNT"
-        );
         match facts.listeners.get(topic) {
             Some(Err(Unread::Missing)) => {
                 let what = match of_drift.contains(topic) {
                     true => "there is no such topic: nobody can report drift by it",
                     false => "there is no such topic, although a bucket announces to it",
                 };
-                let cure = format!("gcloud pubsub topics create {name} --project={project}");
-                notes.error(topic, what, cure);
+                notes.error(topic, what, create_topic(topic));
             }
             Some(Err(why)) => notes.unchecked(topic, why),
             Some(Ok(names)) if names.is_empty() => {
                 notes.error(
                     topic,
                     "nobody has subscribed to it: what is announced is lost",
-                    create,
+                    subscribe_function(topic),
                 );
             }
-            Some(Ok(_)) => judge(facts, topic, (notes, create)),
+            Some(Ok(_)) => judge(facts, topic, notes),
             None => {}
         }
     }
@@ -48,7 +44,7 @@ pub(super) fn look_at(name: &str, read: &Read<Subscription>, notes: &mut Notes<'
 }
 
 /// Whether any subscription of a topic leads to a function of this ledger.
-fn judge(facts: &Facts, topic: &str, (notes, create): (&mut Notes<'_>, String)) {
+fn judge(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
     let ours = facts.functions();
     let is_ours = |subscription: &Subscription| match &subscription.push {
         // Who pulls is not known.
@@ -63,7 +59,8 @@ fn judge(facts: &Facts, topic: &str, (notes, create): (&mut Notes<'_>, String)) 
     } else if heard.iter().any(|(_, read)| read.is_err()) {
         notes.unchecked(topic, "not all of its subscriptions can be read");
     } else {
-        notes.error(topic, "none of its subscriptions leads to a function of this ledger", create);
+        let what = "none of its subscriptions leads to a function of this ledger";
+        notes.error(topic, what, subscribe_function(topic));
     }
 }
 

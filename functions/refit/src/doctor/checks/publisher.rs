@@ -2,7 +2,8 @@
 
 use refit_wire::cloud::storage::Bucket;
 
-use crate::doctor::facts::{Facts, Thing, project_of, short};
+use crate::doctor::cures::let_publish;
+use crate::doctor::facts::Facts;
 use crate::doctor::report::Notes;
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
@@ -20,15 +21,9 @@ pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
         };
         let agent =
             format!("serviceAccount:service-{number}@gs-project-accounts.iam.gserviceaccount.com");
-        let project = project_of(topic);
-        let on = [Thing::Topic(topic.to_owned()), Thing::Project(project.to_owned())];
         let what = format!(
             "the agent of Cloud Storage may not publish to it: what gs://{bucket} announces is lost"
         );
-        let cure = format!(
-            "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={agent} --role=roles/pubsub.publisher",
-            short(topic)
-        );
-        notes.right(topic, facts.may(&agent, "pubsub.topics.publish", &on), (what, cure));
+        notes.right(topic, facts.may_publish(&agent, topic), (what, let_publish(topic, &agent)));
     }
 }

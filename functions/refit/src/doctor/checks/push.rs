@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::dead_letters::pubsub;
+use crate::doctor::cures::let_call;
 use crate::doctor::facts::{Facts, Thing, project_of};
 use crate::doctor::report::Notes;
 
@@ -45,13 +46,8 @@ fn calls(facts: &Facts, (endpoint, account): (&str, &str), notes: &mut Notes<'_>
         return notes.unchecked(endpoint, "what answers there is not known");
     };
     let name = &function.name;
-    let of = Thing::Function(project.to_owned(), name.clone());
     let member = format!("serviceAccount:{account}");
-    let may = facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]);
     let what = format!("{account}, as which messages are pushed, may not call it");
-    let cure = format!(
-        "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
-        function.location
-    );
-    notes.right(name, may, (what, cure));
+    let cure = let_call((project, function), &member);
+    notes.right(name, facts.may_call(&member, (project, function)), (what, cure));
 }

@@ -4,8 +4,10 @@
 use refit_wire::cloud::Unread;
 use refit_wire::cloud::functions::Function;
 
+use super::functions::acts_as;
 use super::listeners::look_at;
-use crate::doctor::facts::{Facts, Thing, is_topic, project_of, short, takes_events, wakes};
+use crate::doctor::cures::{create_topic, let_call, let_publish, subscribe_function};
+use crate::doctor::facts::{Facts, is_topic, takes_events, wakes};
 use crate::doctor::report::Notes;
 use crate::doctor::rights::May;
 
@@ -39,51 +41,30 @@ fn wakes_nobody(facts: &Facts, (project, function): (&str, &Function), notes: &m
 /// Whether a function may publish the wake.
 fn publishes(facts: &Facts, (function, topic): (&Function, &str), notes: &mut Notes<'_>) {
     let at = format!("{} on {topic}", function.name);
-    let Some(account) = &function.account else {
-        return notes.unchecked(&at, "it acts as the project's usual account");
-    };
-    let (member, project) = (format!("serviceAccount:{account}"), project_of(topic));
-    let on = [Thing::Topic(topic.to_owned()), Thing::Project(project.to_owned())];
+    let Some((account, member)) = acts_as(function, &at, notes) else { return };
     let what =
         format!("{account} may not publish the wake: what it records waits for the next ping");
-    let cure = format!(
-        "gcloud pubsub topics add-iam-policy-binding {} --project={project} --member={member} --role=roles/pubsub.publisher",
-        short(topic)
-    );
-    delays(notes, &at, facts.may(&member, "pubsub.topics.publish", &on), (what, cure));
+    delays(notes, &at, facts.may_publish(&member, topic), (what, let_publish(topic, &member)));
 }
 
 /// Whether a function may call what it wakes.
 fn calls(facts: &Facts, (function, url): (&Function, &str), notes: &mut Notes<'_>) {
     let at = format!("{} on {url}", function.name);
-    let Some(account) = &function.account else {
-        return notes.unchecked(&at, "it acts as the project's usual account");
-    };
-    let Some((project, woken)) = facts.at(url) else {
+    let Some((account, member)) = acts_as(function, &at, notes) else { return };
+    let Some(woken) = facts.at(url) else {
         return notes.unchecked(&at, "what answers there is not known");
     };
-    let (member, name) = (format!("serviceAccount:{account}"), &woken.name);
-    let of = Thing::Function(project.to_owned(), name.clone());
     let what = format!("{account} may not call it: what it records waits for the next ping");
-    let cure = format!(
-        "gcloud run services add-iam-policy-binding {name} --project={project} --region={} --member={member} --role=roles/run.invoker",
-        woken.location
-    );
-    let may = facts.may(&member, "run.routes.invoke", &[of, Thing::Project(project.to_owned())]);
-    delays(notes, &at, may, (what, cure));
+    delays(notes, &at, facts.may_call(&member, woken), (what, let_call(woken, &member)));
 }
 
 /// Whether what is published to a topic reaches a reconciler of this ledger.
 fn leads(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
-    let (name, project) = (short(topic), project_of(topic));
-    let create = format!(
-        "gcloud pubsub subscriptions create {name} --project={project} --topic={name} --expiration-period=never --push-endpoint=URL --push-auth-service-account=ACCOUNT"
-    );
     match facts.listeners.get(topic) {
         Some(Err(Unread::Missing)) => notes.warn(
             topic,
             "there is no such topic, although functions wake by it: what they record waits for the next ping",
-            format!("gcloud pubsub topics create {name} --project={project}"),
+            create_topic(topic),
         ),
         Some(Err(why)) => notes.unchecked(topic, why),
         Some(Ok(_)) if reaches(facts, topic) => notes.fine(topic),
@@ -93,7 +74,7 @@ fn leads(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
         Some(Ok(_)) => notes.warn(
             topic,
             "no subscription leads from it to a reconciler of this ledger: what is recorded waits for the next ping",
-            create,
+            subscribe_function(topic),
         ),
         None => {}
     }
