@@ -97,7 +97,8 @@ impl Passage<'_> {
         let (kind, transition, message) = if let AttemptChange::Started { .. } = change {
             (NoticeKind::Launch, "started", None)
         } else if let AttemptChange::Stuck(message) = change {
-            (NoticeKind::Stuck, "stuck", Some(message.as_str()))
+            occasion = format!("stuck {}", self.seq);
+            (NoticeKind::Stuck, occasion.as_str(), Some(message.as_str()))
         } else if let AttemptChange::Uncertain(message) = change {
             (NoticeKind::Uncertain, "uncertain", Some(message.as_str()))
         } else if let AttemptChange::LateTwin(_) = change {

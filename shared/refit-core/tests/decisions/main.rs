@@ -6,6 +6,7 @@ mod batches;
 mod bytes;
 mod drawn;
 mod drift;
+mod endurance;
 mod events;
 mod given_up;
 mod guard;
