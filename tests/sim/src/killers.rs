@@ -58,6 +58,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         "mutants_are_killed_and_what_kills_them_spares_the_protocol",
     ),
     (Mutant::LookUpsTooClose, MODEL, "mutants_are_killed_and_what_kills_them_spares_the_protocol"),
+    (Mutant::LateTwinLeft, MODEL, "a_call_without_a_bound_starts_a_twin_that_is_cancelled"),
     (Mutant::RowGoesOn, DECISIONS, "a_row_that_goes_on_is_noticed"),
     (
         Mutant::RestorationIgnored,
