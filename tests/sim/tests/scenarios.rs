@@ -9,8 +9,7 @@ mod people;
 mod times;
 
 use refit_core::rules::{ObjectMatch, On, Trigger};
-use refit_core::time::Span;
-use refit_sim::rules::plain;
+use refit_sim::rules::after_a_minute as trigger;
 use refit_sim::script::Script;
 
 /// Scenarios of settings that are not built yet: their numbers, what they are, and what they wait for.
@@ -22,15 +21,7 @@ const WAITING: &[(u32, &str, &str)] = &[
 /// Scenarios of the command line, tested with it.
 const ELSEWHERE: &[(u32, &str)] = &[(30, "a replay without a filter is refused")];
 
-/// A trigger on everything at a service of class A, due after a minute of quiet or an hour.
-fn trigger() -> Trigger {
-    let mut trigger = plain("a");
-    trigger.batch.quiet = Some(Span::mins(1));
-    trigger.batch.max_wait = Some(Span::hours(1));
-    trigger
-}
-
-/// The same for objects under a prefix.
+/// A trigger on everything, due after a minute of quiet or an hour, for objects under a prefix.
 fn under(prefix: &str) -> Trigger {
     let prefix = prefix.to_owned();
     let on = ObjectMatch { bucket: "b".to_owned(), prefix, ..ObjectMatch::default() };
