@@ -79,7 +79,11 @@ impl Tick {
     async fn pass(&mut self) -> Span {
         self.calls.begin();
         let result = self.reconciler.pass().await;
-        self.world.lock().counts.passes += 1;
+        {
+            let mut inner = self.world.lock();
+            inner.counts.passes += 1;
+            inner.longest = inner.longest.most(self.calls.made());
+        }
         match result {
             Ok(passed) => {
                 if let Some(wrong) = self.calls.excess(passed.commits) {

@@ -24,6 +24,7 @@ use crate::random::Random;
 use crate::rules::{book, rules_of};
 use crate::service::SimRun;
 use crate::stage::{Machine, Setting, Stage};
+use crate::store::PassCalls;
 use crate::world::{BEGIN, Counts, Stored, World, wall};
 
 /// Milliseconds of a second.
@@ -222,6 +223,12 @@ impl Script {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.stage.world.lock().counts
+    }
+
+    /// The most calls any pass has made so far, kind by kind.
+    #[must_use]
+    pub fn longest_pass(&self) -> PassCalls {
+        self.stage.world.lock().longest
     }
 
     /// The runs that really began.

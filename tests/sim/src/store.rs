@@ -34,14 +34,27 @@ pub struct RawStore(pub World);
 #[derive(Debug, Default)]
 pub struct Calls {
     log_creates: AtomicUsize,
+    creates: AtomicUsize,
+    lists: AtomicUsize,
+    gets: AtomicUsize,
     failed: AtomicBool,
 }
 
 impl Calls {
     /// A pass begins.
     pub fn begin(&self) {
-        self.log_creates.store(0, Ordering::Relaxed);
+        for count in [&self.log_creates, &self.creates, &self.lists, &self.gets] {
+            count.store(0, Ordering::Relaxed);
+        }
         self.failed.store(false, Ordering::Relaxed);
+    }
+
+    /// The calls of the pass so far.
+    #[must_use]
+    pub fn made(&self) -> PassCalls {
+        let [creates, lists, gets] =
+            [&self.creates, &self.lists, &self.gets].map(|count| count.load(Ordering::Relaxed));
+        PassCalls { creates, lists, gets }
     }
 
     /// Says what was too much for a pass with so many commits: each is created once, and two may be lost to others.
@@ -51,6 +64,29 @@ impl Calls {
         let made = self.log_creates.load(Ordering::Relaxed);
         let is_excess = !self.failed.load(Ordering::Relaxed) && made > commits + 2;
         is_excess.then(|| format!("creates on the log=`{made}`, commits=`{commits}`"))
+    }
+}
+
+/// Calls of one pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassCalls {
+    /// Creates.
+    pub creates: usize,
+    /// Listings.
+    pub lists: usize,
+    /// Reads.
+    pub gets: usize,
+}
+
+impl PassCalls {
+    /// The most of either, call by call.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            creates: self.creates.max(other.creates),
+            lists: self.lists.max(other.lists),
+            gets: self.gets.max(other.gets),
+        }
     }
 }
 
@@ -121,6 +157,7 @@ impl SimStore {
 #[async_trait]
 impl Store for SimStore {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        self.calls.gets.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {
@@ -132,6 +169,7 @@ impl Store for SimStore {
     }
 
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
+        self.calls.creates.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(true);
         self.world.time().after(before).await;
         if name.starts_with(layout::LOG) && name != layout::commit(0) {
@@ -156,6 +194,7 @@ impl Store for SimStore {
     }
 
     async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
+        self.calls.lists.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {

@@ -12,6 +12,7 @@ use crate::executor::Time;
 use crate::faults::{Fault, Faults, Injected};
 use crate::random::Random;
 use crate::service::Services;
+use crate::store::PassCalls;
 use crate::watch::Watch;
 
 /// When the world begins, by the store's right time, in milliseconds since 1970.
@@ -49,6 +50,8 @@ pub struct Inner {
     pub snapshots_damaged: bool,
     /// Calls to the store, and to the bucket of data.
     pub counts: Counts,
+    /// The most calls any pass made, kind by kind.
+    pub longest: PassCalls,
     /// What lies in the bucket of data, as its service lists it.
     pub bucket: Vec<Value>,
     /// What happened.
@@ -162,6 +165,7 @@ impl World {
             injected: Injected::default(),
             snapshots_damaged: false,
             counts: Counts::default(),
+            longest: PassCalls::default(),
             bucket: Vec::new(),
             trace: Trace::default(),
         };

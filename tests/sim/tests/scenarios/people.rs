@@ -13,8 +13,6 @@ use refit_sim::told::{REPLAYED, SWEPT, forced};
 use super::times::scheduled;
 use super::{batches, is_clean, launched, trigger};
 
-pub(super) const NUMBERS: &[u32] = &[4, 15, 25, 29, 31];
-
 fn resume(held: Held) -> Command {
     Command::Resume { trigger: "t".to_owned(), held }
 }
@@ -87,6 +85,9 @@ fn a_sweep_starts_nothing_for_what_is_older_than_the_trigger() {
     assert_ne!(SWEPT.wrong_with(Mutant::SweptBeforeTrigger), [""; 0]);
 }
 
+/// Objects that lie in the bucket before the first deployment: pages of a listing.
+const OLDER: usize = 2500;
+
 fn renamed() -> Rules {
     rules_of([("renamed", trigger())])
 }
@@ -94,8 +95,9 @@ fn renamed() -> Rules {
 /// 25: a renamed trigger, a redeployment, a first deployment over a full bucket: nothing starts.
 #[test]
 fn deploying_starts_nothing() {
-    // Objects that lie in the bucket are no events: the first deployment knows none.
-    let mut script = Script::open(Opening::with(trigger()).then(renamed()));
+    // What lies in the bucket is no event, and older than any trigger where a sweep finds it.
+    let opening = Opening::with(trigger()).then(renamed());
+    let mut script = Script::open(Opening { older: OLDER, ..opening });
     script.play(100.0);
     assert!(launched(&script).is_empty());
     script.uploads(100.0, &["x"]);
@@ -110,6 +112,8 @@ fn deploying_starts_nothing() {
     }
     script.play(90_000.0);
     assert!(launched(&script).is_empty() && script.runs().is_empty());
+    assert!(script.counts().data_lists >= 3, "the whole bucket was swept");
+    assert_eq!(script.counts().segments, 3, "nothing of it was recorded: {:?}", script.counts());
     is_clean(&script);
 }
 
