@@ -1,5 +1,6 @@
 //! The processes of the product: their clocks, and the loop around a reconciler.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,19 +22,42 @@ const REST_MIN: i64 = 100;
 /// The rest after a pass that failed.
 const REST_FAILED: Span = Span::secs(5);
 
-/// The clock of a process that is off by so many milliseconds.
+/// How far the clock of a process is off, in milliseconds: it may change while the process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Skew(Arc<AtomicI64>);
+
+impl Skew {
+    /// So far.
+    #[must_use]
+    pub fn new(millis: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(millis)))
+    }
+
+    /// How far it is off now.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is off by so much.
+    pub fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::Relaxed);
+    }
+}
+
+/// The clock of a process.
 #[derive(Clone, Debug)]
 pub struct SimClock {
     /// The time of the world.
     pub time: Time,
     /// How far it is off.
-    pub skew: i64,
+    pub skew: Skew,
 }
 
 #[async_trait]
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        wall(self.time.now(), self.skew)
+        wall(self.time.now(), self.skew.get())
     }
 
     fn elapsed(&self) -> Span {

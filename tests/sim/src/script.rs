@@ -152,8 +152,8 @@ impl Script {
             let revision = format!("r{number}");
             books.insert(revision.clone(), book(Rules { revision, ..rules }));
         }
-        let ticks = std::iter::repeat_n(Machine::new(true, 0), opening.ticks);
-        // Clones would share an intake.
+        // Clones would share a clock, and an intake.
+        let ticks = (0..opening.ticks).map(|_| Machine::new(true, 0));
         let doors = (1..opening.doors).map(|_| Machine::new(false, 0));
         let setting = Setting {
             world,

@@ -1,7 +1,7 @@
 //! The world outside the engine: one store, the services, and what happened.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub struct Inner {
     pub injected: Injected,
     /// Whether a snapshot was stored with the wrong content.
     pub snapshots_damaged: bool,
+    /// The snapshots that cannot be read.
+    pub spoilt: BTreeSet<String>,
     /// Calls to the store, and to the bucket of data.
     pub counts: Counts,
     /// The most calls any pass made, kind by kind.
@@ -164,6 +166,7 @@ impl World {
             services: Services::default(),
             injected: Injected::default(),
             snapshots_damaged: false,
+            spoilt: BTreeSet::new(),
             counts: Counts::default(),
             longest: PassCalls::default(),
             bucket: Vec::new(),
