@@ -52,6 +52,7 @@ mutants! {
     AbandonAtFirstLookUp => "gives a key up after one look-up that found nothing",
     LookUpsTooClose => "counts a second look-up that found nothing however soon it follows the first",
     OldAnswerBelieved => "takes the answer to an earlier call for the answer to a later one",
+    LateTwinLeft => "leaves a late twin running that it has seen",
     SameKeyAgain => "starts again under the same key where that does harm",
     RetryReusesKey => "retries a run under the key of the attempt that failed",
     LogDeleted => "deletes names in the log, and commits from a state of any age",
