@@ -82,6 +82,7 @@ mutants! {
     NoticeForgotten => "makes a transition without telling those who want to know",
     NoticeForgottenUndelivered => "takes a letter for delivered that was not",
     NoticeTwiceUnderTwoIds => "tells again what was not delivered, as if it were something else",
+    NoticeIdsComeAgain => "tells that a version goes no further under the id of an earlier time it did not",
     ApprovalCountsTwice => "counts a person who approves twice for two",
     OneForTheOther => "counts the approval of who asked for it where four eyes are needed",
     AnybodyApproves => "counts the approval of somebody the rule does not name",

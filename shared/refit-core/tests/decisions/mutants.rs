@@ -5,6 +5,7 @@ use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
 use crate::bytes::{DELETED, OVERWRITTEN};
+use crate::conflicts::REJECTED_TWICE;
 use crate::events::{late_after_restoring, restore};
 use crate::poison::POISON;
 use crate::removed::{LAXER, LONG};
@@ -71,6 +72,12 @@ fn a_notice_under_two_ids_is_noticed() {
          10:01 started b2
          10:02 lost ml";
     check(Mutant::NoticeTwiceUnderTwoIds, lost, "a transition is told once, under one id");
+}
+
+#[test]
+fn an_id_that_comes_again_is_noticed() {
+    let told_once = "a transition is told once, under one id";
+    check(Mutant::NoticeIdsComeAgain, REJECTED_TWICE, told_once);
 }
 
 #[test]
