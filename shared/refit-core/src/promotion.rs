@@ -178,6 +178,9 @@ pub struct Request {
     /// Whether it is to have production back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// The version it is to have production back from, by the registry's name of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
     /// What the stage took by the rules it was asked for under: rules that ask for less later do not grant it.
     #[serde(default)]
     pub takes: StageRule,
@@ -340,6 +343,14 @@ impl Model {
     #[must_use]
     pub fn is_entering(&self) -> bool {
         self.promotions.values().any(|it| it.phase == PromotionPhase::Entering)
+    }
+
+    /// The version that is in production, where a rollback was to take the place of another.
+    #[must_use]
+    pub fn overtakes(&self, rollback: &Request) -> Option<&str> {
+        let leaves = rollback.leaves.as_ref()?;
+        let holder = self.holders.get(&Stage::Production)?;
+        (holder.version != *leaves).then_some(holder.version.as_str())
     }
 
     /// The stages of which a registry says other than what is known, with who has them there. A version that went on
