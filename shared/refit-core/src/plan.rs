@@ -16,6 +16,7 @@ mod notify;
 mod promote;
 mod schedule;
 mod statement;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

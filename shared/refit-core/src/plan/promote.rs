@@ -14,7 +14,7 @@ use crate::rules::Rules;
 use crate::run::{Finished, Phase, Run};
 use crate::scope::scope_of_entry;
 use crate::state::BatchId;
-use crate::timing::{PROMOTIONS_MAX, REGISTRY_TRIES_MAX};
+use crate::timing::REGISTRY_TRIES_MAX;
 
 /// Steps a version takes in one commit at the most.
 const STEPS_MAX: usize = 8;
@@ -36,6 +36,7 @@ impl Desk<'_> {
                 }
             }
         }
+        self.end_waiting(rules);
         self.forget_promotions();
     }
 
@@ -269,9 +270,10 @@ impl Desk<'_> {
             return Some(PromotionChange::Rejected { person: None, reason });
         }
         let rule = promotion.rule(rules, name)?;
-        let counted = promotion.counted(rule).len();
         let is_free = !model.is_entering() || mutant::is(Mutant::TwoEnterAtOnce);
-        let is_granted = counted >= rule.needed(request) as usize && is_free;
+        let tested = model.tested_before(promotion);
+        let is_held = tested.is_some_and(|_| !mutant::is(Mutant::TestsCutShort));
+        let is_granted = promotion.is_approved(rule) && is_free && !is_held;
         is_granted.then_some(PromotionChange::Entering)
     }
 
@@ -315,24 +317,6 @@ impl Desk<'_> {
     /// Whether a batch is open, or a run under way.
     fn is_coming(&self, batch: BatchId) -> bool {
         self.state.open_batch(batch).is_some() || self.state.runs.contains_key(&batch)
-    }
-
-    /// Lets go of all but the last versions of which nothing more comes.
-    fn forget_promotions(&mut self) {
-        let of = |(name, model): (&String, &Model)| -> Vec<(String, BatchId)> {
-            let over = model.promotions.values().filter(|promotion| {
-                let is_kept =
-                    promotion.stage.is_some() || model.former.last() == Some(&promotion.run);
-                promotion.phase.is_over() && !is_kept
-            });
-            let over: Vec<BatchId> = over.map(|promotion| promotion.run).collect();
-            let excess = over.len().saturating_sub(PROMOTIONS_MAX);
-            over.into_iter().take(excess).map(|run| (name.clone(), run)).collect()
-        };
-        let excess: Vec<(String, BatchId)> = self.state.models.iter().flat_map(of).collect();
-        for (name, run) in excess {
-            self.change_promotion(&name, run, PromotionChange::Forgotten);
-        }
     }
 }
 

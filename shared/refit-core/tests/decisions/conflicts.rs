@@ -1,6 +1,10 @@
 //! What versions get in each other's way: rollbacks, tests and requests that meet, and rules that come and go meanwhile.
 
 use expect_test::expect;
+use refit_core::promotion::PromotionPhase;
+use refit_core::timing::PROMOTIONS_WAITING_MAX;
+
+use crate::world::World;
 
 /// A rollback that is rejected and asked for again in one commit, and rejected again while the first word of it is
 /// still on its way.
@@ -183,4 +187,119 @@ fn a_rollback_that_waits_for_another_person_ends_with_what_it_was_about() {
             10:25 churn b7 approved by bob
             10:25 churn b7 to enter"#]],
     );
+}
+
+/// Versions that are made faster than they are tested.
+pub(crate) const CROWDED: &str =
+    "rule t bucket=b quiet=0s overlap=allow promote='churn acceptance=test' notify=ml
+     rule test model=churn:staging
+     receiver ml on=refused
+     10:00 put a#1
+     10:01 started b2; succeeded b2; registered b2 1; entered b2
+     10:10 put b#1
+     10:11 started b6; succeeded b6; registered b6 2
+     10:20 put c#1
+     10:21 started b9; succeeded b9; registered b9 3";
+
+#[test]
+fn a_version_that_is_tested_is_tested_to_the_end_and_the_newest_follows() {
+    let tested = format!("{CROWDED}\n10:30 started b5; succeeded b5\n10:31 entered b2; entered b9");
+    check_from(
+        &tested,
+        "10:11",
+        &expect![[r#"
+            10:11 b6/1 started
+            10:11 b6/1 ended: succeeded
+            10:11 b6 finished: succeeded
+            10:11 churn b6 to be registered
+            10:11 churn b6 registered as 2
+            10:11 churn b6 staging requested
+            10:20 c#1 -> t b9
+            10:20 b9 closed: c#1
+            10:20 b9/1 intended
+            10:21 b9/1 started
+            10:21 b9/1 ended: succeeded
+            10:21 b9 finished: succeeded
+            10:21 churn b9 to be registered
+            10:21 churn b9 registered as 3
+            10:21 churn b9 staging requested
+            10:21 churn b6 rejected: a newer version waits for staging: version=`3`
+            10:21 ml letter 1 at 10:21: refused b6 (churn 2 was rejected: a newer version waits for staging: version=`3`)
+            10:30 b5/1 started
+            10:30 b5/1 ended: succeeded
+            10:30 b5 finished: succeeded
+            10:30 churn b2 accepted by b5
+            10:30 churn b2 production requested
+            10:30 churn b2 to enter
+            10:31 churn b2 entered
+            10:31 churn b9 to enter
+            10:31 churn b9 entered
+            10:31 b14 sealed: each
+            10:31 test churn/3 staging x1 -> b14
+            10:31 churn b9 tested by b14
+            10:31 b14 closed: churn/3 staging x1
+            10:31 b14/1 intended"#]],
+    );
+}
+
+#[test]
+fn a_person_may_replace_what_is_tested() {
+    check_from(
+        "rule t bucket=b quiet=0s overlap=allow promote='churn acceptance=test manual'
+         rule test model=churn:staging
+         10:00 put a#1
+         10:01 started b2; succeeded b2; registered b2 1
+         10:02 request churn 1 ann; entered b2
+         10:10 put b#1
+         10:11 started b7; succeeded b7; registered b7 2
+         10:12 request churn 2 ann; entered b7",
+        "10:12",
+        &expect![[r#"
+            10:12 ok: requested: model=`churn`, version=`2`, stage=`staging`, person=`ann`
+            10:12 churn b7 staging requested by ann
+            10:12 churn b7 to enter
+            10:12 churn b7 entered
+            10:12 b11 sealed: each
+            10:12 test churn/2 staging x1 -> b11
+            10:12 churn b7 tested by b11
+            10:12 b11 held: active_run"#]],
+    );
+}
+
+#[test]
+fn versions_nobody_asks_for_are_given_up_oldest_first() {
+    let mut world = World::new();
+    world.lines("rule t bucket=b quiet=0s overlap=allow promote='churn manual'");
+    let train = |world: &mut World, number: usize| {
+        let time = format!("{}d10:00", number + 1);
+        world.lines(&format!("{time} put x{number}#1"));
+        let run = *world.state.runs.keys().next_back().unwrap();
+        let lines = format!("{time} started {run}; succeeded {run}; registered {run} {number}");
+        world.lines(&lines);
+        run
+    };
+    let first = train(&mut world, 1);
+    world.lines(&format!("2d11:00 request churn 1 ann; entered {first}"));
+    for number in 2..2 + PROMOTIONS_WAITING_MAX {
+        train(&mut world, number);
+    }
+    let phase =
+        |world: &World, name: &str| world.state.models["churn"].version(name).map(|it| it.phase);
+    assert_eq!(phase(&world, "2"), Some(PromotionPhase::Candidate), "there is room for it");
+    world.lines(&format!("{}d09:00 request churn 3 ann", PROMOTIONS_WAITING_MAX + 3));
+    train(&mut world, PROMOTIONS_WAITING_MAX + 2);
+    train(&mut world, PROMOTIONS_WAITING_MAX + 3);
+    train(&mut world, PROMOTIONS_WAITING_MAX + 4);
+    let ended = |name: &str| {
+        let version = world.state.models["churn"].version(name).unwrap();
+        version.ended.as_ref().map(|ended| ended.reason.clone())
+    };
+    let why = Some(format!("{PROMOTIONS_WAITING_MAX} newer versions wait"));
+    assert_eq!(
+        (ended("1"), ended("2"), ended("3")),
+        (None, why.clone(), None),
+        "1 is in staging, 3 sets out"
+    );
+    assert_eq!((ended("4"), ended("5")), (why, None));
+    assert_eq!(world.violations, []);
 }

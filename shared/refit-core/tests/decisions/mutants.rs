@@ -5,7 +5,7 @@ use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
 use crate::bytes::{DELETED, OVERWRITTEN};
-use crate::conflicts::{AWAY, OVERTAKEN, REJECTED_TWICE};
+use crate::conflicts::{AWAY, CROWDED, OVERTAKEN, REJECTED_TWICE};
 use crate::events::{late_after_restoring, restore};
 use crate::poison::POISON;
 use crate::removed::{LAXER, LONG};
@@ -72,6 +72,13 @@ fn a_notice_under_two_ids_is_noticed() {
          10:01 started b2
          10:02 lost ml";
     check(Mutant::NoticeTwiceUnderTwoIds, lost, "a transition is told once, under one id");
+}
+
+#[test]
+fn a_test_that_is_cut_short_is_noticed() {
+    let entered = |mutant| told(mutant, CROWDED).matches("to enter").count();
+    assert_eq!(entered(None), 1, "the first is tested, the others wait");
+    assert_eq!(entered(Some(Mutant::TestsCutShort)), 2);
 }
 
 #[test]
