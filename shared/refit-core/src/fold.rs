@@ -425,8 +425,10 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.refused_calls += 1;
             attempt.message = Some(message.clone());
         }
-        AttemptChange::Unclear(message) | AttemptChange::ClaimUnknown(message) => {
-            attempt.message = Some(message.clone())
+        AttemptChange::Unclear(message) => attempt.message = Some(message.clone()),
+        AttemptChange::ClaimUnknown(message) => {
+            attempt.message = Some(message.clone());
+            attempt.stuck = false;
         }
         AttemptChange::Started { external, .. } | AttemptChange::Claimed { external, .. } => {
             attempt.phase = Phase::Pending;
@@ -436,6 +438,7 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.watch_until = None;
             attempt.empty_since = None;
             attempt.message = None;
+            attempt.stuck = false;
         }
         AttemptChange::LookedUp => {
             attempt.empty_since = Some(Mark { commit: stamp.seq, time: stamp.now });

@@ -99,7 +99,8 @@ impl Passage<'_> {
             occasion = self.start(run, number);
             (NoticeKind::Launch, occasion.as_str(), None)
         } else if let AttemptChange::Stuck(message) = change {
-            (NoticeKind::Stuck, "stuck", Some(message.as_str()))
+            occasion = format!("stuck {}", self.seq);
+            (NoticeKind::Stuck, occasion.as_str(), Some(message.as_str()))
         } else if let AttemptChange::Uncertain(message) = change {
             (NoticeKind::Uncertain, "uncertain", Some(message.as_str()))
         } else if let AttemptChange::LateTwin(_) = change {

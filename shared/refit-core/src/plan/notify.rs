@@ -128,6 +128,9 @@ impl Desk<'_> {
     pub(super) fn notice_stuck(&mut self, rules: &Rules, run: &Run) {
         let Some(attempt) = run.counted().filter(|attempt| !attempt.stuck) else { return };
         let waits = match attempt.phase {
+            _ if self.unclaimed.contains(&run.batch) => {
+                "it is not known whether its end is the end; `refit cancel` lets go of it"
+            }
             Phase::Launching => "its start does not succeed",
             Phase::Pending => "the service has not begun it",
             _ => return,

@@ -7,6 +7,7 @@ mod bytes;
 mod conflicts;
 mod drawn;
 mod drift;
+mod endurance;
 mod events;
 mod given_up;
 mod guard;

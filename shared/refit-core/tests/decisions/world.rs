@@ -100,6 +100,11 @@ impl World {
         lines.for_each(|line| self.line(line));
     }
 
+    /// How many bytes all objects have that commits refer to.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.objects.values().map(Vec::len).sum()
+    }
+
     /// What is decided of these lines.
     pub(crate) fn shown(&mut self, text: &str) -> &str {
         let before = self.out.len();
