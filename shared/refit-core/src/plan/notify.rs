@@ -77,7 +77,7 @@ impl Desk<'_> {
         }
         let last = self.before.now;
         let mut sealed = Vec::new();
-        for (receiver, outbox) in &self.state.outboxes {
+        for (receiver, outbox) in &*self.state.outboxes {
             let due = outbox
                 .letters
                 .iter()

@@ -1,5 +1,7 @@
 //! What versions get in each other's way: rollbacks, tests and requests that meet, and rules that come and go meanwhile.
 
+use std::sync::Arc;
+
 use expect_test::expect;
 use refit_core::promotion::PromotionPhase;
 use refit_core::timing::PROMOTIONS_WAITING_MAX;
@@ -302,4 +304,15 @@ fn versions_nobody_asks_for_are_given_up_oldest_first() {
     );
     assert_eq!((ended("4"), ended("5")), (why, None));
     assert_eq!(world.violations, []);
+}
+
+#[test]
+fn a_plan_copies_neither_versions_nor_letters_that_stay_as_they_are() {
+    let mut world = World::new();
+    world.lines(&format!("{CROWDED}\n10:22 tick"));
+    let before = world.state.clone();
+    world.lines("11:00 put d#1");
+    assert_ne!(before.seq, world.state.seq);
+    assert!(Arc::ptr_eq(&before.models, &world.state.models));
+    assert!(Arc::ptr_eq(&before.outboxes, &world.state.outboxes));
 }

@@ -1,5 +1,7 @@
 //! Who is told of what, once, and what came of it.
 
+use std::sync::Arc;
+
 use expect_test::expect;
 use refit_core::key::hash128;
 use refit_core::notice::{Letter, Notice};
@@ -486,7 +488,8 @@ fn where_too_many_letters_wait_a_new_one_takes_the_place_of_the_oldest() {
          09:00 put first#1
          09:00:01 lost ml",
     );
-    let letters = &mut world.state.outboxes.get_mut("ml").unwrap().letters;
+    let outboxes = Arc::make_mut(&mut world.state.outboxes);
+    let letters = &mut outboxes.get_mut("ml").unwrap().letters;
     let first = letters.values().next().unwrap().notices[0].clone();
     for number in 1..LETTERS_MAX {
         let (id, at) = (hash128([number.to_string().as_str()]), clock("09:00:01"));
