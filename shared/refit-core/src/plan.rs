@@ -17,6 +17,7 @@ mod notify;
 mod promote;
 mod schedule;
 mod statement;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -129,7 +129,10 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
     (Mutant::NoticeForgotten, DECISIONS, "a_transition_nobody_is_told_of_is_noticed"),
     (Mutant::NoticeForgottenUndelivered, DECISIONS, "a_letter_that_was_not_delivered_is_kept"),
     (Mutant::NoticeTwiceUnderTwoIds, DECISIONS, "a_notice_under_two_ids_is_noticed"),
+    (Mutant::NoticeIdsComeAgain, DECISIONS, "an_id_that_comes_again_is_noticed"),
     (Mutant::LetterSentUnsealed, NOTICES, "a_letter_that_is_sent_unsealed_loses_what_joins_it"),
+    (Mutant::TestsCutShort, DECISIONS, "a_test_that_is_cut_short_is_noticed"),
+    (Mutant::RollbackOfAnother, DECISIONS, "a_rollback_of_another_version_is_noticed"),
     (Mutant::ApprovalCountsTwice, DECISIONS, "a_person_who_is_counted_twice_is_noticed"),
     (Mutant::OneForTheOther, DECISIONS, "a_person_who_approves_what_they_asked_for_is_noticed"),
     (

@@ -4,6 +4,7 @@
 mod approvers;
 mod batches;
 mod bytes;
+mod conflicts;
 mod drawn;
 mod drift;
 mod endurance;
