@@ -327,6 +327,7 @@ fn done_by_registries(state: &State) -> Vec<String> {
     promotions.filter_map(answer).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "refit-core knows no platform")]
 fn seeds() -> Range<u64> {
     0..std::env::var("REFIT_WORLDS").map_or(WORLDS, |worlds| worlds.parse().unwrap())
 }
