@@ -26,6 +26,7 @@ use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
 use refit_core::key::Hash128;
 use refit_core::member::{read_manifest, stored_lines};
+use refit_core::memory::StoredRun;
 use refit_core::notice::{Delivery, OutboxChange};
 use refit_core::plan::{
     Deleted, Found, Inputs, Listing, Need, Observation, Outcome, Plan, Prepared, RegistryReport,
@@ -332,8 +333,8 @@ impl World {
                 found.claims.insert(uri, claim);
             }
             Need::SeenRun(name) => {
-                let run = serde_json::from_slice(&self.objects[&name]).unwrap();
-                found.runs.insert(name, Arc::new(run));
+                let run: StoredRun = serde_json::from_slice(&self.objects[&name]).unwrap();
+                found.runs.insert(name, Arc::new(run.entries));
             }
         }
     }
