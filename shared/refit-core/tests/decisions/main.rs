@@ -9,6 +9,7 @@ mod drift;
 mod events;
 mod given_up;
 mod guard;
+mod invariants;
 mod models;
 #[cfg(feature = "mutants")]
 mod mutants;

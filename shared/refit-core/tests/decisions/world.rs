@@ -108,6 +108,11 @@ impl World {
         &self.out[before..]
     }
 
+    /// The rules of a revision.
+    pub(crate) fn rules(&self, revision: &str) -> Option<Arc<Rules>> {
+        self.revisions.get(revision).cloned()
+    }
+
     /// What a reconciler would decide at that time, without deciding it.
     pub(crate) fn planned(&mut self, time: &str) -> Plan {
         self.now = clock(time);
