@@ -309,8 +309,8 @@ fn broken(text: &str, break_it: Break) -> Vec<&'static str> {
         let mut before = State::new("ledger".into(), Timing::default());
         earlier.iter().for_each(|commit| fold(&mut before, commit));
         let revision = commit.applied().next_back().or(before.rules.as_ref());
-        let rules = revision.and_then(|revision| world.rules(revision));
-        let violations = check(&before, &changed, rules.as_deref());
+        let rules = revision.and_then(|revision| world.revisions.get(revision));
+        let violations = check(&before, &changed, rules.map(|rules| &**rules));
         return violations.iter().map(|violation| violation.invariant).collect();
     }
     Vec::new()

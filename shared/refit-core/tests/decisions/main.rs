@@ -7,6 +7,7 @@ mod bytes;
 mod drawn;
 mod drift;
 mod events;
+mod facts;
 mod given_up;
 mod guard;
 mod invariants;
