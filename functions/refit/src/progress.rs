@@ -39,12 +39,19 @@ impl Progress {
             bar.tick();
             return;
         }
-        let now = SystemClock.elapsed();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.output.is_quiet() && now >= *told + EVERY {
-            *told = now;
-            self.output.note(&format!("{count} {}", self.what));
+        if let Some(line) = self.line(count, SystemClock.elapsed()) {
+            self.output.note(&line);
         }
+    }
+
+    /// The line that is due by now.
+    fn line(&self, count: u64, now: Span) -> Option<String> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = !self.output.is_quiet() && now >= *told + EVERY;
+        is_due.then(|| {
+            *told = now;
+            format!("{count} {}", self.what)
+        })
     }
 }
 
@@ -53,5 +60,22 @@ impl Drop for Progress {
         if let Some(bar) = &self.drawn {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn off_a_terminal_a_line_says_from_time_to_time_how_many_there_are() {
+        let lines = |quiet: bool| {
+            let (output, told) = (Output::new(false, quiet), Mutex::new(Span::ZERO));
+            let progress = Progress { output, what: "commits read", drawn: None, told };
+            let line = |at: u32| progress.line(at.into(), Span::from_millis(at.into()));
+            (1..=12_000).filter_map(line).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(false), ["5000 commits read", "10000 commits read"]);
+        assert_eq!(lines(true), [""; 0], "nobody wants to know");
     }
 }

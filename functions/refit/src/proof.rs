@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use refit_core::error::{Error, ErrorKind};
-use refit_engine::audit::{self, Finding, Report};
+use refit_engine::audit::{self, Report};
 use refit_host::function::read_rules;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
@@ -38,14 +37,18 @@ pub(crate) async fn prove(context: &Context, proof: Proof) -> Result<Exit, Failu
     if matches!(ledger.commit(0).await, Ok(None)) {
         return Err(no_ledger(&opened.location));
     }
-    let progress = Progress::new(context.output, "commits read");
+    let read = match proof {
+        Proof::Audit { .. } => "commits read",
+        Proof::Fsck => "objects read",
+    };
+    let progress = Progress::new(context.output, read);
     let tell = |count| progress.count(count);
     let report = match proof {
         Proof::Audit { .. } => audit::audit(ledger, &read_rules(), &tell).await,
         Proof::Fsck => audit::fsck(ledger, &read_rules(), &tell).await,
     };
     drop(progress);
-    let mut report = report.or_else(unreadable)?;
+    let mut report = report?;
     if proof == (Proof::Audit { buckets: true }) {
         look_into_buckets(context, &opened, &mut report).await?;
     }
@@ -70,16 +73,6 @@ async fn look_into_buckets(
         report.find("what is watched can be looked at", trouble);
     }
     Ok(())
-}
-
-/// A record that cannot be read is what was looked for.
-fn unreadable(error: Error) -> Result<Report, Error> {
-    if error.kind() != ErrorKind::Data {
-        return Err(error);
-    }
-    let what = "every record can be read; what comes after is not looked at".to_owned();
-    let finding = Finding { what, message: error.to_string() };
-    Ok(Report { findings: vec![finding], ..Report::default() })
 }
 
 impl Serialize for Proved {

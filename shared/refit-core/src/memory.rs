@@ -55,6 +55,16 @@ pub struct SeenRun {
     pub filter: Bloom,
 }
 
+/// The entries of a run as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRun {
+    /// The format they are written in.
+    pub v: u32,
+    /// The entries.
+    pub entries: Fresh,
+}
+
 /// The memory of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Memory {

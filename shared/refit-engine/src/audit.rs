@@ -4,16 +4,17 @@
 //! stored is whole.
 
 mod books;
+mod folder;
+mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use refit_core::commit::Commit;
-use refit_core::error::Error;
+use refit_core::error::{Error, ErrorKind};
 use refit_core::fold::fold;
 use refit_core::invariants;
-use refit_core::key::sha256_hex;
 use refit_core::rules::Rules;
 use refit_core::state::State;
 use serde::Serialize;
@@ -22,13 +23,18 @@ use crate::gather::ReadRules;
 use crate::layout;
 use crate::ledger::{Ledger, begin};
 use crate::port::Page;
-use crate::record::read_snapshot;
 use books::Books;
+pub use whole::{FINDINGS, fsck};
 
 /// Names a page of a listing may have.
 const PAGE: usize = 1000;
 /// Findings that are kept; more are counted only.
 const FINDINGS_MAX: usize = 100;
+
+/// What is wrong where the log cannot be followed.
+const READABLE: &str = "every record can be read; what comes after is not looked at";
+/// What is wrong where a segment says nothing.
+const SEGMENT_READABLE: &str = "a segment can be read";
 
 /// What was looked at and what is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -87,9 +93,18 @@ impl Report {
             false => self.more_findings += 1,
         }
     }
+
+    /// What was found until the end, or until a record that cannot be read: that is what was looked for.
+    fn ended(mut self, by: Result<(), Error>) -> Result<Self, Error> {
+        match by {
+            Err(error) if error.kind() == ErrorKind::Data => self.find(READABLE, error.to_string()),
+            by => by?,
+        }
+        Ok(self)
+    }
 }
 
-/// Who is told how many commits were read.
+/// Who is told how much was read: commits by an audit, objects of the ledger by `fsck`.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// Revisions of the rules, each read once.
@@ -137,15 +152,25 @@ impl<'a> Revisions<'a> {
 /// Proves that every stored event is pending, a member of exactly one batch per trigger, or refused.
 ///
 /// # Errors
-/// The store's, and `Data` for a commit that cannot be read.
+/// The store's. A commit that cannot be read is a finding, the last.
 pub async fn audit(
     ledger: &Ledger,
     read_rules: &ReadRules,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
     let mut books = Books::default();
+    let by = keep_books(&mut books, ledger, read_rules, progress).await;
+    books.report.ended(by)
+}
+
+async fn keep_books(
+    books: &mut Books,
+    ledger: &Ledger,
+    read_rules: &ReadRules,
+    progress: Progress<'_>,
+) -> Result<(), Error> {
     let mut revisions = Revisions::new(ledger, read_rules);
-    let Some(genesis) = ledger.commit(0).await? else { return Ok(books.report) };
+    let Some(genesis) = ledger.commit(0).await? else { return Ok(()) };
     let mut state = begin(&genesis);
     while let Some(commit) = ledger.commit(state.seq + 1).await? {
         check_invariants(&mut revisions, &state, &commit, &mut books.report).await?;
@@ -157,39 +182,7 @@ pub async fn audit(
         progress(books.report.commits);
     }
     books.read_open(ledger, &state).await?;
-    books.read_inbox(ledger, &state).await?;
-    Ok(books.report)
-}
-
-/// Proves that the log has no gap and obeys its invariants, that everything it names is stored and is what its
-/// name says, and that snapshots are what the log leads to.
-///
-/// # Errors
-/// The store's, and `Data` for a commit that cannot be read.
-pub async fn fsck(
-    ledger: &Ledger,
-    read_rules: &ReadRules,
-    progress: Progress<'_>,
-) -> Result<Report, Error> {
-    let mut report = Report::default();
-    let mut revisions = Revisions::new(ledger, read_rules);
-    let Some(genesis) = ledger.commit(0).await? else { return Ok(report) };
-    let snapshots = list(ledger, layout::SNAPSHOT).await?.entries;
-    let snapshots: BTreeSet<u64> =
-        snapshots.iter().filter_map(|entry| layout::snapshot_seq(&entry.name)).collect();
-    let mut state = begin(&genesis);
-    while let Some(commit) = ledger.commit(state.seq + 1).await? {
-        check_invariants(&mut revisions, &state, &commit, &mut report).await?;
-        fold(&mut state, &commit);
-        if snapshots.contains(&state.seq) {
-            check_snapshot(ledger, &state, &mut report).await?;
-        }
-        report.commits += 1;
-        progress(report.commits);
-    }
-    check_log_end(ledger, &state, &mut report).await?;
-    check_objects(ledger, &state, &mut report).await?;
-    Ok(report)
+    books.read_inbox(ledger, &state).await
 }
 
 async fn check_invariants(
@@ -204,50 +197,6 @@ async fn check_invariants(
     };
     for violation in invariants::check(state, commit, rules.as_deref()) {
         report.find(violation.invariant, format!("commit=`{}`, {}", commit.seq, violation.message));
-    }
-    Ok(())
-}
-
-async fn check_snapshot(ledger: &Ledger, state: &State, report: &mut Report) -> Result<(), Error> {
-    let name = layout::snapshot(state.seq);
-    let Some(body) = ledger.store().get(&name).await? else { return Ok(()) };
-    match read_snapshot(&name, &body) {
-        Ok(stored) if stored == *state => {}
-        Ok(_) => report.find("a snapshot is what the log leads to", format!("snapshot=`{name}`")),
-        Err(error) => report.find("a snapshot can be read", error.to_string()),
-    }
-    Ok(())
-}
-
-/// The log ends where it is first absent; a commit beyond would mean that one was deleted. One that is there by now was
-/// written meanwhile.
-async fn check_log_end(ledger: &Ledger, state: &State, report: &mut Report) -> Result<(), Error> {
-    let beyond = layout::commit(state.seq + 1);
-    let page = ledger.store().list(layout::LOG, &beyond, 1).await?;
-    if let Some(entry) = page.entries.first().filter(|entry| entry.name != beyond) {
-        report.find("the log has no gap", format!("missing=`{beyond}`, present=`{}`", entry.name));
-    }
-    Ok(())
-}
-
-/// What the state refers to is there, and is what its name says.
-async fn check_objects(ledger: &Ledger, state: &State, report: &mut Report) -> Result<(), Error> {
-    let manifests = state.runs.values().map(|run| run.manifest.as_str());
-    let runs = state.memory.runs().iter().map(|run| run.name.as_str());
-    let names: BTreeSet<&str> = state.parts_in_use().chain(manifests).chain(runs).collect();
-    for name in names {
-        match ledger.store().get(name).await? {
-            None => report.find("what a commit depends on is stored", format!("missing=`{name}`")),
-            Some(body) if !name.contains(&sha256_hex(&body)) => {
-                report.find("an object is what its name says", format!("object=`{name}`"));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(name) = state.rules.as_ref().map(|revision| layout::rules(revision))
-        && ledger.store().get(&name).await?.is_none()
-    {
-        report.find("the rules in force are stored", format!("missing=`{name}`"));
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use refit_wire::registry::ModelRegistry;
 use crate::call::Caller;
 use crate::layout;
 use crate::port::Store;
+use crate::record::read_run;
 
 /// A revision of the rules with the services it names.
 #[derive(Clone, Debug)]
@@ -243,15 +244,13 @@ impl Gatherer {
     /// A run of the memory.
     ///
     /// # Errors
-    /// The store's, and `Data` if it is missing or cannot be read.
+    /// The store's, and `Data` if it is missing, cannot be read, or is of a version this binary does not know.
     pub async fn run(&mut self, name: &str) -> Result<Arc<Fresh>, Error> {
         if let Some(run) = self.runs.get(name) {
             return Ok(Arc::clone(run));
         }
         let body = object(&*self.store, name).await?;
-        let run: Fresh =
-            serde_json::from_slice(&body).map_err(|error| unreadable(name, &error.to_string()))?;
-        let run = Arc::new(run);
+        let run = Arc::new(read_run(name, &body)?);
         if self.runs.len() >= RUNS_MAX {
             self.runs.clear();
         }
@@ -289,11 +288,4 @@ async fn object(store: &dyn Store, name: &str) -> Result<Bytes, Error> {
         Error::new(ErrorKind::Data, format!("an object of the ledger is missing: name=`{name}`"))
     };
     store.get(name).await?.ok_or_else(missing)
-}
-
-fn unreadable(name: &str, error: &str) -> Error {
-    Error::new(
-        ErrorKind::Data,
-        format!("an object of the ledger cannot be read: {error}: name=`{name}`"),
-    )
 }

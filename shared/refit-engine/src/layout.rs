@@ -13,6 +13,11 @@ pub const RULES: &str = "rules/";
 /// Folders of objects named by the commit that depends on them.
 pub const COMMIT_OBJECTS: [&str; 3] = ["manifests/", "parts/", "seen/"];
 
+/// Digits of the number of a commit in a name.
+const SEQ_DIGITS: usize = 20;
+/// Characters of a SHA-256 in a name.
+pub const DIGEST_LENGTH: usize = 64;
+
 /// The name of a segment within the inbox: its time and its writer's nonce.
 #[must_use]
 pub fn segment(time: Timestamp, nonce: &str) -> String {
@@ -69,6 +74,24 @@ pub fn object_seq(name: &str) -> Option<u64> {
     file.split_once('-')?.0.parse().ok()
 }
 
+/// The number and the digest in the name of an object of [`COMMIT_OBJECTS`]; none where the name is not of their form.
+#[must_use]
+pub fn object_digest(name: &str) -> Option<(u64, &str)> {
+    let (folder, file) = name.split_once('/')?;
+    let suffix = if folder == "manifests" { ".jsonl" } else { "" };
+    let (seq, digest) = file.strip_suffix(suffix)?.split_once('-')?;
+    let is_padded = seq.len() == SEQ_DIGITS && seq.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = is_padded && is_digest(digest);
+    Some((seq.parse().ok().filter(|_| is_whole)?, digest))
+}
+
+/// Whether a text is of the form a SHA-256 is written in.
+#[must_use]
+pub fn is_digest(text: &str) -> bool {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == DIGEST_LENGTH && text.bytes().all(is_hex)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +106,27 @@ mod tests {
         assert_eq!(segment_time(&segment(time, "ab-1")), Some(time));
         assert_eq!(object_seq("parts/00000000000000000007-abc"), Some(7));
         assert_eq!(object_seq("parts/x"), None);
+    }
+
+    #[test]
+    fn a_name_of_another_form_has_no_digest() {
+        let digest = "0a".repeat(32);
+        let part = format!("parts/{:020}-{digest}", 7);
+        let manifest = format!("manifests/{:020}-{digest}.jsonl", 7);
+        for name in [&part, &manifest] {
+            assert_eq!(object_digest(name), Some((7, digest.as_str())));
+        }
+        let others = [
+            format!("manifests/{:020}-{digest}", 7),
+            format!("{part}.jsonl"),
+            format!("parts/7-{digest}"),
+            format!("parts/+{:019}-{digest}", 7),
+            part.replace("0a", "0A"),
+            part.replacen("0a", "", 1),
+            "parts/x".to_owned(),
+        ];
+        for name in &others {
+            assert_eq!(object_digest(name), None, "{name}");
+        }
     }
 }

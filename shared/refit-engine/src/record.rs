@@ -8,9 +8,12 @@ use refit_core::commit::Commit;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Event;
 use refit_core::key::sha256_hex;
+use refit_core::memory::{Fresh, StoredRun};
 use refit_core::state::{State, VERSION};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::layout::DIGEST_LENGTH;
 
 /// Bytes a snapshot may unpack to.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
@@ -18,8 +21,6 @@ const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 const COMMITS_MAX: u64 = 1 << 60;
 /// The compression of snapshots: the fastest that is worth it.
 const SNAPSHOT_LEVEL: i32 = 1;
-/// Characters of a SHA-256 in hexadecimal.
-const DIGEST_LENGTH: usize = 64;
 
 /// A segment as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +47,12 @@ impl<E> Versioned for StoredSegment<E> {
 }
 
 impl Versioned for Commit {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for StoredRun {
     fn version(&self) -> u32 {
         self.v
     }
@@ -91,6 +98,15 @@ pub fn read_commit(seq: u64, body: &[u8]) -> Result<Commit, Error> {
         return Err(Error::new(ErrorKind::Data, message));
     }
     Ok(commit)
+}
+
+/// Reads the entries of a run of the memory.
+///
+/// # Errors
+/// `Data` if it cannot be read, or is of a version this binary does not know.
+pub fn read_run(name: &str, body: &[u8]) -> Result<Fresh, Error> {
+    let stored: StoredRun = from_json(name, body)?;
+    Ok(stored.entries)
 }
 
 /// Writes a snapshot: a digest, then the packed state.
@@ -154,12 +170,17 @@ fn from_json<T: DeserializeOwned + Versioned>(name: &str, body: &[u8]) -> Result
         );
         return Err(Error::new(ErrorKind::Data, message));
     }
+    if version == 0 {
+        let message = format!("a record is of no version there is: name=`{name}`, version=`0`");
+        return Err(Error::new(ErrorKind::Data, message));
+    }
     read.map_err(unreadable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refit_core::key::hash128;
     use refit_core::timing::Timing;
 
     #[test]
@@ -183,5 +204,26 @@ mod tests {
             assert!(error.to_string().contains("newer version"), "{error}");
         }
         assert!(read_segment("s", b"{").is_err());
+        let none = read_segment("s", br#"{"v":0,"events":[]}"#).unwrap_err();
+        assert!(none.to_string().contains("of no version there is"), "{none}");
+    }
+
+    #[test]
+    fn a_run_of_the_memory_says_its_version_and_is_read_strictly() {
+        let entries = Fresh { identities: vec![(hash128(["a"]), true)], objects: Vec::new() };
+        let run = StoredRun { v: VERSION, entries };
+        let body = serde_json::to_string(&run).unwrap();
+        assert!(body.starts_with(r#"{"v":1,"#), "{body}");
+        assert_eq!(read_run("seen/1", body.as_bytes()).unwrap(), run.entries);
+        let bare = serde_json::to_string(&run.entries).unwrap();
+        let error = read_run("seen/1", bare.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("name=`seen/1`"), "{error}");
+        for (newer, said) in [
+            (body.replace(r#""v":1"#, r#""v":2"#), "newer version"),
+            (body.replace(r#""v":1"#, r#""v":1,"more":0"#), "cannot be read"),
+        ] {
+            let error = read_run("seen/1", newer.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
     }
 }

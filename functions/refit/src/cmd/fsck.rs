@@ -9,7 +9,12 @@ use crate::proof::{Proof, prove};
 /// Prove that the log has no gap, and that everything it names is stored and is what its name says
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the whole log, and changes nothing, unless --restored is given. Exits with 7 if something is wrong.
+    after_help = "Reads every object of the ledger, and changes nothing, unless --restored is given. Exits with 7 if something is wrong.
+
+What is named by its content (parts, manifests, seen identities, revisions of the rules) is compared with its name, a snapshot with its digest \
+        and with what the log leads to. Commits and segments carry no digest: a changed byte is found where it makes one unreadable, in a commit \
+        also where it breaks an invariant or leads to another state than a snapshot that is kept. Foreign is what has no name of its folder's form, \
+        and what no commit names once housekeeping has passed its number and it is a week old; rules that nobody has applied may wait for ever.
 
 A ledger that was restored from an older copy has forgotten what came later, and would take it for new. Stop what \
         reconciles, restore, say --restored, and start it again: events from before that are refused as late then, \

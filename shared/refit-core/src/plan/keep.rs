@@ -4,10 +4,10 @@ use super::Desk;
 use crate::commit::{BatchChange, Change, InboxChange, MemoryChange, TriggerChange};
 use crate::key::sha256_hex;
 use crate::member::{PartLine, part};
-use crate::memory::SeenRun;
+use crate::memory::{SeenRun, StoredRun};
 use crate::mutant::{self, Mutant};
 use crate::rules::Rules;
-use crate::state::PartRef;
+use crate::state::{PartRef, VERSION};
 use crate::time::{Day, Timestamp};
 use crate::timing::{BATCH_PARTS_MAX, BUDGET_PER_MAX, MEMORY_LIVE_MAX};
 
@@ -112,11 +112,11 @@ impl Desk<'_> {
         if self.memory.len() > MEMORY_LIVE_MAX
             && let Some(last) = self.memory.newest()
         {
-            let entries = self.memory.until(last);
-            let content = serde_json::to_vec(&entries).expect("the memory has string keys");
+            let stored = StoredRun { v: VERSION, entries: self.memory.until(last) };
+            let content = serde_json::to_vec(&stored).expect("the memory has string keys");
             let name = format!("seen/{:020}-{}", self.seq, sha256_hex(&content));
             self.objects.push((name.clone(), content));
-            let run = SeenRun { name, last, filter: entries.filter() };
+            let run = SeenRun { name, last, filter: stored.entries.filter() };
             self.record(Change::Memory(MemoryChange::Spilled(run)));
         }
     }

@@ -9,8 +9,10 @@ mod drawn;
 mod drift;
 mod endurance;
 mod events;
+mod facts;
 mod given_up;
 mod guard;
+mod invariants;
 mod models;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -1,10 +1,17 @@
 //! Changes of triggers, batches and attempts in words.
 
 use refit_core::commit::{AttemptChange, BatchChange, TriggerChange};
+use refit_core::memory::{Fresh, StoredRun};
 use refit_core::state::BatchId;
 
 use crate::models::entry_text;
 use crate::world::{hour, snake};
+
+/// The entries of a run of the memory, as it was stored.
+pub(crate) fn stored_run(body: &[u8]) -> Fresh {
+    let run: StoredRun = serde_json::from_slice(body).expect("a run is stored as it is read");
+    run.entries
+}
 
 pub(crate) fn batch_text(batch: BatchId, change: &BatchChange) -> Option<String> {
     Some(match change {

@@ -18,10 +18,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use refit_core::commit::{Change, Commit, Decision, RunChange};
-use refit_core::event::{
-    Command, DataRef, Event, Fact, Held, Identity, Message, ObjectChange, ObjectKind, PauseMode,
-    Replay, ReplayMode,
-};
+use refit_core::event::{Command, Event, Fact, Held, Identity, PauseMode, Replay, ReplayMode};
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
 use refit_core::key::Hash128;
@@ -39,16 +36,17 @@ use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
 use crate::drift::report;
+use crate::facts::{message, object};
 use crate::guard::{Read, claim};
 use crate::models::{entry_text, model_text, promotion_text, report_of, statement};
 use crate::post::{delivery, outbox_text, receiver};
 use crate::settings::{run_rule, set};
-use crate::texts::{attempt_text, batch_text, trigger_text};
+use crate::texts::{attempt_text, batch_text, stored_run, trigger_text};
 
 pub(crate) struct World {
     pub(crate) state: State,
     draft: Rules,
-    revisions: BTreeMap<String, Arc<Rules>>,
+    pub(crate) revisions: BTreeMap<String, Arc<Rules>>,
     objects: BTreeMap<String, Vec<u8>>,
     names: BTreeMap<String, Vec<String>>,
     /// Letters, in the order they were opened.
@@ -337,7 +335,7 @@ impl World {
                 found.claims.insert(uri, claim);
             }
             Need::SeenRun(name) => {
-                let run = serde_json::from_slice(&self.objects[&name]).unwrap();
+                let run = stored_run(&self.objects[&name]);
                 found.runs.insert(name, Arc::new(run));
             }
         }
@@ -538,35 +536,4 @@ fn event(verb: &str, args: &[String], now: Timestamp) -> Event {
         replay,
         fact,
     }
-}
-
-fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
-    let ty = settings.get("type").copied().unwrap_or("any").to_owned();
-    let data = settings.get("data").map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
-    let message =
-        Message { source: "test".into(), id: id.to_owned(), ty, data, ..Message::default() };
-    (vec!["ce".into(), id.to_owned()], Fact::Message(message))
-}
-
-fn object(
-    verb: &str,
-    name: &str,
-    settings: &BTreeMap<&str, &str>,
-    time: Timestamp,
-) -> (Vec<String>, Fact) {
-    let (name, generation) = name.split_once('#').unwrap_or((name, "1"));
-    let kind = if verb == "delete" { ObjectKind::Deleted } else { ObjectKind::Finalized };
-    let object = DataRef {
-        scheme: "gs".into(),
-        bucket: "b".into(),
-        name: name.to_owned(),
-        generation: Some(generation.to_owned()),
-        size: Some(settings.get("size").map_or(10, |size| size.parse().unwrap())),
-        checksum: settings.get("sum").map(|sum| (*sum).to_owned()),
-        created: Some(time),
-        ..DataRef::default()
-    };
-    let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
-    let overwritten_by = settings.get("overwritten").map(|by| (*by).to_owned());
-    (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by }))
 }

@@ -14,7 +14,7 @@ use refit_core::rules::{Rules, Trigger};
 use refit_core::state::{Batch, BatchId, State};
 use refit_core::time::Timestamp;
 
-use super::{Report, list};
+use super::{Report, SEGMENT_READABLE, list};
 use crate::explain::{Verdict, verdicts};
 use crate::layout;
 use crate::ledger::Ledger;
@@ -66,7 +66,7 @@ impl Books {
             self.report.segments += 1;
             let events = read_segment(name, &body).unwrap_or_else(|error| {
                 self.partial.extend(commit.changes.iter().filter_map(joined_batch));
-                self.report.find("a segment can be read", error.to_string());
+                self.report.find(SEGMENT_READABLE, error.to_string());
                 Vec::new()
             });
             for (place, event) in (0..).zip(&events) {

@@ -1,7 +1,7 @@
 //! Stores that fail reads, or change while they are read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -134,6 +134,31 @@ async fn a_commit_that_is_written_while_fsck_ends_is_no_gap() {
     store.delete(&missing).await.unwrap();
     let gap = format!("the log has no gap: missing=`{missing}`, present=`{present}`");
     assert!(found(store).await.contains(&gap), "one before the last is missing");
+}
+
+#[tokio::test]
+async fn how_much_was_read_is_told_as_it_is_read() {
+    let (world, store) = world_and_store(RULES).await;
+    for number in 0..20 {
+        world.deliver(&format!("event-{number}")).await;
+        world.passes(1).await;
+    }
+    let mut objects = 0;
+    for folder in ["inbox/", "log/", "manifests/", "parts/", "rules/", "seen/", "snapshot/"] {
+        objects += store.list(folder, folder, 1000).await.unwrap().entries.len() as u64;
+    }
+    let ledger = Ledger::new(store);
+    let told = Mutex::new(Vec::new());
+    let tell = |count| told.lock().unwrap().push(count);
+    let audited = audit(&ledger, &read_rules(), &tell).await.unwrap();
+    let commits: Vec<u64> = (1..=audited.commits).collect();
+    assert!(commits.len() >= 20);
+    assert_eq!(std::mem::take(&mut *told.lock().unwrap()), commits, "by an audit, each commit");
+    let proved = fsck(&ledger, &read_rules(), &tell).await.unwrap();
+    assert_eq!(proved.findings, []);
+    // All but the commit that founds the ledger.
+    let all: Vec<u64> = (1..objects).collect();
+    assert_eq!(*told.lock().unwrap(), all, "by fsck, each object");
 }
 
 #[tokio::test]

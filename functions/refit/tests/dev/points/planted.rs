@@ -11,7 +11,7 @@ use refit_core::commit::Commit;
 use refit_core::event::{
     Command, DataRef, Event, Fact, Identity, Message, ObjectChange, ObjectKind,
 };
-use refit_core::key::Hash128;
+use refit_core::key::{Hash128, sha256_hex};
 use refit_core::memory::Fresh;
 use refit_core::state::VERSION;
 use refit_core::time::{Span, Timestamp};
@@ -149,8 +149,10 @@ pub(super) async fn old(folder: &Path) {
     planted.store.delete(&newest).await.unwrap();
     let last = planted.names(layout::LOG).await.pop().unwrap();
     let last = layout::commit_seq(&last).unwrap();
+    let digest = sha256_hex(b"lost");
     for folder in layout::COMMIT_OBJECTS {
-        planted.create(&format!("{folder}{last:020}-of-one-that-lost"), "lost").await;
+        let suffix = if folder == "manifests/" { ".jsonl" } else { "" };
+        planted.create(&format!("{folder}{last:020}-{digest}{suffix}"), "lost").await;
     }
     planted.lay(folder).await;
 }

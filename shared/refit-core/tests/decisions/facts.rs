@@ -1,0 +1,40 @@
+//! What events tell of: objects and messages, as words.
+
+use std::collections::BTreeMap;
+
+use refit_core::event::{DataRef, Fact, Message, ObjectChange, ObjectKind};
+use refit_core::time::Timestamp;
+use serde_json::Value;
+
+/// A message of that id.
+pub(crate) fn message(id: &str, settings: &BTreeMap<&str, &str>) -> (Vec<String>, Fact) {
+    let ty = settings.get("type").copied().unwrap_or("any").to_owned();
+    let data = settings.get("data").map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
+    let message =
+        Message { source: "test".into(), id: id.to_owned(), ty, data, ..Message::default() };
+    (vec!["ce".into(), id.to_owned()], Fact::Message(message))
+}
+
+/// What happened to an object: `in/a#1`.
+pub(crate) fn object(
+    verb: &str,
+    name: &str,
+    settings: &BTreeMap<&str, &str>,
+    time: Timestamp,
+) -> (Vec<String>, Fact) {
+    let (name, generation) = name.split_once('#').unwrap_or((name, "1"));
+    let kind = if verb == "delete" { ObjectKind::Deleted } else { ObjectKind::Finalized };
+    let object = DataRef {
+        scheme: "gs".into(),
+        bucket: "b".into(),
+        name: name.to_owned(),
+        generation: Some(generation.to_owned()),
+        size: Some(settings.get("size").map_or(10, |size| size.parse().unwrap())),
+        checksum: settings.get("sum").map(|sum| (*sum).to_owned()),
+        created: Some(time),
+        ..DataRef::default()
+    };
+    let identity = ["gs", "b", name, generation, kind.name()].map(str::to_owned).to_vec();
+    let overwritten_by = settings.get("overwritten").map(|by| (*by).to_owned());
+    (identity, Fact::Object(ObjectChange { kind, object, overwrote: None, overwritten_by }))
+}
