@@ -36,14 +36,14 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     fn count(&self, word: &str) -> u64 {
-        let written = self.0.lock().unwrap();
+        let written = self.0.lock().expect("no holder of the lock panics");
         String::from_utf8_lossy(&written).lines().filter(|line| line.contains(word)).count() as u64
     }
 }
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().expect("no holder of the lock panics").write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -105,7 +105,7 @@ impl Driven {
         let told = tokio::spawn(async move { driver.wake_and_wait().await });
         self.play(Span::mins(1), |_| ()).await;
         assert!(told.is_finished());
-        told.await.unwrap()
+        told.await.expect("the task does not panic")
     }
 
     /// Lets time pass; whoever has something to do at any moment of it does it then.
