@@ -20,8 +20,14 @@ const WAITING: &[(u32, &str, &str)] = &[
     (23, "an unrelated event after a join fired", "on.all"),
 ];
 /// Scenarios that are tested elsewhere, wholly or in part: the file, from the root of the repository, and the test.
-const ELSEWHERE: &[(u32, &str, &str)] =
-    &[(30, "functions/refit/tests/cli/replay.rs", "a_replay_says_what_it_is_to_send_again")];
+const ELSEWHERE: &[(u32, &str, &str)] = &[
+    (30, "functions/refit/tests/cli/replay.rs", "a_replay_says_what_it_is_to_send_again"),
+    (
+        33,
+        "shared/refit-host/tests/driver.rs",
+        "a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time",
+    ),
+];
 /// The files of this suite.
 const SOURCES: &[&str] = &[
     include_str!("scenarios/arrivals.rs"),

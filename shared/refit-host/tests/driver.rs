@@ -1,0 +1,158 @@
+//! The loop around the reconciler while the store is down: few passes, a line of the log for each, and it goes on.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use refit_core::error::ErrorKind;
+use refit_core::time::{Span, Timestamp};
+use refit_core::timing::Timing;
+use refit_engine::layout;
+use refit_engine::nonce::Nonces;
+use refit_engine::port::{Clock, Store, StoreClock};
+use refit_engine::reconcile::{Parts, Reconciler};
+use refit_host::driver::{Driver, Woken};
+use refit_host::function::read_rules;
+use refit_host::waker::Waker as _;
+use refit_platform::store::MemoryStore;
+use refit_testkit::clock::ManualClock;
+use refit_testkit::fault::{Call, Fault, FaultyStore};
+use refit_testkit::transport::ScriptedTransport;
+use tokio::sync::watch;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How often the scheduler asks.
+const PING: Span = Span::secs(60);
+/// What a moment is here: every pause of the product is a multiple of it.
+const MOMENT: Span = Span::from_millis(100);
+/// How often whoever is ready may go on before time passes: more often than anything here does in a moment.
+const TURNS: usize = 50;
+/// Passes in ten minutes at the most: five seconds after each that failed.
+const PASSES_MAX: u64 = 600 / 5;
+
+/// The lines of a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn count(&self, word: &str) -> u64 {
+        let written = self.0.lock().expect("no holder of the lock panics");
+        String::from_utf8_lossy(&written).lines().filter(|line| line.contains(word)).count() as u64
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no holder of the lock panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// A reconciler that is driven, and its store, which may be down.
+struct Driven {
+    driver: Driver,
+    clock: Arc<ManualClock>,
+    is_down: Arc<AtomicBool>,
+    /// How often the first call of a pass was made.
+    begun: Arc<AtomicU64>,
+    stop: watch::Sender<bool>,
+}
+
+impl Driven {
+    fn begin() -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
+        let is_down = Arc::new(AtomicBool::new(true));
+        let begun = Arc::<AtomicU64>::default();
+        let memory = MemoryStore::new(Arc::<ManualClock>::clone(&clock));
+        let (fails, calls) = (Arc::clone(&is_down), Arc::clone(&begun));
+        let store = FaultyStore::new(Arc::new(memory), move |call| {
+            calls.fetch_add(u64::from(call == Call::List(layout::SNAPSHOT)), Ordering::Relaxed);
+            match fails.load(Ordering::Relaxed) {
+                true => Fault::Before(ErrorKind::Unavailable),
+                false => Fault::None,
+            }
+        });
+        let reconciler = Reconciler::new(Parts {
+            store: Arc::<FaultyStore>::new(store) as Arc<dyn Store>,
+            transport: Arc::new(ScriptedTransport::new()),
+            clock: Arc::<ManualClock>::clone(&clock),
+            read_rules: read_rules(),
+            nonces: Nonces::new("driven"),
+            root: "memory://driven".to_owned(),
+            timing: Timing::default(),
+            store_clock: StoreClock::Service,
+            buckets: None,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let driver_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let (driver, _) = Driver::start(reconciler, driver_clock, Some(PING), stopped);
+        Self { driver, clock, is_down, begun, stop }
+    }
+
+    /// Asks for a pass, and waits until it has ended.
+    async fn asked(&self) -> Woken {
+        let driver = self.driver.clone();
+        let told = tokio::spawn(async move { driver.wake_and_wait().await });
+        self.play(Span::mins(1), |_| ()).await;
+        assert!(told.is_finished());
+        told.await.expect("the task does not panic")
+    }
+
+    /// Lets time pass; whoever has something to do at any moment of it does it then.
+    async fn play(&self, span: Span, meanwhile: impl Fn(&Driver)) {
+        let end = self.clock.elapsed() + span;
+        while self.clock.elapsed() < end {
+            meanwhile(&self.driver);
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+            self.clock.advance(MOMENT);
+        }
+    }
+}
+
+/// 33 of the scenarios: the store is down for ten minutes, whether nobody asks for a pass or everybody does at any moment.
+#[tokio::test]
+async fn a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time() {
+    for is_busy in [false, true] {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false);
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let driven = Driven::begin();
+        driven
+            .play(Span::mins(10), |driver| {
+                if is_busy {
+                    driver.wake()
+                }
+            })
+            .await;
+        let failed = lines.count("a pass failed");
+        // It never gives up, and tries again long before the next ping.
+        assert!((100..=PASSES_MAX).contains(&failed), "{failed} passes failed");
+        assert_eq!(lines.count(""), failed, "nothing else is told");
+        // A read is made three times before it counts as failed.
+        let begun = driven.begun.load(Ordering::Relaxed);
+        assert!(begun <= 3 * (failed + 1), "{begun} calls in {failed} passes");
+        assert_eq!(lines.count("a pass has ended"), 0);
+
+        driven.is_down.store(false, Ordering::Relaxed);
+        driven.play(Span::secs(6), |_| ()).await;
+        assert_eq!(lines.count("a pass failed"), failed);
+        assert!(lines.count("a pass has ended") >= 1, "it goes on by itself");
+        assert_eq!(driven.asked().await, Woken::Passed);
+        driven.is_down.store(true, Ordering::Relaxed);
+        assert_eq!(driven.asked().await, Woken::Failed, "who waits is told");
+        driven.stop.send_replace(true);
+        driven.play(Span::secs(6), |_| ()).await;
+    }
+}
