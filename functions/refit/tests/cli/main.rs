@@ -7,6 +7,7 @@
 mod alone;
 mod doctor;
 mod endings;
+mod lasting;
 mod models;
 mod process;
 mod quarantine;

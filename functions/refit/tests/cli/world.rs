@@ -115,6 +115,11 @@ impl World {
         work()
     }
 
+    /// Waits for something that needs the runtime of this world.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
