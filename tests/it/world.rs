@@ -235,7 +235,8 @@ impl World {
     /// What was decided of an event.
     pub(crate) async fn verdicts(&self, event: Hash128) -> Vec<Verdict> {
         let subject = Subject::Event(event);
-        let story = tell(&self.ledger, &subject, Timestamp::EPOCH, &|_| {}).await.unwrap();
+        let state = self.state().await;
+        let story = tell(&self.ledger, &state, &subject, Timestamp::EPOCH, &|_| {}).await.unwrap();
         story.fates.into_iter().flat_map(|fate| fate.verdicts).collect()
     }
 

@@ -8,7 +8,7 @@ use refit_core::reason::{Hold, Refusal};
 use refit_core::rules::{ObjectMatch, On, Rules};
 use refit_core::run::{Cancel, ExternalRun};
 use refit_core::state::{Held, Seal, Trouble};
-use refit_engine::explain::Verdict;
+use refit_engine::explain::{Kept, Verdict};
 
 use crate::words::count;
 
@@ -75,6 +75,28 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
             let again = judged_again(*reason);
             format!("{trigger}: refused because {}{detail}; {again}", reason.text())
         }
+    }
+}
+
+/// What is no longer known of an event, where something is not.
+pub(crate) fn lost(kept: &Kept) -> Option<&'static str> {
+    match kept {
+        Kept::Event(_) => None,
+        // Times of schedules and versions that were given a stage are members alone.
+        Kept::Member(member) if member.firing.is_some() || member.model.is_some() => None,
+        Kept::Member(_) => {
+            Some("the event itself is no longer kept, only what it became a member of")
+        }
+        Kept::Nothing { accepted: Some(true) } => Some(
+            "the event is no longer kept, and no manifest has it: it was overwritten, deleted or dropped before there was a run",
+        ),
+        Kept::Nothing { accepted: Some(false) } => {
+            Some("it became a member of no batch; the event, and why, are no longer kept")
+        }
+        Kept::Nothing { accepted: None } => Some(
+            "the event is no longer kept, and no batch has it: it was refused, or overwritten, deleted or dropped before \
+             there was a run",
+        ),
     }
 }
 

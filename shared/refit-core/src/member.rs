@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::drift::DriftReport;
 use crate::event::{DataRef, Event, Fact, Message};
-use crate::key::Hash128;
+use crate::key::{Hash128, hash128};
 use crate::promotion::StageEntry;
 use crate::schedule::Slot;
 use crate::state::{BatchId, PartRef, State};
@@ -140,6 +140,23 @@ impl Member {
         Self { model: Some(entry.clone()), ..Self::bare(event, Some(at)) }
     }
 
+    /// What an operator would call it, without its generation: as [`Event::name`] does, or by its time or version.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (&self.uri, &self.message, &self.firing, &self.model) {
+            (Some(uri), ..) => uri.clone(),
+            (_, Some(message), ..) => format!("{}#{}", message.source, message.id),
+            (_, _, Some(firing), _) => format!("time {}", firing.slot.civil),
+            (.., Some(entry)) => format!("{} {} in {}", entry.name, entry.version, entry.stage),
+            _ => self.drift.as_ref().map_or_else(String::new, |report| report.name()),
+        }
+    }
+
+    /// What it is found by in [`Commit::members`](crate::commit::Commit::members): its event, and its object.
+    pub fn entries(&self) -> impl Iterator<Item = Hash128> {
+        std::iter::once(self.event).chain(self.uri.as_deref().map(uri_entry))
+    }
+
     fn of_object(object: &DataRef, event: Hash128) -> Self {
         Self {
             uri: Some(object.uri()),
@@ -190,6 +207,12 @@ pub(crate) fn concerning<'a>(lines: &[Line], told: &'a [Line]) -> impl Iterator<
         Line::Gone { uri, .. } | Line::Same { uri, .. } => members.contains(uri),
         Line::Member(_) => false,
     })
+}
+
+/// What an object is found by in [`Commit::members`](crate::commit::Commit::members), by its URI.
+#[must_use]
+pub fn uri_entry(uri: &str) -> Hash128 {
+    hash128([uri])
 }
 
 /// Leaves one member per object, the newest, and none that is gone.
@@ -313,6 +336,16 @@ fn lines<T: Serialize>(items: &[T]) -> Vec<u8> {
 /// # Errors
 /// Names the line that cannot be read.
 pub fn read_manifest(bytes: &[u8]) -> Result<Vec<Member>, String> {
+    manifest_members(bytes).collect()
+}
+
+/// The members of a manifest one by one, as there may be a million. An error names the line that cannot be read.
+pub fn manifest_members(bytes: &[u8]) -> impl Iterator<Item = Result<Member, String>> {
+    read_lines(bytes)
+}
+
+/// The lines of a part one by one. An error names the line that cannot be read.
+pub fn part_lines(bytes: &[u8]) -> impl Iterator<Item = Result<PartLine, String>> {
     read_lines(bytes)
 }
 
@@ -368,20 +401,22 @@ fn read_stored<'a>(
 /// # Errors
 /// Names the line that cannot be read.
 pub fn read_part(bytes: &[u8]) -> Result<BTreeMap<Option<BatchId>, Vec<Line>>, String> {
-    let all: Vec<PartLine> = read_lines(bytes)?;
     let mut lines: BTreeMap<_, Vec<Line>> = BTreeMap::new();
-    for PartLine { batch, line } in all {
+    for line in part_lines(bytes) {
+        let PartLine { batch, line } = line?;
         lines.entry(batch).or_default().push(line);
     }
     Ok(lines)
 }
 
-fn read_lines<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<Vec<T>, String> {
+fn read_lines<T: for<'de> Deserialize<'de>>(
+    bytes: &[u8],
+) -> impl Iterator<Item = Result<T, String>> {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let read = |(at, line)| {
         serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", at + 1))
     };
-    lines.enumerate().map(read).collect()
+    lines.enumerate().map(read)
 }
 
 /// The longest folder all members lie in, as a URI that ends in `/`; empty where there is none.

@@ -1,20 +1,25 @@
 //! What became of an event, told from the log.
 //!
 //! Commits say for every event they consumed whether it was accepted, into which batch, or why not; and for
-//! every batch what became of it. Reading forward from the time in question is enough: nothing is decided again.
+//! every batch what became of it. Reading forward from the time in question is enough: nothing is decided again. Which
+//! events a commit is about its segments tell, and once those are gone, what lasts: `lasting.rs`.
+
+mod lasting;
 
 use std::collections::BTreeMap;
 
-use futures::StreamExt as _;
+use futures::stream::{Stream, StreamExt as _, TryStreamExt as _};
 use refit_core::commit::{BatchChange, Change, Commit, Decision, TriggerChange};
 use refit_core::error::Error;
-use refit_core::event::{Event, Fact, replayed_for};
+use refit_core::event::{DataRef, Event, Fact, replayed_for};
 use refit_core::key::Hash128;
+use refit_core::member::{Member, uri_entry};
 use refit_core::notice::OutboxChange;
 use refit_core::reason::Refusal;
-use refit_core::state::BatchId;
+use refit_core::state::{BatchId, State};
 use refit_core::time::Timestamp;
 
+use crate::explain::lasting::Search;
 use crate::layout;
 use crate::ledger::Ledger;
 use crate::record::read_segment;
@@ -25,12 +30,34 @@ const READS: usize = 32;
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// An object, by the hash of its place.
-    Object(Hash128),
+    /// An object, whatever its generation.
+    Object {
+        /// The hash of its place.
+        place: Hash128,
+        /// What manifests call it.
+        uri: String,
+    },
     /// An event, by its id.
     Event(Hash128),
     /// A batch or a run.
     Batch(BatchId),
+}
+
+impl Subject {
+    /// An object, whatever its generation.
+    #[must_use]
+    pub fn object(object: &DataRef) -> Self {
+        Self::Object { place: object.place(), uri: object.uri() }
+    }
+
+    /// What its members are found by in the filters of commits.
+    fn entry(&self) -> Option<Hash128> {
+        match self {
+            Self::Object { uri, .. } => Some(uri_entry(uri)),
+            Self::Event(id) => Some(*id),
+            Self::Batch(_) => None,
+        }
+    }
 }
 
 /// One event with what was decided of it.
@@ -40,10 +67,25 @@ pub struct Fate {
     pub commit: u64,
     /// Its time.
     pub at: Timestamp,
-    /// The event; none if its segment is no longer kept.
-    pub event: Option<Event>,
+    /// What is kept of the event.
+    pub kept: Kept,
     /// What each trigger made of it.
     pub verdicts: Vec<Verdict>,
+}
+
+/// What is kept of an event: all of it for a window, and for ever what it became in the batches that took it.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// The event.
+    Event(Event),
+    /// The member it became. Its fate is that of the commit that closed its batch, or opened it, where the one that
+    /// decided is not among those that were read.
+    Member(Member),
+    /// Nothing.
+    Nothing {
+        /// Whether it became a member, where that is known.
+        accepted: Option<bool>,
+    },
 }
 
 /// What was decided of an event.
@@ -87,36 +129,62 @@ pub struct Story {
     pub batches: BTreeMap<BatchId, Vec<Episode>>,
     /// Commits that were read.
     pub commits: u64,
+    /// Manifests and parts that may name it, and cannot be read.
+    pub unreadable: Vec<String>,
     /// The batches that letters told of, by receiver and letter.
     letters: BTreeMap<(String, Hash128), BatchId>,
+    /// The members of it whose segments are gone.
+    search: Search,
 }
 
-/// Tells the story of a subject from the commits made after `since`. `progress` is told how many were read.
+/// Tells the story of a subject from the commits made after `since`, and of its members in batches that closed after it,
+/// whenever they joined. `state` has the batches that are open. `progress` is told how many commits were read.
 ///
 /// # Errors
 /// The store's, and `Data` for a commit that cannot be read.
 pub async fn tell(
     ledger: &Ledger,
+    state: &State,
     subject: &Subject,
     since: Timestamp,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Story, Error> {
     let first = match subject {
         Subject::Batch(batch) => batch.seq.max(1),
-        Subject::Object(_) | Subject::Event(_) => first_after(ledger, since).await?,
+        Subject::Object { .. } | Subject::Event(_) => first_after(ledger, since).await?,
     };
     let mut story = Story::default();
     if let Subject::Batch(batch) = subject {
         story.batches.insert(*batch, Vec::new());
     }
-    let reads = (first..).map(|seq| ledger.commit(seq));
-    let mut reads = std::pin::pin!(futures::stream::iter(reads).buffered(READS));
-    while let Some(commit) = reads.next().await {
-        let Some(commit) = commit? else { break };
+    let mut commits = std::pin::pin!(commits_from(ledger, first));
+    while let Some(commit) = commits.try_next().await? {
         story.read(ledger, subject, &commit).await?;
         progress(story.commits);
     }
+    story.look_into_open(ledger, state, subject).await?;
+    if let Some(first) = story.begin_again() {
+        let mut commits = std::pin::pin!(commits_from(ledger, first));
+        while let Some(commit) = commits.try_next().await? {
+            story.read_again(ledger, subject, &commit).await?;
+            progress(story.commits);
+        }
+        story.tell_members();
+    }
     Ok(story)
+}
+
+/// The commits from one on, up to the last.
+fn commits_from(
+    ledger: &Ledger,
+    first: u64,
+) -> impl Stream<Item = Result<Commit, Error>> + Send + '_ {
+    let reads = (first..).map(|seq| ledger.commit(seq));
+    let reads = futures::stream::iter(reads).buffered(READS);
+    reads
+        .map(Result::transpose)
+        .take_while(|read| std::future::ready(read.is_some()))
+        .map(|read| read.expect("the stream ends before the first that is not there"))
 }
 
 /// The first commit made after `since`, found by bisection over the times of creation; the one after the last where
@@ -172,13 +240,20 @@ impl Story {
         if mentions(commit, subject) && !commit.segments.is_empty() {
             self.read_events(ledger, subject, commit).await?;
         }
-        for batch in fired(commit, subject) {
-            self.batches.entry(batch).or_default();
+        for (trigger, batch, member) in fired(commit, subject) {
+            let verdict = Verdict::Accepted { trigger: trigger.clone(), batch };
+            self.decided(commit, Kept::Member(member), vec![verdict]);
         }
+        self.read_manifests(ledger, subject, commit).await?;
+        self.read_changes(commit);
+        Ok(())
+    }
+
+    fn read_changes(&mut self, commit: &Commit) {
         for change in &commit.changes {
+            self.search.follow(change);
             self.read_change(commit, change);
         }
-        Ok(())
     }
 
     async fn read_events(
@@ -187,33 +262,33 @@ impl Story {
         subject: &Subject,
         commit: &Commit,
     ) -> Result<(), Error> {
-        let mut kept = false;
+        let (before, mut is_lost) = (self.fates.len(), false);
         for (number, name) in (0..).zip(&commit.segments) {
             let Some(body) = ledger.store().get(&layout::segment_object(name)).await? else {
+                is_lost = true;
                 continue;
             };
-            kept = true;
             let events = read_segment(name, &body).unwrap_or_default();
             for (place, event) in (0..).zip(events) {
                 if is_about(&event, subject) {
                     let verdicts = verdicts(commit, number, place);
-                    self.decided(commit, Some(event), verdicts);
+                    self.decided(commit, Kept::Event(event), verdicts);
                 }
             }
         }
-        if !kept {
-            self.decided(commit, None, Vec::new());
+        if is_lost {
+            self.lost(commit, subject, self.fates.len() == before);
         }
         Ok(())
     }
 
-    fn decided(&mut self, commit: &Commit, event: Option<Event>, verdicts: Vec<Verdict>) {
+    fn decided(&mut self, commit: &Commit, kept: Kept, verdicts: Vec<Verdict>) {
         for verdict in &verdicts {
             if let Verdict::Accepted { batch, .. } = verdict {
                 self.batches.entry(*batch).or_default();
             }
         }
-        self.fates.push(Fate { commit: commit.seq, at: commit.now, event, verdicts });
+        self.fates.push(Fate { commit: commit.seq, at: commit.now, kept, verdicts });
     }
 
     /// Follows the batches of the story, and those their members move to.
@@ -264,24 +339,30 @@ pub fn batch_of(change: &Change) -> Option<BatchId> {
     }
 }
 
-/// The batch that the time of a schedule, or a version that was given a stage, went into, where the story is about it.
-fn fired(commit: &Commit, subject: &Subject) -> impl Iterator<Item = BatchId> {
-    commit.changes.iter().filter_map(move |change| match (change, subject) {
-        (
-            Change::Trigger { trigger, change: TriggerChange::Fired { firing, batch } },
-            Subject::Event(id),
-        ) if firing.slot.id(trigger) == *id => Some(*batch),
-        (
-            Change::Trigger { trigger, change: TriggerChange::Staged { entry, batch } },
-            Subject::Event(id),
-        ) if entry.id(trigger) == *id => Some(*batch),
-        _ => None,
+/// The member that the time of a schedule, or a version that was given a stage, became, where the story is about it.
+fn fired<'c>(
+    commit: &'c Commit,
+    subject: &Subject,
+) -> impl Iterator<Item = (&'c String, BatchId, Member)> {
+    commit.changes.iter().filter_map(move |change| {
+        let (Change::Trigger { trigger, change }, Subject::Event(id)) = (change, subject) else {
+            return None;
+        };
+        match change {
+            TriggerChange::Fired { firing, batch } if firing.slot.id(trigger) == *id => {
+                Some((trigger, *batch, Member::of_firing(*id, firing)))
+            }
+            TriggerChange::Staged { entry, batch } if entry.id(trigger) == *id => {
+                Some((trigger, *batch, Member::of_entry(*id, entry, commit.now)))
+            }
+            _ => None,
+        }
     })
 }
 
 fn mentions(commit: &Commit, subject: &Subject) -> bool {
     match subject {
-        Subject::Object(place) => commit.fresh.object(*place).is_some(),
+        Subject::Object { place, .. } => commit.fresh.object(*place).is_some(),
         Subject::Event(id) => commit.fresh.identity(*id).is_some() || is_replayed_by(commit, *id),
         Subject::Batch(_) => false,
     }
@@ -299,9 +380,9 @@ fn is_replayed_by(commit: &Commit, event: Hash128) -> bool {
 
 fn is_about(event: &Event, subject: &Subject) -> bool {
     match (subject, &event.fact) {
-        (Subject::Object(place), Fact::Object(change)) => change.object.place() == *place,
+        (Subject::Object { place, .. }, Fact::Object(change)) => change.object.place() == *place,
         (Subject::Event(id), _) => event.id() == *id,
-        (Subject::Object(_) | Subject::Batch(_), _) => false,
+        (Subject::Object { .. } | Subject::Batch(_), _) => false,
     }
 }
 

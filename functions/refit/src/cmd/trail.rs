@@ -78,7 +78,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         launched_under: run.rules.clone(),
         run: RunRow::of(run),
         members: members(&opened, run).await?,
-        episodes: episodes(context, &opened, run).await?,
+        episodes: episodes(context, &opened, &state, run).await?,
     };
     context.output.show(&trail)?;
     Ok(Exit::Ok)
@@ -98,11 +98,16 @@ async fn members(opened: &Opened, run: &Run) -> Result<Vec<Member>, Failure> {
     })
 }
 
-async fn episodes(context: &Context, opened: &Opened, run: &Run) -> Result<Vec<Told>, Failure> {
+async fn episodes(
+    context: &Context,
+    opened: &Opened,
+    state: &State,
+    run: &Run,
+) -> Result<Vec<Told>, Failure> {
     let progress = Progress::new(context.output, "commits read");
     let counted = |commits| progress.count(commits);
     let subject = Subject::Batch(run.batch);
-    let mut story = tell(&opened.ledger, &subject, Timestamp::EPOCH, &counted).await?;
+    let mut story = tell(&opened.ledger, state, &subject, Timestamp::EPOCH, &counted).await?;
     let of_run = story.batches.remove(&run.batch).unwrap_or_default();
     let told = of_run.iter().filter_map(|Episode { commit, at, change }| {
         Some(Told { at: *at, commit: *commit, what: fate::episode(change)? })
@@ -113,14 +118,7 @@ async fn episodes(context: &Context, opened: &Opened, run: &Run) -> Result<Vec<T
 /// What a member is called.
 fn named(member: &Member) -> String {
     let generation = member.generation.as_ref().map(|it| format!("#{it}")).unwrap_or_default();
-    let what = match (&member.uri, &member.message, &member.firing, &member.model) {
-        (Some(uri), ..) => format!("{uri}{generation}"),
-        (_, Some(message), ..) => format!("message {} of {}", message.id, message.source),
-        (_, _, Some(firing), _) => format!("time {}", firing.slot.civil),
-        (.., Some(entry)) => format!("{} {} in {}", entry.name, entry.version, entry.stage),
-        _ => member.drift.as_ref().map_or_else(String::new, |report| report.name()),
-    };
-    format!("{what}, event {}", member.event)
+    format!("{}{generation}, event {}", member.name(), member.event)
 }
 
 impl fmt::Display for Trail {

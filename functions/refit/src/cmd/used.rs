@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use refit_core::commit::{BatchChange, Change};
+use refit_core::event::{Event, Fact};
 use refit_core::promotion::{Promotion, PromotionPhase, Stage};
 use refit_core::state::{BatchId, State};
-use refit_core::time::Span;
-use refit_engine::explain::{Story, Subject, Verdict, tell};
+use refit_core::time::{Span, Timestamp};
+use refit_engine::explain::{Fate, Kept, Story, Subject, Verdict, tell};
 use serde::Serialize;
 
 use super::runs::whole;
-use super::why::objects;
+use super::why::{objects, say_unreadable};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
@@ -25,9 +26,9 @@ use crate::run_row::{RunRow, runs_table};
 pub(crate) struct Args {
     /// The object: gs://bucket/name, s3://bucket/name or bucket/name; #generation may follow
     object: String,
-    /// How far back to look
-    #[arg(long, value_name = "SPAN", default_value = "365d")]
-    since: Span,
+    /// How far back to look; as far as the log goes unless said
+    #[arg(long, value_name = "SPAN")]
+    since: Option<Span>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,7 +36,7 @@ struct Used {
     runs: Vec<RunRow>,
     versions: Vec<Made>,
     #[serde(skip)]
-    now: refit_core::time::Timestamp,
+    now: Timestamp,
 }
 
 /// A version that a run made.
@@ -52,19 +53,23 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let opened = context.open_existing().await?;
     let state = whole(&opened, context.output).await?;
     let now = opened.now(&state).await?;
+    let since = args.since.map_or(Timestamp::EPOCH, |span| now - span);
     let mut batches = BTreeSet::new();
     for object in objects(&args.object) {
         let progress = Progress::new(context.output, "commits read");
         let count = |commits| progress.count(commits);
-        let subject = Subject::Object(object.place());
-        let story = tell(&opened.ledger, &subject, now - args.since, &count).await?;
+        let subject = Subject::object(&object);
+        let story = tell(&opened.ledger, &state, &subject, since, &count).await?;
+        drop(progress);
+        say_unreadable(context.output, &story);
         batches.extend(batches_of(&story, object.generation.as_deref()));
     }
     let runs: Vec<RunRow> =
         batches.iter().filter_map(|batch| state.runs.get(batch)).map(RunRow::of).collect();
     if runs.is_empty() {
+        let within = args.since.map(|span| format!(" in the last {span}")).unwrap_or_default();
         let message = format!(
-            "no run was given it: object=`{}`; `refit why` tells what became of it",
+            "no run was given it{within}: object=`{}`; `refit why` tells what became of it",
             args.object
         );
         return Err(Failure::new(Exit::NotFound, message));
@@ -76,13 +81,15 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 
 /// The batches an object went into, and those their members moved to.
 fn batches_of(story: &Story, generation: Option<&str>) -> BTreeSet<BatchId> {
-    let is_meant = |event: &refit_core::event::Event| match &event.fact {
-        refit_core::event::Fact::Object(change) => {
-            generation.is_none() || change.object.generation.as_deref() == generation
+    let is_meant = |fate: &&Fate| match &fate.kept {
+        _ if generation.is_none() => true,
+        Kept::Event(Event { fact: Fact::Object(change), .. }) => {
+            change.object.generation.as_deref() == generation
         }
-        _ => false,
+        Kept::Member(member) => member.generation.as_deref() == generation,
+        Kept::Event(_) | Kept::Nothing { .. } => false,
     };
-    let meant = story.fates.iter().filter(|fate| fate.event.as_ref().is_none_or(is_meant));
+    let meant = story.fates.iter().filter(is_meant);
     let mut left: Vec<BatchId> = meant
         .flat_map(|fate| &fate.verdicts)
         .filter_map(|verdict| match verdict {

@@ -6,11 +6,12 @@ use std::fmt;
 use refit_core::commit::{BatchChange, Change};
 use refit_core::event::{DataRef, Event, Fact};
 use refit_core::key::{Hash128, RunKey};
+use refit_core::member::Member;
 use refit_core::reason::Refusal;
 use refit_core::rules::Rules;
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
-use refit_engine::explain::{Episode, Fate, Story, Subject, Verdict, tell};
+use refit_engine::explain::{Episode, Fate, Kept, Story, Subject, Verdict, tell};
 use serde::Serialize;
 
 use super::manifest::batch_of_key;
@@ -19,6 +20,7 @@ use crate::context::{Context, Opened};
 use crate::exit::{Exit, Failure};
 use crate::fate::{self, nearest};
 use crate::inbox;
+use crate::output::Output;
 use crate::progress::Progress;
 
 /// Schemes an object may have that is named without one.
@@ -30,6 +32,9 @@ const SCHEMES: [&str; 3] = ["gs", "s3", "file"];
     after_help = "Every event is accepted into a batch, or refused with a reason. A batch is held \
         with a reason until a time, or until what is said happens, or became a run. What is refused is judged again only if \
         it is replayed. For an object no trigger watches, the nearest trigger and the condition that fails are named.
+
+Members of batches are told of for ever; what was refused, and the ids of deliveries and messages, as long as events are \
+        kept: 35d unless the ledger says otherwise.
 
 Examples:
   refit why gs://acme-data/churn/day=1.parquet
@@ -43,9 +48,9 @@ pub(crate) struct Args {
     /// CloudEvent, of a delivery, or the 32 digits refit shows), a batch such as b17, or a run key such as rf-…
     #[arg(value_name = "OBJECT|EVENT|BATCH|RUN")]
     subject: String,
-    /// How far back to look
-    #[arg(long, value_name = "SPAN", default_value = "30d")]
-    since: Span,
+    /// How far back to look; unless said, as far as events are kept, and where that has nothing, as far as the log goes
+    #[arg(long, value_name = "SPAN")]
+    since: Option<Span>,
 }
 
 /// Something that may be meant.
@@ -78,11 +83,11 @@ struct ToldStory {
 
 #[derive(Debug, Default, Serialize)]
 struct ToldEvent {
-    /// Its id; none if its segment is no longer kept.
+    /// Its id; none if nothing is kept of it.
     event: Option<Hash128>,
     name: Option<String>,
     generation: Option<String>,
-    /// The route it came by.
+    /// The route it came by; none if it is no longer kept.
     origin: Option<String>,
     /// The commit that decided; none if it waits to be.
     commit: Option<u64>,
@@ -117,25 +122,30 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         state: &state,
         rules: book.as_ref().map(|book| &*book.rules),
         now,
-        since: now - args.since,
+        since: now - args.since.unwrap_or(state.timing.window),
     };
-    let mut stories = Vec::new();
-    for meant in meant(&args.subject) {
-        stories.extend(teller.tell(&meant).await?);
-    }
-    if let Some(meant) = in_watched_folder(&args.subject).filter(|_| stories.is_empty()) {
-        stories.extend(teller.tell(&meant).await?);
-    }
-    if stories.is_empty() {
-        for subject in teller.named(&args.subject).await? {
-            stories.extend(teller.tell(&Meant { subject, object: None }).await?);
-        }
+    let mut stories = teller.stories(&args.subject).await?;
+    if stories.is_empty() && args.since.is_none() && outlasts_events(&args.subject) {
+        stories = Teller { since: Timestamp::EPOCH, ..teller }.stories(&args.subject).await?;
     }
     if stories.is_empty() {
         return Err(teller.nothing(&args.subject, args.since));
     }
     context.output.show(&Told { stories })?;
     Ok(Exit::Ok)
+}
+
+/// Whether the log may tell what a text means beyond what is kept of events, and was not read for it as a whole.
+fn outlasts_events(text: &str) -> bool {
+    let meant = meant(text).into_iter().chain(in_watched_folder(text));
+    meant.map(|meant| meant.subject).any(|subject| !matches!(subject, Subject::Batch(_)))
+}
+
+/// Says what may name the subject, and cannot be read.
+pub(super) fn say_unreadable(output: Output, story: &Story) {
+    for name in &story.unreadable {
+        output.note(&format!("it may be named by what cannot be read: name=`{name}`"));
+    }
 }
 
 /// What a text may mean, by its looks.
@@ -184,32 +194,62 @@ pub(super) fn objects(text: &str) -> Vec<DataRef> {
 
 impl Meant {
     fn object(object: DataRef) -> Self {
-        Self { subject: Subject::Object(object.place()), object: Some(object) }
+        Self { subject: Subject::object(&object), object: Some(object) }
     }
 
     /// Whether an event is about it.
     fn is_of(&self, event: &Event) -> bool {
         match (&self.subject, &event.fact) {
             (Subject::Event(id), _) => event.id() == *id,
-            (Subject::Object(place), Fact::Object(change)) => {
-                let wanted = self.object.as_ref().and_then(|object| object.generation.as_ref());
-                let is_wanted = wanted.is_none() || wanted == change.object.generation.as_ref();
-                change.object.place() == *place && is_wanted
+            (Subject::Object { place, .. }, Fact::Object(change)) => {
+                change.object.place() == *place && self.is_generation(&change.object.generation)
             }
-            (Subject::Object(_) | Subject::Batch(_), _) => false,
+            (Subject::Object { .. } | Subject::Batch(_), _) => false,
         }
+    }
+
+    /// Whether what is kept of an event may be about it.
+    fn may_be_of(&self, kept: &Kept) -> bool {
+        match kept {
+            Kept::Event(event) => self.is_of(event),
+            Kept::Member(member) => self.is_generation(&member.generation),
+            Kept::Nothing { .. } => true,
+        }
+    }
+
+    fn is_generation(&self, generation: &Option<String>) -> bool {
+        let wanted = self.object.as_ref().and_then(|object| object.generation.as_ref());
+        wanted.is_none() || wanted == generation.as_ref()
     }
 }
 
 impl Teller<'_> {
+    /// The stories of what a text means.
+    async fn stories(&self, text: &str) -> Result<Vec<ToldStory>, Failure> {
+        let mut stories = Vec::new();
+        for meant in meant(text) {
+            stories.extend(self.tell(&meant).await?);
+        }
+        if let Some(meant) = in_watched_folder(text).filter(|_| stories.is_empty()) {
+            stories.extend(self.tell(&meant).await?);
+        }
+        if stories.is_empty() {
+            for subject in self.named(text).await? {
+                stories.extend(self.tell(&Meant { subject, object: None }).await?);
+            }
+        }
+        Ok(stories)
+    }
+
     /// The story of what is meant, if there is one.
     async fn tell(&self, meant: &Meant) -> Result<Option<ToldStory>, Failure> {
         let progress = Progress::new(self.context.output, "commits read");
         let ledger = &self.opened.ledger;
         let count = |commits| progress.count(commits);
-        let mut story = tell(ledger, &meant.subject, self.since, &count).await?;
+        let mut story = tell(ledger, self.state, &meant.subject, self.since, &count).await?;
         drop(progress);
-        story.fates.retain(|fate| fate.event.as_ref().is_none_or(|event| meant.is_of(event)));
+        say_unreadable(self.context.output, &story);
+        story.fates.retain(|fate| meant.may_be_of(&fate.kept));
         keep_batches(&mut story, &meant.subject);
         let mut events: Vec<ToldEvent> = story.fates.iter().map(|fate| self.event(fate)).collect();
         events.extend(self.pending(meant).await?);
@@ -268,7 +308,7 @@ impl Teller<'_> {
         let is_unwatched = fate.verdicts.iter().any(|verdict| {
             matches!(verdict, Verdict::Refused { trigger: None, reason: Refusal::NoMatch, .. })
         });
-        if let Some(Fact::Object(change)) = fate.event.as_ref().map(|event| &event.fact)
+        if let Kept::Event(Event { fact: Fact::Object(change), .. }) = &fate.kept
             && is_unwatched
         {
             told.decisions.extend(self.nearest(&change.object));
@@ -314,7 +354,7 @@ impl Teller<'_> {
     }
 
     /// Says that nothing was found, and what to look at next.
-    fn nothing(&self, text: &str, since: Span) -> Failure {
+    fn nothing(&self, text: &str, since: Option<Span>) -> Failure {
         if text.parse::<BatchId>().is_ok() || text.parse::<RunKey>().is_ok() {
             let message = format!(
                 "there is no such batch or run in this ledger: subject=`{text}`, ledger=`{}`\
@@ -332,9 +372,17 @@ impl Teller<'_> {
             (None, false) => "no rules are in force".to_owned(),
         });
         let watched = watched.map(|text| format!("\n- {text}")).unwrap_or_default();
+        let window = self.state.timing.window;
+        let within = since.map(|span| format!(" in the last {span}")).unwrap_or_default();
+        let longer = match since {
+            Some(_) => "was it longer ago? say so with --since".to_owned(),
+            None => {
+                format!("is it the id of a delivery or a message? those are known for {window}")
+            }
+        };
         let message = format!(
-            "nothing is recorded of it in the last {since}: subject=`{text}`{watched}\
-             \n- was it longer ago? say so with --since\
+            "nothing is recorded of it{within}: subject=`{text}`{watched}\
+             \n- {longer}\
              \n- did it arrive? the log of the function names every event it records\
              \n- was it not understood? `refit status` counts those"
         );
@@ -368,12 +416,23 @@ fn keep_batches(story: &mut Story, subject: &Subject) {
 
 impl ToldEvent {
     fn of(fate: &Fate) -> Self {
-        let decisions = match fate.event {
-            Some(_) => fate.verdicts.iter().map(fate::verdict).collect(),
-            None => vec!["its segment is no longer kept".to_owned()],
+        let mut decisions: Vec<String> = fate.verdicts.iter().map(fate::verdict).collect();
+        decisions.extend(fate::lost(&fate.kept).map(str::to_owned));
+        let named = match &fate.kept {
+            Kept::Event(event) => Self::named(event),
+            Kept::Member(member) => Self::member(member),
+            Kept::Nothing { .. } => Self::default(),
         };
-        let named = fate.event.as_ref().map(Self::named).unwrap_or_default();
         Self { commit: Some(fate.commit), at: fate.at, decisions, ..named }
+    }
+
+    fn member(member: &Member) -> Self {
+        Self {
+            event: Some(member.event),
+            name: Some(member.name()),
+            generation: member.generation.clone(),
+            ..Self::default()
+        }
     }
 
     fn named(event: &Event) -> Self {
@@ -414,8 +473,11 @@ impl fmt::Display for ToldEvent {
         let name = name.as_deref().unwrap_or("an event");
         let generation = generation.as_ref().map(|text| format!("#{text}")).unwrap_or_default();
         write!(f, "{name}{generation}")?;
-        if let (Some(event), Some(origin)) = (event, origin) {
-            write!(f, ", event {event}, by {origin}")?;
+        if let Some(event) = event {
+            write!(f, ", event {event}")?;
+        }
+        if let Some(origin) = origin {
+            write!(f, ", by {origin}")?;
         }
         match commit {
             Some(commit) => writeln!(f, ", decided {at} by commit {commit}")?,
@@ -473,7 +535,7 @@ mod tests {
         let subject = |text: &str| meant(text).into_iter().map(|meant| meant.subject).next();
         assert_eq!(subject("b17.2"), Some(Subject::Batch("b17.2".parse().unwrap())));
         assert!(matches!(subject("0b5e6f3c9d1a4e72b8c05f6a7d8e9f10"), Some(Subject::Event(_))));
-        assert!(matches!(subject("gs://b/x"), Some(Subject::Object(_))));
+        assert!(matches!(subject("gs://b/x"), Some(Subject::Object { .. })));
         assert_eq!(subject("7301948200114275"), None);
     }
 }

@@ -232,7 +232,7 @@ fn found(world: &World, folder: &str) -> Vec<(String, String)> {
 fn one_thing_that_is_changed_is_found_and_named() {
     let world = lived();
     let path = |name: &str| world.path(name);
-    let whole = world.run(laid(&path("ledger"), path("whole")));
+    let whole = world.wait(laid(&path("ledger"), path("whole")));
     assert_eq!(found(&world, "whole"), []);
     let (mut shown, mut wrong) = (BTreeSet::new(), Vec::new());
     for (at, (what, damage, wanted)) in CASES.iter().enumerate() {

@@ -8,6 +8,7 @@ mod alone;
 mod doctor;
 mod endings;
 mod fsck;
+mod lasting;
 mod models;
 mod process;
 mod quarantine;

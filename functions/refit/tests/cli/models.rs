@@ -1,10 +1,12 @@
 //! Versions of models: asked for, approved, rejected, rolled back; where they come from, and what was made of what.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use refit_core::promotion::{PromotionPhase, Stage};
+use refit_core::commit::{Change, Commit, TriggerChange};
+use refit_core::promotion::{PromotionPhase, Stage, StageEntry};
 use refit_core::run::Run;
-use refit_core::state::State;
+use refit_core::state::{BatchId, State};
 use refit_testkit::fake::kfp;
 use refit_testkit::fake::mlflow::Mlflow;
 use refit_testkit::fake::server::Server;
@@ -47,6 +49,23 @@ impl Shop {
         std::fs::write(world.path("refit.yaml"), text).unwrap();
         world.refit("apply --yes").ends(0);
         Self { world, mlflow, _server: server }
+    }
+
+    /// The first version that was given a stage, as `deploy` was told, and the batch of that.
+    fn staged(&self) -> (StageEntry, BatchId) {
+        let commits = std::fs::read_dir(self.world.path("ledger/log")).unwrap();
+        let mut commits: Vec<_> = commits.map(|file| file.unwrap().path()).collect();
+        commits.sort();
+        let staged = |path: &PathBuf| {
+            let commit: Commit = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            commit.changes.into_iter().find_map(|change| match change {
+                Change::Trigger { change: TriggerChange::Staged { entry, batch }, .. } => {
+                    Some((entry, batch))
+                }
+                _ => None,
+            })
+        };
+        commits.iter().find_map(staged).expect("a version was given a stage")
     }
 
     /// Uploads an object, and has the run of it end well.
@@ -125,6 +144,8 @@ fn a_version_waits_for_the_test_of_another() {
 #[test]
 fn a_version_is_rejected_traced_and_found_by_what_it_was_made_of() {
     let shop = Shop::new("production: { approvals: 0 }");
+    // What a stage starts is told while it waits.
+    shop.world.refit("pause deploy").ends(0);
     shop.make("a", "1");
     shop.until("1", PromotionPhase::Promoted);
     shop.make("b", "2");
@@ -143,6 +164,11 @@ fn a_version_is_rejected_traced_and_found_by_what_it_was_made_of() {
     let told = told.says("gs://acme-data/churn/a#1").says("is registered as 1");
     told.says("is to be in production again, asks ann: worse");
     shop.world.refit("trail churn 9").ends(6).complains("no such version is known");
+
+    let (entry, batch) = shop.staged();
+    let story = shop.world.json(&format!("why {}", entry.id("deploy")))["stories"][0].clone();
+    assert_eq!(story["events"][0]["name"], "churn 1 in production");
+    assert_eq!(story["batches"][0]["batch"], batch.to_string());
 
     let used = shop.world.json("used gs://acme-data/churn/b");
     assert_eq!(used["versions"].as_array().unwrap().len(), 1);

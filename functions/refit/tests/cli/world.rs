@@ -115,8 +115,8 @@ impl World {
         work()
     }
 
-    /// Does something that takes its time.
-    pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Waits for something that needs the runtime of this world.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Desk, Need, Parameter, ParameterKind, Prepared};
 use crate::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
-use crate::key::{Hash128, RunKey, hash128, sha256_hex};
+use crate::key::{RunKey, sha256_hex};
 use crate::member::{Line, Member, Settled, common_prefix, manifest, settle};
 use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
@@ -220,7 +220,7 @@ impl Desk<'_> {
         let round = closed.guard.as_ref().map(|_| 1);
         self.record(Change::Closed(Box::new(closed)));
         self.objects.push(launch.manifest);
-        self.closing.extend(due.settled.members.iter().flat_map(entries));
+        self.closing.extend(due.settled.members.iter().flat_map(Member::entries));
         self.intend(due.id, (1, round), launch.key, launch.parameters);
     }
 
@@ -294,12 +294,6 @@ fn facts_of(batch: &Batch, settled: &Settled) -> BatchFacts {
         joined: batch.count,
         opened_at: batch.opened_at,
     }
-}
-
-/// The hashes a member is found by: its event, and the URI of its object.
-fn entries(member: &Member) -> impl Iterator<Item = Hash128> {
-    let uri = member.uri.as_deref().map(|uri| hash128([uri]));
-    std::iter::once(member.event).chain(uri)
 }
 
 fn looks_at_members(rule: &Trigger) -> bool {
