@@ -30,14 +30,28 @@ fn incomplete(sources: &[Source]) -> Vec<String> {
     paths.filter(|path| sources.iter().all(|source| source.path != *path)).collect()
 }
 
-/// Rule files with mistakes, or with something to be warned of.
+/// The whole rule files in a document: those that define services as well as triggers.
+fn rule_files(document: &Source) -> Vec<&str> {
+    let blocks = document.text.split("```yaml\n").skip(1);
+    let blocks = blocks.filter_map(|rest| Some(rest.split_once("\n```")?.0));
+    let has = |block: &str, key: &str| block.lines().any(|line| line.starts_with(key));
+    blocks.filter(|block| has(block, "services:") && has(block, "triggers:")).collect()
+}
+
+/// Rule files with mistakes, or with something to be warned of, in examples and documents.
 fn wrong_rules(sources: &[Source]) -> Vec<String> {
-    let files = sources
-        .iter()
-        .filter(|source| source.path.starts_with(FOLDER) && source.ends_with("/refit.yaml"));
-    let wrong = files.filter_map(|source| {
-        let (_, found) = config::read(&source.text);
-        let said = config::render(&source.path, &source.text, &found, false);
+    let is_example = |path: &str| path.starts_with(FOLDER) || path.starts_with("examples/");
+    let files = sources.iter().flat_map(|source| {
+        let text = match &*source.path {
+            path if is_example(path) && path.ends_with("/refit.yaml") => vec![&*source.text],
+            path if path.ends_with(".md") => rule_files(source),
+            _ => Vec::new(),
+        };
+        text.into_iter().map(move |text| (&source.path, text))
+    });
+    let wrong = files.filter_map(|(path, text)| {
+        let (_, found) = config::read(text);
+        let said = config::render(path, text, &found, false);
         (!found.is_empty()).then(|| said.trim_end().to_owned())
     });
     wrong.collect()
@@ -172,8 +186,17 @@ fn what_must_be_given_is_in_the_file_to_begin_with() {
 }
 
 #[test]
-fn rule_files_of_examples_hold_no_mistake() {
+fn rule_files_of_examples_and_documents_hold_no_mistake() {
     assert_none("rules", &wrong_rules(&all()));
-    let file = Source::new("terraform/examples/a/refit.yaml", "triggers: { a: { on: {} } }");
-    assert_eq!(wrong_rules(&[file]).len(), 1);
+    let readme = all().into_iter().find(|source| source.path == "README.md").unwrap();
+    assert_eq!(rule_files(&readme).len(), 1);
+    let rules = "services: {}\ntriggers: { a: { on: {} } }";
+    let page = format!("Rules:\n```yaml\n{rules}\n```\n");
+    for (path, text) in [
+        ("terraform/examples/a/refit.yaml", rules),
+        ("examples/a/refit.yaml", rules),
+        ("a.md", &page),
+    ] {
+        assert_eq!(wrong_rules(&[Source::new(path, text)]).len(), 1, "{path}");
+    }
 }

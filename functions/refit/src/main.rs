@@ -1,6 +1,7 @@
 //! The command line of refit: checks rules, puts them in force, and tells what became of events and runs.
 //!
-//! It reads the ledger, and writes nothing to it but rules, commands and replayed events: only a reconciler decides.
+//! It reads the ledger, and writes nothing to it but rules and events (commands, replays, what a sweep or a reread found):
+//! only a reconciler decides. `fsck --restored` alone commits, that the ledger is a copy.
 
 mod args;
 mod cmd;

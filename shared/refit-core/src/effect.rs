@@ -1,5 +1,6 @@
 //! What the state asks of the outside world, found afresh from it at any time.
 
+use crate::mutant::{self, Mutant};
 use crate::promotion::{Model, Promotion, PromotionPhase, Stage};
 use crate::run::{Attempt, Phase, Run};
 use crate::state::{BatchId, State};
@@ -47,7 +48,9 @@ fn wanted(run: &Run, attempt: &Attempt) -> Option<EffectKind> {
         Phase::Pending | Phase::Running if run.cancel.is_some() => Some(EffectKind::Cancel),
         Phase::Pending | Phase::Running => Some(EffectKind::Follow),
         Phase::Abandoned if attempt.watch_until.is_none() => None,
-        Phase::Abandoned if attempt.external.is_some() => Some(EffectKind::Cancel),
+        Phase::Abandoned if attempt.external.is_some() && !mutant::is(Mutant::LateTwinLeft) => {
+            Some(EffectKind::Cancel)
+        }
         Phase::Abandoned => Some(EffectKind::LookUp),
         Phase::Launching
         | Phase::Succeeded

@@ -108,15 +108,15 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
         Change::Outbox { receiver, change } => apply_to_outbox(state, receiver, change, stamp),
         Change::Promotion { model, run, change } => {
             if let PromotionChange::Begun { registry, .. } = change {
-                let known = state.models.entry(model.clone());
+                let known = Arc::make_mut(&mut state.models).entry(model.clone());
                 known.or_insert_with(|| Model::new(registry.clone()));
             }
-            if let Some(model) = state.models.get_mut(model) {
+            if let Some(model) = Arc::make_mut(&mut state.models).get_mut(model) {
                 apply_to_promotion(model, *run, change, stamp);
             }
         }
         Change::Model { model, change } => {
-            if let Some(model) = state.models.get_mut(model) {
+            if let Some(model) = Arc::make_mut(&mut state.models).get_mut(model) {
                 apply_to_model(model, change, stamp);
             }
         }
@@ -130,11 +130,12 @@ fn apply_to_outbox(state: &mut State, receiver: &str, change: &OutboxChange, sta
         let standing = state.triggers.entry(trigger.clone());
         standing.and_modify(|standing| standing.told_budget = notice.until);
     }
+    let outboxes = Arc::make_mut(&mut state.outboxes);
     if *change == OutboxChange::Closed {
-        state.outboxes.remove(receiver);
+        outboxes.remove(receiver);
         return;
     }
-    let outbox = state.outboxes.entry(receiver.to_owned()).or_default();
+    let outbox = outboxes.entry(receiver.to_owned()).or_default();
     outbox.apply(change, stamp.nonce, stamp.now);
 }
 
@@ -425,8 +426,10 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.refused_calls += 1;
             attempt.message = Some(message.clone());
         }
-        AttemptChange::Unclear(message) | AttemptChange::ClaimUnknown(message) => {
-            attempt.message = Some(message.clone())
+        AttemptChange::Unclear(message) => attempt.message = Some(message.clone()),
+        AttemptChange::ClaimUnknown(message) => {
+            attempt.message = Some(message.clone());
+            attempt.stuck = false;
         }
         AttemptChange::Started { external, .. } | AttemptChange::Claimed { external, .. } => {
             attempt.phase = Phase::Pending;
@@ -436,6 +439,7 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.watch_until = None;
             attempt.empty_since = None;
             attempt.message = None;
+            attempt.stuck = false;
         }
         AttemptChange::LookedUp => {
             attempt.empty_since = Some(Mark { commit: stamp.seq, time: stamp.now });

@@ -76,6 +76,7 @@ const ALL: &[(&str, Invariant)] = &[
     ("a test decides once it has succeeded", promotions::tests_decide),
     ("production comes by way of staging", promotions::by_way_of_staging),
     ("what is rejected stays so", promotions::against_is_final),
+    ("a rollback takes the place of the version it names", promotions::rollback_of_named),
 ];
 
 /// The names of all invariants.

@@ -1,7 +1,7 @@
 //! Members of a batch: how they are kept while it is open, and which of them its run gets.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,11 +88,13 @@ pub enum Line {
     },
 }
 
-/// A line with the batch it belongs to, as parts hold it: one part serves every batch of its commit.
+/// A line with the batch it belongs to, as parts hold it: one part serves every batch of its commit. A line without one
+/// is told to all that refer to the part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartLine {
     /// The batch.
-    pub batch: BatchId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
     /// The line.
     pub line: Line,
 }
@@ -172,6 +174,22 @@ impl Member {
         };
         rank(self) >= rank(other)
     }
+}
+
+/// Of what was told, what is of objects that are among these lines' members.
+pub(crate) fn concerning<'a>(lines: &[Line], told: &'a [Line]) -> impl Iterator<Item = &'a Line> {
+    let uri_of = |line: &Line| match line {
+        Line::Member(member) => member.uri.clone(),
+        Line::Gone { .. } | Line::Same { .. } => None,
+    };
+    let members: BTreeSet<String> = match told {
+        [] => BTreeSet::new(),
+        _ => lines.iter().filter_map(uri_of).collect(),
+    };
+    told.iter().filter(move |line| match line {
+        Line::Gone { uri, .. } | Line::Same { uri, .. } => members.contains(uri),
+        Line::Member(_) => false,
+    })
 }
 
 /// Leaves one member per object, the newest, and none that is gone.
@@ -311,7 +329,8 @@ pub fn stored_lines<'a>(
     let mut found = BTreeMap::new();
     for batch in batches {
         let mut lines = Vec::new();
-        for part in state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts) {
+        let parts = state.open_batch(batch).map_or(&[][..], |(_, open)| &open.parts);
+        for part in parts {
             let of_part = match read.entry(&part.name) {
                 Entry::Occupied(of_part) => of_part.into_mut(),
                 Entry::Vacant(place) => place.insert(read_stored(part, &object)?),
@@ -319,12 +338,17 @@ pub fn stored_lines<'a>(
             // Runs of two triggers may have the same manifest, and so may the batches that take over their members.
             lines.extend(of_part.get(&part.batch).into_iter().flatten().cloned());
         }
+        let told = parts.iter().filter(|part| part.batch.is_some());
+        let told = told.filter_map(|part| read[&part.name].get(&None));
+        let told: Vec<Line> = told.flat_map(|told| concerning(&lines, told)).cloned().collect();
+        lines.extend(told);
         found.insert(batch, lines);
     }
     Ok(found)
 }
 
-/// The lines of what a batch refers to: of a part by the batch they were written for, or of a manifest, which has none.
+/// The lines of what a batch refers to: of a part by the batch they were written for, none for those told to all that
+/// refer to it; or of a manifest, of which all are for none.
 fn read_stored<'a>(
     part: &PartRef,
     object: impl Fn(&str) -> Option<&'a [u8]>,
@@ -332,18 +356,18 @@ fn read_stored<'a>(
     let wrong = |error: &str| format!("{error}: name=`{}`", part.name);
     let body = object(&part.name).ok_or_else(|| wrong("an object of the ledger is missing"))?;
     let read = if part.batch.is_some() {
-        read_part(body).map(|all| all.into_iter().map(|(of, lines)| (Some(of), lines)).collect())
+        read_part(body)
     } else {
         read_manifest(body).map(|all| [(None, all.into_iter().map(Line::Member).collect())].into())
     };
     read.map_err(|error| wrong(&error))
 }
 
-/// Reads the lines of a part, by the batch they were written for.
+/// Reads the lines of a part, by the batch they were written for; none for those told to all that refer to it.
 ///
 /// # Errors
 /// Names the line that cannot be read.
-pub fn read_part(bytes: &[u8]) -> Result<BTreeMap<BatchId, Vec<Line>>, String> {
+pub fn read_part(bytes: &[u8]) -> Result<BTreeMap<Option<BatchId>, Vec<Line>>, String> {
     let all: Vec<PartLine> = read_lines(bytes)?;
     let mut lines: BTreeMap<_, Vec<Line>> = BTreeMap::new();
     for PartLine { batch, line } in all {
@@ -499,9 +523,10 @@ mod tests {
         let id: BatchId = "b3.1".parse().unwrap();
         let other: BatchId = "b3".parse().unwrap();
         let all = [(id, "gs://b/x"), (other, "gs://b/y")];
-        let all = all.map(|(batch, uri)| PartLine { batch, line: member(uri, "1", 1) });
+        let all =
+            all.map(|(batch, uri)| PartLine { batch: Some(batch), line: member(uri, "1", 1) });
         let written = part(&all);
-        assert_eq!(read_part(&written).unwrap()[&id], [member("gs://b/x", "1", 1)]);
+        assert_eq!(read_part(&written).unwrap()[&Some(id)], [member("gs://b/x", "1", 1)]);
         let stored = PartRef { name: "parts/3".to_owned(), batch: Some(id), count: 1 };
         let missing = read_stored(&stored, |_| None).unwrap_err();
         assert_eq!(missing, "an object of the ledger is missing: name=`parts/3`");

@@ -316,6 +316,12 @@ impl Outbox {
         }
     }
 
+    /// The letter that tells of what happened first.
+    pub(crate) fn oldest(&self) -> Option<Hash128> {
+        let first = |(_, letter): &(&Hash128, &Letter)| letter.notices.first().map(|it| it.at);
+        self.letters.iter().min_by_key(first).map(|(id, _)| *id)
+    }
+
     /// Applies one change that a commit of this nonce makes.
     pub(crate) fn apply(&mut self, change: &OutboxChange, nonce: &str, now: Timestamp) {
         match change {

@@ -10,12 +10,14 @@ mod drift;
 mod events;
 mod follow;
 mod guard;
+mod joining;
 mod keep;
 mod launch;
 mod notify;
 mod promote;
 mod schedule;
 mod statement;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +42,8 @@ use crate::run::{Claim, ExternalRun, Phase};
 use crate::state::{BatchId, State, VERSION};
 use crate::time::{Span, Timestamp};
 use crate::timing::COMMIT_LAUNCHES_MAX;
+
+use joining::Joining;
 
 /// What the reconciler observed since the last commit.
 #[derive(Clone, Debug)]
@@ -321,8 +325,8 @@ struct Desk<'a> {
     tally: events::Tally,
     /// Why batches wait, where that is news: worth noting, but no commit of its own.
     holdings: Vec<Change>,
-    /// Lines this commit adds, by batch.
-    joining: BTreeMap<BatchId, Vec<Line>>,
+    /// Lines this commit adds.
+    joining: Joining,
     /// Identities this commit adds, and whether they were accepted.
     fresh: BTreeMap<Hash128, bool>,
     /// Objects this commit adds.
@@ -333,6 +337,8 @@ struct Desk<'a> {
     opened: u32,
     /// Runs this commit starts.
     launched: usize,
+    /// Active runs of which it is not known who made their claim, and was not when it was last looked.
+    unclaimed: BTreeSet<BatchId>,
     /// Whether rules were applied by this commit that may start what they make due.
     may_start: bool,
     next: Option<Timestamp>,
@@ -353,7 +359,8 @@ impl<'a> Desk<'a> {
             objects: Vec::new(),
             tally: events::Tally::default(),
             holdings: Vec::new(),
-            joining: BTreeMap::new(),
+            joining: Joining::default(),
+            unclaimed: BTreeSet::new(),
             fresh: BTreeMap::new(),
             sightings: BTreeMap::new(),
             closing: Vec::new(),
@@ -409,11 +416,17 @@ impl<'a> Desk<'a> {
         found
     }
 
+    /// Whether there is anything to be written down.
+    fn is_commit(&self) -> bool {
+        !self.changes.is_empty() || !self.inputs.segments.is_empty()
+    }
+
     fn finish(self) -> Plan {
+        let is_commit = self.is_commit();
         let more = self.inputs.listing.more || self.launched >= COMMIT_LAUNCHES_MAX;
         let next = if more { Some(self.now) } else { self.next };
         let mut plan = Plan { needs: self.needs, commit: None, objects: self.objects, next };
-        if self.changes.is_empty() && self.inputs.segments.is_empty() || !plan.needs.is_empty() {
+        if !is_commit || !plan.needs.is_empty() {
             return plan;
         }
         let uses = plan.objects.iter().map(|(key, _)| key.clone()).collect();

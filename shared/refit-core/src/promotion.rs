@@ -178,6 +178,9 @@ pub struct Request {
     /// Whether it is to have production back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// The version it is to have production back from, by the registry's name of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
     /// What the stage took by the rules it was asked for under: rules that ask for less later do not grant it.
     #[serde(default)]
     pub takes: StageRule,
@@ -342,6 +345,25 @@ impl Model {
         self.promotions.values().any(|it| it.phase == PromotionPhase::Entering)
     }
 
+    /// The version whose acceptance test comes before staging that a rule asked for: it is tested to the end, unless a
+    /// person asks for staging for another one.
+    #[must_use]
+    pub fn tested_before(&self, waiting: &Promotion) -> Option<&Promotion> {
+        let request = waiting.request()?;
+        if request.stage != Stage::Staging || request.person.is_some() {
+            return None;
+        }
+        self.promotions.values().find(|it| it.phase == PromotionPhase::Testing)
+    }
+
+    /// The version that is in production, where a rollback was to take the place of another.
+    #[must_use]
+    pub fn overtakes(&self, rollback: &Request) -> Option<&str> {
+        let leaves = rollback.leaves.as_ref()?;
+        let holder = self.holders.get(&Stage::Production)?;
+        (holder.version != *leaves).then_some(holder.version.as_str())
+    }
+
     /// The stages of which a registry says other than what is known, with who has them there. A version that went on
     /// to production may still be said to be in staging, also when it has left production.
     #[must_use]
@@ -405,6 +427,21 @@ impl Promotion {
             }
         }
         counted
+    }
+
+    /// Whether as many persons approve the newest request as it takes.
+    #[must_use]
+    pub fn is_approved(&self, rule: &PromoteRule) -> bool {
+        let request = self.request();
+        request.is_some_and(|request| self.counted(rule).len() >= rule.needed(request) as usize)
+    }
+
+    /// Whether it has no stage, and waits to be asked for or approved. What is to have production back is none of these.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        let is_asked = self.phase == PromotionPhase::Requested
+            && self.request().is_some_and(|request| !request.rollback);
+        self.stage.is_none() && (is_asked || self.phase == PromotionPhase::Candidate)
     }
 
     /// Whether a person has had a say in the newest request, or in what led to it.

@@ -52,10 +52,10 @@ pub struct State {
     pub retired: BTreeMap<String, Timestamp>,
     /// What receivers are still to be told, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub outboxes: BTreeMap<String, Outbox>,
+    pub outboxes: Arc<BTreeMap<String, Outbox>>,
     /// Models whose versions are followed, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub models: BTreeMap<String, Model>,
+    pub models: Arc<BTreeMap<String, Model>>,
 }
 
 /// How far the inbox was listed and the ledger tidied: every segment named before a mark is consumed or remembered as such.
@@ -243,8 +243,8 @@ impl State {
             runs: BTreeMap::new(),
             memory: Arc::default(),
             retired: BTreeMap::new(),
-            outboxes: BTreeMap::new(),
-            models: BTreeMap::new(),
+            outboxes: Arc::default(),
+            models: Arc::default(),
         }
     }
 

@@ -118,6 +118,8 @@ pub const SNAPSHOT_COMMITS_MAX: u64 = 64;
 pub const FINISHED_RUNS_MAX: usize = 50;
 /// Versions of a model the state remembers of which nothing more comes.
 pub const PROMOTIONS_MAX: usize = 50;
+/// Versions of a model without a stage that wait to be asked for or approved; beyond, the oldest is given up.
+pub const PROMOTIONS_WAITING_MAX: usize = 100;
 /// Calls to a registry that do nothing before a version is given up: about eight hours of them.
 pub const REGISTRY_TRIES_MAX: u32 = 48;
 /// Rows of drift reports a trigger follows at once.

@@ -6,6 +6,7 @@ use crate::commit::{
     AttemptChange, BatchChange, Change, Closed, Decision, RunChange, TriggerChange,
 };
 use crate::key::{Hash128, hash128};
+use crate::mutant::{self, Mutant};
 use crate::notice::{Notice, NoticeKind};
 use crate::promotion::{PromotionChange, PromotionPhase};
 use crate::reason::{Hold, Refusal};
@@ -95,9 +96,11 @@ impl Passage<'_> {
     fn of_attempt(&self, run: BatchId, number: u32, change: &AttemptChange) -> Option<Notice> {
         let occasion: String;
         let (kind, transition, message) = if let AttemptChange::Started { .. } = change {
-            (NoticeKind::Launch, "started", None)
+            occasion = self.start(run, number);
+            (NoticeKind::Launch, occasion.as_str(), None)
         } else if let AttemptChange::Stuck(message) = change {
-            (NoticeKind::Stuck, "stuck", Some(message.as_str()))
+            occasion = format!("stuck {}", self.seq);
+            (NoticeKind::Stuck, occasion.as_str(), Some(message.as_str()))
         } else if let AttemptChange::Uncertain(message) = change {
             (NoticeKind::Uncertain, "uncertain", Some(message.as_str()))
         } else if let AttemptChange::LateTwin(_) = change {
@@ -114,6 +117,15 @@ impl Passage<'_> {
         let run = self.run(run)?;
         let attempt = run.attempt_numbered(number)?;
         Some(self.about((run, attempt), kind, transition, message))
+    }
+
+    /// One that was given up after it had begun may be taken back, which is another occasion.
+    fn start(&self, run: BatchId, number: u32) -> String {
+        let known = self.before.runs.get(&run).and_then(|run| run.attempt_numbered(number));
+        match known.is_some_and(|attempt| attempt.started_at.is_some()) {
+            true => format!("started {}", self.seq),
+            false => "started".to_owned(),
+        }
     }
 
     fn of_run(&self, id: BatchId, change: &RunChange) -> Option<Notice> {
@@ -156,7 +168,12 @@ impl Passage<'_> {
         };
         let name = promotion.name().unwrap_or("(not registered)");
         let times = promotion.entries.values().sum::<u32>();
-        let occasion = format!("{} {} {times}", kind.name(), promotion.requests.len());
+        let occasion = match kind == NoticeKind::Refused && !mutant::is(Mutant::NoticeIdsComeAgain)
+        {
+            // A request may be ended, made again and ended again by two commits, with as many requests after each.
+            true => format!("{} {said} {}", kind.name(), self.seq),
+            false => format!("{} {} {times}", kind.name(), promotion.requests.len()),
+        };
         let id = self.id(&promotion.trigger, Some(run), None, &occasion);
         Some(Notice {
             batch: Some(run),

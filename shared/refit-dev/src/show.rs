@@ -135,7 +135,7 @@ impl Observer {
 
     /// Tells which of these versions wait for somebody.
     fn tell_waiting(&self, is_meant: impl Fn(&String, &Promotion) -> bool) {
-        for (model, known) in &self.state.models {
+        for (model, known) in &*self.state.models {
             let waiting = known.promotions.values().filter(|promotion| {
                 promotion.phase == PromotionPhase::Requested && is_meant(model, promotion)
             });

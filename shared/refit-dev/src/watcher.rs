@@ -123,10 +123,8 @@ impl Watcher {
     /// Watches until `stop` says so.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            let begun = self.config.clock.elapsed();
-            self.look().await;
-            let took = self.config.clock.elapsed().as_millis() - begun.as_millis();
-            let rest = Span::from_millis(took * LOOK_SHARE).max(LOOK_EVERY);
+            let looked = self.look().await;
+            let rest = Span::from_millis(looked.as_millis() * LOOK_SHARE).max(LOOK_EVERY);
             tokio::select! {
                 () = self.config.clock.sleep(rest) => {}
                 _ = stop.wait_for(|stop| *stop) => {}
@@ -134,22 +132,28 @@ impl Watcher {
         }
     }
 
-    /// Looks once, and announces what is ready.
-    async fn look(&mut self) {
+    /// Looks once, and announces what is ready. What looking took; announcing costs the folder nothing.
+    async fn look(&mut self) -> Span {
+        let begun = self.config.clock.elapsed();
         let buckets = self.config.buckets.clone();
         let look = move || io::Result::Ok((scan::scan(&buckets)?, scan::loose(&buckets)?));
-        let found = match disk(look).await {
+        let looked = disk(look).await;
+        let now = self.config.clock.elapsed();
+        match looked {
             Ok((found, loose)) => {
                 self.tell_loose(loose);
-                found
+                self.announce(now, &found).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "the buckets cannot be looked at; they are again");
-                return self.back_off.failed(self.config.clock.elapsed());
+                self.back_off.failed(now);
             }
-        };
-        let now = self.config.clock.elapsed();
-        let ready = self.standing.look(now, &found);
+        }
+        Span::from_millis(now.as_millis() - begun.as_millis())
+    }
+
+    async fn announce(&mut self, now: Span, found: &BTreeMap<Object, Stat>) {
+        let ready = self.standing.look(now, found);
         if ready.is_empty() || now < self.back_off.not_before {
             return;
         }

@@ -154,6 +154,10 @@ pub async fn act(
         let Some(service) = service_of(state, run, gatherer).await? else { continue };
         known.push((effect, (run, attempt), service));
     }
+    // What nobody can be asked about is not waited for.
+    let asked: BTreeSet<(BatchId, u32)> =
+        known.iter().map(|(effect, ..)| (effect.batch, effect.attempt)).collect();
+    agenda.next.retain(|slot, _| asked.contains(slot));
     let now = caller.clock.elapsed();
     let tasks = known.into_iter().filter_map(|(effect, attempt, service)| {
         agenda.task((state, now), effect, attempt, service)

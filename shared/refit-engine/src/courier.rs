@@ -113,7 +113,7 @@ impl Courier {
             let is_sealed = letter.is_sealed(state.now) || mutant::is(Mutant::LetterSentUnsealed);
             is_sealed && from <= now
         };
-        for (receiver, outbox) in &state.outboxes {
+        for (receiver, outbox) in &*state.outboxes {
             let Some(teller) = bag.tellers.get(receiver) else { continue };
             for (id, letter) in outbox.letters.iter().filter(|(_, letter)| is_due(letter)) {
                 let slot = (receiver.clone(), *id);

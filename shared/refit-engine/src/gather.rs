@@ -13,6 +13,7 @@ use refit_core::plan::{Found, Need, Prepared};
 use refit_core::rules::Rules;
 use refit_core::run::Claim;
 use refit_core::state::{BatchId, State};
+use refit_core::time::Span;
 use refit_wire::claim;
 use refit_wire::listing::Buckets;
 use refit_wire::notify::Teller;
@@ -69,6 +70,8 @@ impl std::fmt::Debug for Gatherer {
 
 /// Revisions kept at the same time.
 const BOOKS_MAX: usize = 16;
+/// How long preparing all the pipelines of a plan may take.
+const PREPARE_WITHIN: Span = Span::secs(60);
 /// Objects read at the same time.
 const READS: usize = 16;
 /// Runs of the memory kept at the same time.
@@ -100,6 +103,7 @@ impl Gatherer {
         found: &mut Found,
     ) -> Result<(), Error> {
         let (mut batches, mut claims) = (BTreeSet::new(), Vec::new());
+        let mut slots = Vec::new();
         for need in needs {
             match need {
                 Need::Rules(revision) => {
@@ -110,8 +114,8 @@ impl Gatherer {
                     batches.insert(batch);
                 }
                 Need::Prepared { revision, trigger } => {
-                    let prepared = self.prepare(&revision, &trigger, caller).await?;
-                    found.prepared.insert((revision, trigger), prepared);
+                    let book = self.book(&revision).await?;
+                    slots.push(((revision, trigger), book));
                 }
                 Need::SeenRun(name) => {
                     let run = self.run(&name).await?;
@@ -119,6 +123,16 @@ impl Gatherer {
                 }
                 Need::Claim(uri) => claims.push(uri),
             }
+        }
+        // A commit is made from a young state: all together they have one deadline.
+        let end = caller.clock.elapsed() + PREPARE_WITHIN;
+        let preparing: Vec<_> = slots
+            .into_iter()
+            .map(|(slot, book)| prepare(slot, book, (caller, end)).boxed())
+            .collect();
+        let mut preparing = futures::stream::iter(preparing).buffered(READS);
+        while let Some((slot, prepared)) = preparing.next().await {
+            found.prepared.insert(slot, prepared);
         }
         let reads: Vec<_> = claims.into_iter().map(|uri| self.claim(uri, caller).boxed()).collect();
         found
@@ -227,26 +241,6 @@ impl Gatherer {
         (uri, claim)
     }
 
-    async fn prepare(
-        &mut self,
-        revision: &str,
-        trigger: &str,
-        caller: &Caller<'_>,
-    ) -> Result<Result<Prepared, String>, Error> {
-        let book = match self.book(revision).await? {
-            Ok(book) => book,
-            Err(message) => return Ok(Err(message)),
-        };
-        let Some(rule) = book.rules.triggers.get(trigger) else {
-            return Ok(Err(format!("no such trigger: name=`{trigger}`")));
-        };
-        let Some(service) = book.services.get(&rule.run.service) else {
-            return Ok(Err(format!("no such service: name=`{}`", rule.run.service)));
-        };
-        let prepared = caller.run(service.adapter.prepare(&rule.run.target)).await;
-        Ok(prepared.unwrap_or_else(|| Err("the service did not answer in time".to_owned())))
-    }
-
     /// A run of the memory.
     ///
     /// # Errors
@@ -263,6 +257,26 @@ impl Gatherer {
         self.runs.insert(name.to_owned(), Arc::clone(&run));
         Ok(run)
     }
+}
+
+/// The pipeline of a trigger, by a revision of the rules, as its service knows it.
+async fn prepare(
+    (revision, trigger): (String, String),
+    book: Result<Arc<RuleBook>, String>,
+    (caller, end): (&Caller<'_>, Span),
+) -> ((String, String), Result<Prepared, String>) {
+    let prepared = async {
+        let book = book?;
+        let rule = book.rules.triggers.get(&trigger);
+        let rule = rule.ok_or_else(|| format!("no such trigger: name=`{trigger}`"))?;
+        let service = book.services.get(&rule.run.service);
+        let service =
+            service.ok_or_else(|| format!("no such service: name=`{}`", rule.run.service))?;
+        let prepared = caller.run_until(service.adapter.prepare(&rule.run.target), Some(end)).await;
+        prepared.unwrap_or_else(|| Err("the service did not answer in time".to_owned()))
+    };
+    let prepared = prepared.await;
+    ((revision, trigger), prepared)
 }
 
 async fn named<'a>(store: &dyn Store, name: &'a str) -> Result<(&'a str, Bytes), Error> {

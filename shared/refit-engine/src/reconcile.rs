@@ -74,6 +74,15 @@ pub struct Parts {
     pub buckets: Option<Buckets>,
 }
 
+/// How far a process has read the inbox again, a page in each pass.
+#[derive(Clone, Debug, Default)]
+struct Rereading {
+    /// Where the next page begins, while there is one.
+    from: Option<String>,
+    /// When housekeeping was last done, when it last came to the end.
+    over: Option<Timestamp>,
+}
+
 /// Decides and acts, one pass at a time.
 pub struct Reconciler {
     parts: Parts,
@@ -86,7 +95,7 @@ pub struct Reconciler {
     view: Option<Cached>,
     /// The last commit this process has seen, with its nonce where it was read.
     seen: Option<(u64, Option<String>)>,
-    has_reread: bool,
+    rereading: Rereading,
     sweeping: Sweeping,
     observations: Vec<Observation>,
     reports: Vec<RegistryReport>,
@@ -187,7 +196,7 @@ impl Reconciler {
             progress: Progress::default(),
             view: None,
             seen: None,
-            has_reread: false,
+            rereading: Rereading::default(),
             sweeping: Sweeping::default(),
             observations: Vec::new(),
             reports: Vec::new(),
@@ -275,7 +284,7 @@ impl Reconciler {
                 .await?;
         let mut listing = Listing { now: self.now(cached, heard.listing.now), ..heard.listing };
         self.now = listing.now;
-        let mut segments = self.hidden(cached, listing.now).await?;
+        let (mut segments, reread) = self.hidden(cached, listing.now).await?;
         segments.retain(|hidden| heard.segments.iter().all(|segment| segment.name != hidden.name));
         segments.extend(heard.segments);
         let mut passed = Passed::default();
@@ -295,13 +304,13 @@ impl Reconciler {
                 }
                 Step::Nothing(due) => {
                     passed.settled = deliveries.len();
-                    (self.progress, self.has_reread) = (heard.progress, true);
+                    (self.progress, self.rereading) = (heard.progress, reread.clone());
                     if self.act(cached, listing.now).await? == 0 || passed.commits >= COMMITS_MAX {
                         break due;
                     }
                 }
                 Step::Written(due) => {
-                    (self.progress, self.has_reread) = (heard.progress, true);
+                    (self.progress, self.rereading) = (heard.progress, reread.clone());
                     passed.settled = deliveries.len();
                     passed.commits += 1;
                     listing.more = false;
@@ -314,16 +323,14 @@ impl Reconciler {
                 }
             }
         };
-        let is_sweeping = self.sweep(&cached.view.state, listing.now).await?;
-        if is_settled {
-            self.deleted = self.house.keep(&self.ledger, &cached.view.state, listing.now).await?;
-        }
+        let is_looking = self.look_after(cached, listing.now, is_settled).await;
         if let Err(error) =
             self.ledger.keep_snapshot(&mut cached.view, SNAPSHOT_COMMITS_MAX / 2).await
         {
             tracing::warn!(%error, "a snapshot could not be kept; it is tried again");
         }
-        passed.next = self.wait(due, listing, heard.listing.more || is_sweeping);
+        let more = heard.listing.more || is_looking || self.rereading.from.is_some();
+        passed.next = self.wait(due, listing, more);
         passed.pace = self.pace(&cached.view.state).await?;
         if heard.listing.more {
             passed.behind = heard.listing.now.since(heard.listing.fast);
@@ -333,17 +340,45 @@ impl Reconciler {
         Ok(passed)
     }
 
-    /// Segments that listings do not show: looked for once a day, and by a process that has just begun where the
-    /// store's clock may have been wrong before.
-    async fn hidden(&self, cached: &Cached, now: Timestamp) -> Result<Vec<Segment>, Error> {
-        let (state, clock) = (&cached.view.state, self.parts.store_clock);
-        let is_new = !self.has_reread && clock == StoreClock::Machine;
-        if house::is_due(state, now) || is_new {
-            // The marks go back with the store's clock; what this process lists does not.
-            let full = self.progress.full.max(state.marks.full);
-            return reread(&self.parts.store, state, full, clock).await;
+    /// What is done once a day beside the commits, of which nothing is urgent: the sweep, and housekeeping. Says whether
+    /// there is more to look at.
+    async fn look_after(&mut self, cached: &Cached, now: Timestamp, is_settled: bool) -> bool {
+        let state = &cached.view.state;
+        let is_sweeping = self.sweep(state, now).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the buckets could not be swept; they are again");
+            false
+        });
+        if is_settled {
+            match self.house.keep(&self.ledger, state, now).await {
+                Ok(deleted) => self.deleted = deleted,
+                Err(error) => {
+                    tracing::warn!(%error, "what is needed no more could not be deleted; it is tried again");
+                }
+            }
         }
-        Ok(Vec::new())
+        is_sweeping
+    }
+
+    /// A page of the segments that listings do not show, and how far the inbox is read again with it: once a day, and by a
+    /// process that has just begun where the store's clock may have been wrong before.
+    async fn hidden(
+        &self,
+        cached: &Cached,
+        now: Timestamp,
+    ) -> Result<(Vec<Segment>, Rereading), Error> {
+        let (state, clock) = (&cached.view.state, self.parts.store_clock);
+        let Rereading { from, over } = &self.rereading;
+        let is_new = over.is_none() && clock == StoreClock::Machine;
+        let is_due = house::is_due(state, now) && *over != Some(state.marks.kept);
+        if !is_new && !is_due && from.is_none() {
+            return Ok((Vec::new(), self.rereading.clone()));
+        }
+        // The marks go back with the store's clock; what this process lists does not.
+        let full = self.progress.full.max(state.marks.full);
+        let store = &self.parts.store;
+        let (hidden, from) = reread(store, state, (full, clock), from.as_deref()).await?;
+        let over = if from.is_some() { *over } else { Some(state.marks.kept) };
+        Ok((hidden, Rereading { from, over }))
     }
 
     /// Once a day looks into the buckets, a bounded number of pages in each pass; says whether there is more to look at.

@@ -11,7 +11,6 @@ use refit_core::memory::Memory;
 use refit_core::plan::Segment;
 use refit_core::state::State;
 use refit_core::time::Timestamp;
-use refit_core::timing::PASS_SEGMENTS_MAX;
 
 use crate::layout;
 use crate::port::{Entry, Store, StoreClock};
@@ -20,32 +19,27 @@ use crate::record::read_segment;
 /// Names a page of a listing may have.
 const PAGE: usize = 1000;
 
-/// Reads the segments below `full`, the reach of listings, that hold events nobody has seen, oldest first. Where the
-/// store's clock is right, only those stored far from the time in their name can have been missed.
+/// Reads one page of the segments below `full`, the reach of listings, from a name on or from the first: those that hold
+/// events nobody has seen, oldest first, and where the next page begins. Where the store's clock is right, only those
+/// stored far from the time in their name can have been missed.
 ///
 /// # Errors
 /// The store's.
 pub async fn reread(
     store: &Arc<dyn Store>,
     state: &State,
-    full: Timestamp,
-    clock: StoreClock,
-) -> Result<Vec<Segment>, Error> {
+    (full, clock): (Timestamp, StoreClock),
+    from: Option<&str>,
+) -> Result<(Vec<Segment>, Option<String>), Error> {
     let end = layout::segment_object(&(full - state.timing.grace).compact());
-    let mut from = layout::INBOX.to_owned();
+    let page = store.list(layout::INBOX, from.unwrap_or(layout::INBOX), PAGE).await?;
     let mut hidden = Vec::new();
-    loop {
-        let page = store.list(layout::INBOX, &from, PAGE).await?;
-        for entry in page.entries.iter().filter(|entry| entry.name < end) {
-            if is_suspect(state, entry, clock) {
-                hidden.extend(read_unseen(store, &state.memory, entry).await?);
-            }
-        }
-        match page.next.filter(|next| *next < end && hidden.len() < PASS_SEGMENTS_MAX) {
-            Some(next) => from = next,
-            None => return Ok(hidden),
+    for entry in page.entries.iter().filter(|entry| entry.name < end) {
+        if is_suspect(state, entry, clock) {
+            hidden.extend(read_unseen(store, &state.memory, entry).await?);
         }
     }
+    Ok((hidden, page.next.filter(|next| *next < end)))
 }
 
 fn is_suspect(state: &State, entry: &Entry, clock: StoreClock) -> bool {

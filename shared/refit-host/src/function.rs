@@ -437,7 +437,8 @@ pub fn all(
     prompt(services.merge(webhooks), clock).merge(checked(tick(driver, &["/tick"]), check.clone()))
 }
 
-/// The door of wakes and pings. A wake stays open until a pass that began after it has ended.
+/// The door of wakes and pings. A wake stays open until a pass that began after it has ended, unless enough others wait
+/// for that already.
 pub fn tick(driver: Option<&Driver>, paths: &[&str]) -> Router {
     let Some(driver) = driver else { return Router::new() };
     paths.iter().fold(Router::new(), |router, path| {

@@ -96,8 +96,8 @@ pub struct About {
     pub cancel: &'static str,
     /// How the service could tell that a run ended, which refit does not depend on.
     pub push: &'static str,
-    /// The published description that requests and answers are checked against, by file.
-    pub spec: Option<&'static str>,
+    /// The published descriptions that requests and answers are checked against, by file.
+    pub specs: &'static [&'static str],
 }
 
 /// The settings of one kind of service.

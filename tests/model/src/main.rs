@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
-use refit_core::rules::Idempotency;
+use refit_core::rules::{Idempotency, Overlap};
 use refit_model::explore::{Limits, explore};
 use refit_model::mutants::kill;
 use refit_model::scope::Scope;
 
 /// Explores the protocol of the ledger exhaustively
+///
+/// Exits with 1 where something is wrong, and with 2 where nothing is but the exploration was cut short.
 #[derive(Debug, Parser)]
 struct Args {
     /// Events
@@ -30,6 +32,21 @@ struct Args {
     /// Ticks a batch stays open after its last member
     #[arg(long, default_value_t = 0)]
     quiet: u8,
+    /// What a due batch does while a run is active: forbid, allow, replace or queue (of one)
+    #[arg(long, default_value = "forbid", value_parser = overlap)]
+    overlap: Overlap,
+    /// Attempts of a run that fails; runs fail only where there are several
+    #[arg(long, default_value_t = 1)]
+    attempts: u32,
+    /// Attempts in any hundred ticks
+    #[arg(long, default_value_t = 100)]
+    budget: u32,
+    /// Ticks between two launches
+    #[arg(long, default_value_t = 0)]
+    cooldown: u8,
+    /// A pass may leave segments unread
+    #[arg(long)]
+    cuts: bool,
     /// Clocks that name segments are wrong
     #[arg(long)]
     skew: bool,
@@ -80,21 +97,39 @@ fn class(text: &str) -> Result<Idempotency, String> {
     }
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let is_clean = match &args.command {
-        None => one(&args),
-        Some(Command::Mutants { seconds, only }) => {
-            mutants(Duration::from_secs(*seconds), only, args.threads)
-        }
-    };
-    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn overlap(text: &str) -> Result<Overlap, String> {
+    match text {
+        "forbid" => Ok(Overlap::Forbid),
+        "allow" => Ok(Overlap::Allow),
+        "replace" => Ok(Overlap::Replace),
+        "queue" => Ok(Overlap::Queue(1)),
+        _ => Err("it is forbid, allow, replace or queue".to_owned()),
+    }
 }
 
-fn one(args: &Args) -> bool {
+/// The exit code of an exploration that was cut short: nothing is wrong in what was explored, which is not all.
+const CUT_SHORT: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match &args.command {
+        None => one(&args),
+        Some(Command::Mutants { seconds, only }) => {
+            mutants(Duration::from_secs(*seconds), only, args.threads);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn one(args: &Args) -> ExitCode {
     let scope = Scope {
         ticks: args.ticks,
         quiet: args.quiet,
+        overlap: args.overlap,
+        attempts: args.attempts,
+        budget: args.budget,
+        cooldown: args.cooldown,
+        cuts: args.cuts,
         skew: args.skew,
         crashes: !args.no_crashes,
         errors: !args.no_errors,
@@ -109,11 +144,15 @@ fn one(args: &Args) -> bool {
     };
     let report = explore(scope, limits);
     println!("{report}");
-    report.wrong.is_none()
+    match (&report.wrong, report.is_complete) {
+        (Some(_), _) => ExitCode::FAILURE,
+        (None, false) => ExitCode::from(CUT_SHORT),
+        (None, true) => ExitCode::SUCCESS,
+    }
 }
 
 /// Prints what became of each mutant. A mutant that lives is reported, and is no failure: other checks kill it.
-fn mutants(time: Duration, only: &str, threads: usize) -> bool {
+fn mutants(time: Duration, only: &str, threads: usize) {
     for mutant in Mutant::ALL {
         let name = format!("{mutant:?}");
         if !name.contains(only) {
@@ -131,5 +170,4 @@ fn mutants(time: Duration, only: &str, threads: usize) -> bool {
         };
         println!("{name:<26} {:>9} states {seconds:>6.1} s  {by}", report.unique);
     }
-    true
 }

@@ -31,6 +31,7 @@ pub const QUICK: &[Mutant] = &[
     Mutant::AbandonAtFirstLookUp,
     Mutant::LookUpsTooClose,
     Mutant::OldAnswerBelieved,
+    Mutant::LateTwinLeft,
     Mutant::SameKeyAgain,
     Mutant::RetryReusesKey,
     Mutant::ForbidDropsMembers,
@@ -71,6 +72,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         | Mutant::LookUpsTooClose
         | Mutant::SameKeyAgain => b,
         Mutant::OldAnswerBelieved => Scope { refusals: true, ..b },
+        Mutant::LateTwinLeft => Scope { ticks: 2, late: true, crashes: false, errors: false, ..b },
         Mutant::RetryReusesKey => Scope { attempts: 2, ..a },
         Mutant::BudgetIgnoresRetries => Scope { attempts: 2, budget: 1, ..a },
         Mutant::ForbidDropsMembers => two,

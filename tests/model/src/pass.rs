@@ -304,7 +304,8 @@ impl Protocol {
         let Call { key, batch, attempt, .. } = world.calls.remove(number);
         let is_known = world.runs.iter().any(|run| run.key == key);
         if !(is_known && self.scope.class == Idempotency::A) {
-            world.runs.push(Run { key, batch, attempt, end: None });
+            let is_due = world.is_looked_up(batch, attempt);
+            world.runs.push(Run { key, batch, attempt, end: None, is_due });
         }
     }
 

@@ -246,7 +246,11 @@ impl Model for Protocol {
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         mutant::activate(self.scope.mutant);
         let mut next = world.clone();
+        let is_tick = action == Action::Tick;
         self.step(&mut next, action);
+        if is_tick {
+            next.excuse();
+        }
         Some(next)
     }
 

@@ -11,7 +11,7 @@ use crate::pass::Step;
 use crate::property::{Guarantee, Wrong, check, reach};
 use crate::protocol::{Action, Protocol};
 use crate::scope::{Tick, tick_of};
-use crate::world::{Delivery, End, Place, Reconciler, World};
+use crate::world::{Delivery, End, Place, Reconciler, Run, World};
 
 /// Steps without a fault before a state counts as one that never comes to rest.
 const STEPS_MAX: usize = 1000;
@@ -156,9 +156,10 @@ impl Protocol {
                 return Some(Wrong::new(Guarantee::Recovery, text));
             }
         }
-        let under_way = world.runs.iter().find(|run| run.end.is_none() && !self.scope.late);
+        let is_left = |run: &&Run| run.end.is_none() && (run.is_due || !self.scope.late);
+        let under_way = world.runs.iter().find(is_left);
         under_way.map(|run| {
-            Wrong::new(Guarantee::Recovery, format!("nobody knows of the run {}", run.key))
+            Wrong::new(Guarantee::Recovery, format!("a run is left under way: {}", run.key))
         })
     }
 }

@@ -35,7 +35,7 @@ pub const CALL: Tick = 1;
 /// How far apart two empty look-ups must be.
 pub const SETTLE: Tick = 1;
 /// How long an abandoned key is looked up.
-const WATCH: Tick = 2;
+pub const WATCH: Tick = 2;
 
 /// The length of a tick. No length of time the model distinguishes is shorter.
 const TICK: Span = Span::mins(30);

@@ -3,12 +3,13 @@
 use refit_core::effect::Effect;
 use refit_core::key::RunKey;
 use refit_core::plan::Observation;
+use refit_core::run::Phase;
 use refit_core::state::BatchId;
 
 use crate::ledger::{Draft, Listed, Node, Stored};
 use crate::link::{Link, digest};
 use crate::property::Wrong;
-use crate::scope::{CALL, Tick};
+use crate::scope::{CALL, Tick, WATCH, tick_of};
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +86,8 @@ pub struct Run {
     pub attempt: u32,
     /// How it ended.
     pub end: Option<End>,
+    /// Whether it is to be seen: it began while its key was looked up, and faults did not keep everybody from it since.
+    pub is_due: bool,
 }
 
 /// How a run ended.
@@ -166,7 +169,7 @@ impl World {
     pub fn settle(&mut self) {
         let next = self.head.state.seq + 1;
         self.writes.retain(|write| write.draft.commit.seq >= next);
-        let full = crate::scope::tick_of(self.head.state.marks.full);
+        let full = tick_of(self.head.state.marks.full);
         for reconciler in &mut self.reconcilers {
             reconciler.full = reconciler.full.max(full);
             reconciler.own.retain(|own| self.now + CALL <= own.until);
@@ -230,6 +233,36 @@ impl World {
         let kept: Vec<bool> = self.writes.iter().map(|write| self.is_awaited(write)).collect();
         let mut kept = kept.into_iter();
         self.writes.retain(|_| kept.next().unwrap_or(false));
+    }
+
+    /// Whether a run that begins under this key now is to be seen: it is, until the key is looked up no longer.
+    #[must_use]
+    pub fn is_looked_up(&self, batch: BatchId, attempt: u32) -> bool {
+        let attempt =
+            self.head.state.runs.get(&batch).and_then(|run| run.attempt_numbered(attempt));
+        attempt.is_some_and(|attempt| {
+            let is_over = |until| self.now >= tick_of(until);
+            attempt.phase != Phase::Abandoned
+                || attempt.watch_until.is_some_and(|until| !is_over(until))
+        })
+    }
+
+    /// Time has passed while faults happen: a run nobody got to look up or to end in time need not be seen any more.
+    pub fn excuse(&mut self) {
+        let over: Vec<bool> = self.runs.iter().map(|run| self.is_over(run)).collect();
+        for (run, is_over) in self.runs.iter_mut().zip(over) {
+            run.is_due &= !is_over;
+        }
+    }
+
+    /// Whether the time to look up this run is over, and where it was seen, the time to end it.
+    fn is_over(&self, run: &Run) -> bool {
+        let known = self.head.state.runs.get(&run.batch);
+        let attempt = known.and_then(|known| known.attempt_numbered(run.attempt));
+        let more =
+            if attempt.is_some_and(|attempt| attempt.external.is_some()) { WATCH } else { 0 };
+        let until = attempt.and_then(|attempt| attempt.watch_until);
+        until.is_some_and(|until| self.now >= tick_of(until) + more)
     }
 
     /// Notes the first thing a step does wrong.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use refit_core::mutant::Mutant;
 use refit_core::rules::Idempotency;
 use refit_model::explore::{Limits, Report, explore};
 use refit_model::mutants::{QUICK, kill};
@@ -44,11 +45,17 @@ fn clocks_that_name_segments_wrongly() {
     exhaust(Scope { crashes: false, ..scope });
 }
 
-/// A second run that appears `settle` or more after its lease is expected, cancelled, and the only fault.
+/// A second run that appears `settle` or more after its lease is expected, and the only fault. One that begins while its
+/// key is looked up is ended; that it may also go on is noticed with [`Mutant::LateTwinLeft`].
 #[test]
 fn a_call_without_a_bound_starts_a_twin_that_is_cancelled() {
     let scope = Scope { late: true, errors: false, ..Scope::new(1, 1, Idempotency::B) };
-    exhaust(Scope { ticks: 2, crashes: false, ..scope });
+    let scope = Scope { ticks: 2, crashes: false, ..scope };
+    exhaust(scope);
+    let left = explore(Scope { mutant: Some(Mutant::LateTwinLeft), ..scope }, ALL);
+    tell(&left);
+    let noticed = left.wrong.map(|(wrong, _)| wrong.to_string()).unwrap_or_default();
+    assert!(noticed.starts_with("recovery from every state: a run is left under way"), "{noticed}");
 }
 
 /// The protocol as it is, within the same scope and beyond the same depth, breaks nothing.
@@ -71,4 +78,20 @@ fn every_guarantee_has_a_name_of_its_own() {
     let names: std::collections::BTreeSet<&str> =
         Guarantee::ALL.iter().map(|(_, name)| *name).collect();
     assert_eq!(names.len(), Guarantee::ALL.len());
+}
+
+/// What is not all is not told as all, and the rules that are explored are those asked for.
+#[test]
+fn the_command_says_whether_it_explored_everything() {
+    let run = |arguments: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_refit-model"));
+        let output = command.args(arguments.split(' ')).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), told.contains("complete"), told.contains("cut short"))
+    };
+    let small = "--ticks 0 --no-crashes --no-errors";
+    assert_eq!(run(small), (Some(0), true, false));
+    assert_eq!(run(&format!("{small} --depth 3")), (Some(2), false, true));
+    let queue = "--overlap queue --attempts 2 --budget 1 --cooldown 1 --cuts";
+    assert_eq!(run(&format!("{small} {queue} --depth 5")), (Some(2), false, true));
 }

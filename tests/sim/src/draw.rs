@@ -7,6 +7,7 @@ use refit_core::event::{
 };
 use refit_engine::gather::RuleBook;
 
+use crate::faults::Faults;
 use crate::random::Random;
 use crate::rules;
 use crate::stage::Machine;
@@ -27,6 +28,14 @@ pub fn machines(random: &mut Random, skew_max: i64) -> Vec<Machine> {
     let ticks = if random.per_mille(700) { 2 } else { 1 };
     let kinds = [false, false, true, true].into_iter().take(2 + ticks);
     kinds.map(|is_tick| Machine::new(is_tick, random.between(-skew_max, skew_max))).collect()
+}
+
+/// Where two processes reconcile, a third that does so too.
+#[must_use]
+pub fn third(random: &mut Random, faults: &Faults, machines: &[Machine]) -> Option<Machine> {
+    let ticks = machines.iter().filter(|machine| machine.is_tick).count();
+    let is_there = ticks == 2 && random.per_mille(faults.third);
+    is_there.then(|| Machine::new(true, random.between(-faults.skew_max, faults.skew_max)))
 }
 
 /// Changes of a few objects, so that their generations meet.

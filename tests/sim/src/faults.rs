@@ -35,12 +35,15 @@ faults! {
     Throttled => "a create was refused in a storm of throttling",
     PartialList => "a listing ended at a page before its end",
     StaleSnapshot => "a snapshot was stored with the content of an older one",
+    SpoiltSnapshot => "a process read a snapshot that was damaged, or of a newer version",
     Kill => "a process was killed",
     Pause => "a process was paused for less than a lease",
     LongPause => "a process was paused for longer than a lease",
     SkewMinutes => "a process began with a clock wrong by over five minutes",
     SkewDays => "a process began with a clock wrong by over a day",
+    ClockJump => "the clock of a process jumped or was corrected while it ran",
     StoreJump => "the clock of the store jumped",
+    ThirdReconciler => "a third process reconciled",
     NobodyReconciles => "nothing reconciled for a while from the beginning",
     Duplicate => "an acknowledged event was delivered again",
     WakeLost => "a wake was lost",
@@ -141,6 +144,12 @@ pub struct Faults {
     pub stale_snapshots: u64,
     /// Whether housekeeping is done all the time, on a ledger with a short memory.
     pub short_memory: bool,
+    /// How far the clocks of processes jump while they run at the most; zero for not at all.
+    pub clock_jump: i64,
+    /// A snapshot is stored so that it cannot be read.
+    pub spoilt_snapshots: u64,
+    /// How often a third process reconciles where there are two.
+    pub third: u64,
 }
 
 impl Faults {
@@ -184,6 +193,21 @@ impl Faults {
             wakes_lost: maybe(500, &[200, 1000]),
             stale_snapshots: maybe(150, &[500]),
             short_memory: maybe(120, &[1]) == 1,
+            ..Self::default()
+        }
+    }
+
+    /// The same with what came to be drawn later, from numbers of its own: worlds without it are what they were.
+    #[must_use]
+    pub fn draw_more(self, random: &mut Random) -> Self {
+        let mut maybe = |rate: u64, values: &[u64]| {
+            if random.per_mille(rate) { *random.pick(values) } else { 0 }
+        };
+        Self {
+            clock_jump: maybe(120, &[600_000, 259_200_000]).cast_signed(),
+            spoilt_snapshots: maybe(150, &[500, 1000]),
+            third: maybe(100, &[1000]),
+            ..self
         }
     }
 }

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use refit_core::mutant::Mutant;
+use refit_model::mutants::kill;
+
+use crate::told::{REPLAYED, SWEPT, Told};
 
 /// Tests that kill mutants the simulation does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Suite {
+    /// What of them can be run from here.
+    pub here: Here,
     /// How they are run; the name of a test follows.
     pub command: &'static str,
     /// The file they are in, from the root of the repository.
@@ -17,33 +23,77 @@ pub struct Suite {
     pub list: &'static str,
 }
 
+/// What can be run from here of tests that kill mutants.
+#[derive(Clone, Copy, Debug)]
+pub enum Here {
+    /// The model, within the scope it has for the mutant.
+    Model,
+    /// A world that is told.
+    Told(&'static Told),
+    /// Nothing.
+    Nothing,
+}
+
+/// What became of a mutant that the schedules do not kill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was noticed, by this.
+    Killed(String),
+    /// It was run, and nothing noticed it.
+    Lives,
+    /// It can only be run by the tests of its suite.
+    NotRun,
+}
+
+impl Here {
+    /// Runs what kills this mutant.
+    #[must_use]
+    pub fn hunt(self, mutant: Mutant, threads: usize, time: Duration) -> Fate {
+        let noticed = match self {
+            Self::Nothing => return Fate::NotRun,
+            Self::Told(told) => told.wrong_with(mutant).into_iter().next(),
+            Self::Model => kill(mutant, threads, time)
+                .and_then(|report| report.wrong)
+                .map(|(wrong, steps)| format!("{wrong} ({} steps)", steps.len())),
+        };
+        noticed.map_or(Fate::Lives, Fate::Killed)
+    }
+}
+
 const MODEL: Suite = Suite {
+    here: Here::Model,
     command: "cargo test -p refit-model --test exhaustive",
     file: "tests/model/tests/exhaustive.rs",
     list: "tests/model/src/mutants.rs",
 };
 const DECISIONS: Suite = Suite {
+    here: Here::Nothing,
     command: "cargo test -p refit-core --features mutants --test decisions",
     file: "shared/refit-core/tests/decisions/mutants.rs",
     list: "shared/refit-core/tests/decisions/mutants.rs",
 };
-const SCENARIOS: Suite = Suite {
+const REPLAYS: Suite = Suite {
+    here: Here::Told(&REPLAYED),
     command: "cargo test -p refit-sim --test proof",
     file: "tests/sim/tests/scenarios/people.rs",
     list: "tests/sim/tests/scenarios/people.rs",
 };
+const SWEEPS: Suite = Suite { here: Here::Told(&SWEPT), ..REPLAYS };
 const SERVICES: Suite = Suite {
+    here: Here::Nothing,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/models.rs",
     list: "shared/refit-testkit/tests/services/models.rs",
 };
 
 const RESTORED: Suite = Suite {
+    here: Here::Nothing,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/restored.rs",
     list: "shared/refit-testkit/tests/services/restored.rs",
 };
 const NOTICES: Suite = Suite {
+    here: Here::Nothing,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/notices.rs",
     list: "shared/refit-testkit/tests/services/notices.rs",
@@ -58,6 +108,7 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         "mutants_are_killed_and_what_kills_them_spares_the_protocol",
     ),
     (Mutant::LookUpsTooClose, MODEL, "mutants_are_killed_and_what_kills_them_spares_the_protocol"),
+    (Mutant::LateTwinLeft, MODEL, "a_call_without_a_bound_starts_a_twin_that_is_cancelled"),
     (Mutant::RowGoesOn, DECISIONS, "a_row_that_goes_on_is_noticed"),
     (
         Mutant::RestorationIgnored,
@@ -66,19 +117,22 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
     ),
     (Mutant::RestorationUnseen, RESTORED, "without_a_look_at_the_log_a_gap_is_written"),
     (Mutant::NamesComeAgain, DECISIONS, "a_restored_ledger_gives_no_key_and_no_claim_again"),
-    (Mutant::ReplayReachesOthers, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
+    (Mutant::ReplayReachesOthers, REPLAYS, "a_replay_that_goes_wrong_is_noticed"),
     (
         Mutant::SweptBeforeTrigger,
-        SCENARIOS,
+        SWEEPS,
         "a_sweep_starts_nothing_for_what_is_older_than_the_trigger",
     ),
-    (Mutant::ReplayedTwice, SCENARIOS, "a_replay_that_goes_wrong_is_noticed"),
+    (Mutant::ReplayedTwice, REPLAYS, "a_replay_that_goes_wrong_is_noticed"),
     (Mutant::ScheduleFiresTwice, DECISIONS, "a_time_that_comes_again_is_noticed"),
     (Mutant::ScheduleFiresForThePast, DECISIONS, "a_schedule_that_begins_in_the_past_is_noticed"),
     (Mutant::NoticeForgotten, DECISIONS, "a_transition_nobody_is_told_of_is_noticed"),
     (Mutant::NoticeForgottenUndelivered, DECISIONS, "a_letter_that_was_not_delivered_is_kept"),
     (Mutant::NoticeTwiceUnderTwoIds, DECISIONS, "a_notice_under_two_ids_is_noticed"),
+    (Mutant::NoticeIdsComeAgain, DECISIONS, "an_id_that_comes_again_is_noticed"),
     (Mutant::LetterSentUnsealed, NOTICES, "a_letter_that_is_sent_unsealed_loses_what_joins_it"),
+    (Mutant::TestsCutShort, DECISIONS, "a_test_that_is_cut_short_is_noticed"),
+    (Mutant::RollbackOfAnother, DECISIONS, "a_rollback_of_another_version_is_noticed"),
     (Mutant::ApprovalCountsTwice, DECISIONS, "a_person_who_is_counted_twice_is_noticed"),
     (Mutant::OneForTheOther, DECISIONS, "a_person_who_approves_what_they_asked_for_is_noticed"),
     (

@@ -19,5 +19,6 @@ pub mod script;
 pub mod service;
 pub mod stage;
 pub mod store;
+pub mod told;
 pub mod watch;
 pub mod world;

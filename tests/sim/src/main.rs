@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::killers::{ELSEWHERE, SEEDS_KEPT, Table, simulated};
+use refit_sim::killers::{ELSEWHERE, Fate, SEEDS_KEPT, Table, simulated};
 use refit_sim::many::{Summary, corpus, hunt, run_many, run_one};
 use refit_sim::schedule::Plan;
 
@@ -39,10 +39,15 @@ enum Command {
         mutant: Option<String>,
     },
     /// Runs every mutant of the protocol until a check notices it; fails if one lives
+    ///
+    /// Those that only tests of other packages kill are named with their tests, and not run.
     Mutants {
         /// Schedules for each at the most
         #[arg(long, default_value_t = 100_000)]
         schedules: u64,
+        /// Seconds the model looks for each of those that no schedule kills
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
         /// Only mutants whose name holds this
         #[arg(long, default_value = "")]
         only: String,
@@ -57,8 +62,11 @@ fn main() -> ExitCode {
     let clean = match &args.command {
         None => schedules(&args),
         Some(Command::Show { seed, mutant }) => show(*seed, mutant.as_deref()),
-        Some(Command::Mutants { schedules, only, write }) => {
-            mutants(*schedules, only, args.threads, write.as_ref())
+        Some(Command::Mutants { schedules, seconds, only, write }) => {
+            let time = Duration::from_secs(*seconds);
+            let (schedules, threads) = (*schedules, args.threads);
+            let hunt = Hunt { schedules, time, only, threads, killed: 0, alive: 0, elsewhere: 0 };
+            mutants(hunt, write.as_ref())
         }
     };
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -137,24 +145,81 @@ fn show(seed: u64, mutant: Option<&str>) -> bool {
     verdict.violations.is_empty()
 }
 
-fn mutants(schedules: u64, only: &str, threads: usize, write: Option<&PathBuf>) -> bool {
-    let chosen = simulated().filter(|mutant| format!("{mutant:?}").contains(only));
-    let elsewhere = ELSEWHERE.iter().filter(|(mutant, ..)| format!("{mutant:?}").contains(only));
-    for (mutant, suite, test) in elsewhere {
-        println!("{:<24} elsewhere: {} {test}", format!("{mutant:?}"), suite.command);
+/// How a hunt for mutants goes.
+struct Hunt<'a> {
+    /// Schedules for each at the most.
+    schedules: u64,
+    /// How long the model looks for each.
+    time: Duration,
+    /// A part of the names.
+    only: &'a str,
+    threads: usize,
+    /// How many were run here and noticed.
+    killed: usize,
+    /// How many were run here and were not.
+    alive: usize,
+    /// How many only tests of other packages run.
+    elsewhere: usize,
+}
+
+impl Hunt<'_> {
+    fn is_chosen(&self, mutant: Mutant) -> bool {
+        format!("{mutant:?}").contains(self.only)
     }
-    let mut table = Table::default();
-    let mut alive = 0;
-    for mutant in chosen {
-        let killers = hunt(mutant, 0..schedules, threads, SEEDS_KEPT);
-        let name = format!("{mutant:?}");
-        alive += usize::from(killers.seeds.is_empty());
-        let by = if killers.seeds.is_empty() { "it lives" } else { &killers.check };
-        println!("{name:<24} {:>7} schedules  {by}", killers.schedules);
-        if !killers.seeds.is_empty() {
-            table.0.insert(name, killers);
+
+    /// Those that the schedules do not kill: by the model, in a world that is told, or named with the test that does.
+    fn the_others(&mut self) {
+        for (mutant, suite, test) in ELSEWHERE {
+            if !self.is_chosen(*mutant) {
+                continue;
+            }
+            let fate = suite.here.hunt(*mutant, self.threads, self.time);
+            let name = format!("{mutant:?}");
+            let told = match fate {
+                Fate::Killed(by) => {
+                    self.killed += 1;
+                    by
+                }
+                Fate::Lives => {
+                    self.alive += 1;
+                    "it lives".to_owned()
+                }
+                Fate::NotRun => {
+                    self.elsewhere += 1;
+                    format!("not run here: {} {test}", suite.command)
+                }
+            };
+            println!("{name:<26} {told}");
         }
     }
+
+    /// Those that the schedules kill, with the schedules that do.
+    fn simulated(&mut self) -> Table {
+        let mut table = Table::default();
+        for mutant in simulated().filter(|mutant| self.is_chosen(*mutant)).collect::<Vec<_>>() {
+            let killers = hunt(mutant, 0..self.schedules, self.threads, SEEDS_KEPT);
+            let name = format!("{mutant:?}");
+            let lives = killers.seeds.is_empty();
+            let by = if lives { "it lives" } else { &killers.check };
+            println!("{name:<26} {:>7} schedules  {by}", killers.schedules);
+            if lives {
+                self.alive += 1;
+            } else {
+                self.killed += 1;
+                table.0.insert(name, killers);
+            }
+        }
+        table
+    }
+}
+
+fn mutants(mut hunt: Hunt<'_>, write: Option<&PathBuf>) -> bool {
+    hunt.the_others();
+    let table = hunt.simulated();
+    let Hunt { killed, alive, elsewhere, .. } = hunt;
+    println!(
+        "{killed} were killed here, {alive} live, {elsewhere} are left to the tests named above"
+    );
     if let Some(path) = write {
         std::fs::write(path, table.to_string()).expect("the table can be written");
     }

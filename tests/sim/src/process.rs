@@ -1,5 +1,6 @@
 //! The processes of the product: their clocks, and the loop around a reconciler.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,19 +22,42 @@ const REST_MIN: i64 = 100;
 /// The rest after a pass that failed.
 const REST_FAILED: Span = Span::secs(5);
 
-/// The clock of a process that is off by so many milliseconds.
+/// How far the clock of a process is off, in milliseconds: it may change while the process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Skew(Arc<AtomicI64>);
+
+impl Skew {
+    /// So far.
+    #[must_use]
+    pub fn new(millis: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(millis)))
+    }
+
+    /// How far it is off now.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is off by so much.
+    pub fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::Relaxed);
+    }
+}
+
+/// The clock of a process.
 #[derive(Clone, Debug)]
 pub struct SimClock {
     /// The time of the world.
     pub time: Time,
     /// How far it is off.
-    pub skew: i64,
+    pub skew: Skew,
 }
 
 #[async_trait]
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        wall(self.time.now(), self.skew)
+        wall(self.time.now(), self.skew.get())
     }
 
     fn elapsed(&self) -> Span {
@@ -79,7 +103,11 @@ impl Tick {
     async fn pass(&mut self) -> Span {
         self.calls.begin();
         let result = self.reconciler.pass().await;
-        self.world.lock().counts.passes += 1;
+        {
+            let mut inner = self.world.lock();
+            inner.counts.passes += 1;
+            inner.longest = inner.longest.most(self.calls.made());
+        }
         match result {
             Ok(passed) => {
                 if let Some(wrong) = self.calls.excess(passed.commits) {

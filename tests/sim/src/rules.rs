@@ -85,6 +85,15 @@ pub fn plain(service: &str) -> Trigger {
     trigger
 }
 
+/// A trigger on everything at a service of class A, due after a minute of quiet or an hour.
+#[must_use]
+pub fn after_a_minute() -> Trigger {
+    let mut trigger = plain("a");
+    trigger.batch.quiet = Some(Span::mins(1));
+    trigger.batch.max_wait = Some(Span::hours(1));
+    trigger
+}
+
 fn trigger(random: &mut Random) -> Trigger {
     let mut trigger = plain(["a", "b", "c"][usize::try_from(random.below(3)).unwrap_or(0)]);
     let batch = &mut trigger.batch;

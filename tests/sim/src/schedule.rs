@@ -22,6 +22,8 @@ use crate::world::World;
 const FAULTY: i64 = 150_000;
 /// How often it is drawn whether a process is killed or paused.
 const DRAW_EVERY: i64 = 5_000;
+/// How often a clock jumps that may, per mille of such draws.
+const CLOCK_JUMPS: u64 = 40;
 /// How long the world has to come to rest.
 const REST: i64 = 3_600_000;
 /// How often it is looked whether it has.
@@ -42,6 +44,8 @@ pub struct Plan {
 struct Schedule {
     stage: Stage,
     random: Random,
+    /// What came to be drawn later is drawn from these: worlds without it are what they were.
+    more: Random,
     faults: Faults,
 }
 
@@ -110,7 +114,8 @@ pub fn play(plan: &Plan) -> Left {
 impl Schedule {
     fn new(plan: &Plan) -> Self {
         let mut random = Random::new(plan.seed);
-        let faults = Faults::draw(&mut random, timing().settle.as_millis());
+        let mut more = Random::new(!plan.seed);
+        let faults = Faults::draw(&mut random, timing().settle.as_millis()).draw_more(&mut more);
         let executor = Executor::default();
         let world_random = Random::new(random.draw());
         let world = World::new(executor.time().clone(), world_random, faults.clone());
@@ -118,16 +123,22 @@ impl Schedule {
             world.lock().trace.lines = Some(Vec::new());
         }
         let jumps = faults.store_skew > 0;
+        let books = draw::books(&mut random);
+        let mut machines = draw::machines(&mut random, faults.skew_max);
+        if let Some(third) = draw::third(&mut more, &faults, &machines) {
+            world.inject(Fault::ThirdReconciler);
+            machines.push(third);
+        }
         let setting = Setting {
             world,
-            books: draw::books(&mut random),
-            machines: draw::machines(&mut random, faults.skew_max),
+            books,
+            machines,
             timing: if faults.short_memory { short_timing() } else { timing() },
             store_clock: if jumps { StoreClock::Machine } else { StoreClock::Service },
             buckets: None,
         };
         let order = Random::new(random.draw());
-        Self { stage: Stage::new(setting, executor, order), random, faults }
+        Self { stage: Stage::new(setting, executor, order), random, more, faults }
     }
 
     /// Starts every process and everyone who delivers.
@@ -167,6 +178,7 @@ impl Schedule {
             self.draw_weather();
             for at in 0..self.stage.machines.len() {
                 self.draw_mishap(at);
+                self.draw_clock(at);
             }
         }
     }
@@ -201,6 +213,20 @@ impl Schedule {
             let fault = if is_long { Fault::LongPause } else { Fault::Pause };
             self.stage.world.inject(fault);
             self.stage.pause(at, length);
+        }
+    }
+
+    /// The clock of a process that runs may jump, or be corrected.
+    fn draw_clock(&mut self, at: usize) {
+        let jump = self.faults.clock_jump;
+        if jump == 0 || !self.stage.machines[at].alive || !self.more.per_mille(CLOCK_JUMPS) {
+            return;
+        }
+        let is_corrected = self.more.per_mille(400);
+        let off = if is_corrected { 0 } else { self.more.between(-jump, jump) };
+        if off != self.stage.machines[at].skew.get() {
+            self.stage.world.inject(Fault::ClockJump);
+            self.stage.set_clock(at, off);
         }
     }
 

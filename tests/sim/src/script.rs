@@ -24,6 +24,7 @@ use crate::random::Random;
 use crate::rules::{book, rules_of};
 use crate::service::SimRun;
 use crate::stage::{Machine, Setting, Stage};
+use crate::store::PassCalls;
 use crate::world::{BEGIN, Counts, Stored, World, wall};
 
 /// Milliseconds of a second.
@@ -151,8 +152,8 @@ impl Script {
             let revision = format!("r{number}");
             books.insert(revision.clone(), book(Rules { revision, ..rules }));
         }
-        let ticks = std::iter::repeat_n(Machine::new(true, 0), opening.ticks);
-        // Clones would share an intake.
+        // Clones would share a clock, and an intake.
+        let ticks = (0..opening.ticks).map(|_| Machine::new(true, 0));
         let doors = (1..opening.doors).map(|_| Machine::new(false, 0));
         let setting = Setting {
             world,
@@ -222,6 +223,12 @@ impl Script {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.stage.world.lock().counts
+    }
+
+    /// The most calls any pass has made so far, kind by kind.
+    #[must_use]
+    pub fn longest_pass(&self) -> PassCalls {
+        self.stage.world.lock().longest
     }
 
     /// The runs that really began.

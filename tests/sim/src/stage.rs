@@ -22,7 +22,7 @@ use crate::check::{self, Verdict};
 use crate::executor::{Executor, ProcessId};
 use crate::faults::{Fault, Faults};
 use crate::outside::{Door, Outside, lock};
-use crate::process::{SimClock, Tick};
+use crate::process::{SimClock, Skew, Tick};
 use crate::random::Random;
 use crate::service::SimTransport;
 use crate::store::{Calls, RawStore, SimStore};
@@ -45,8 +45,8 @@ const DAY: i64 = 86_400_000;
 pub struct Machine {
     /// Whether it reconciles, or takes events in.
     pub is_tick: bool,
-    /// How far its clock is off, in milliseconds.
-    pub skew: i64,
+    /// How far its clock is off.
+    pub skew: Skew,
     /// Whether it runs.
     pub alive: bool,
     lives: u32,
@@ -58,7 +58,7 @@ impl Machine {
     /// A process that does not run yet.
     #[must_use]
     pub fn new(is_tick: bool, skew: i64) -> Self {
-        Self { is_tick, skew, ..Self::default() }
+        Self { is_tick, skew: Skew::new(skew), ..Self::default() }
     }
 }
 
@@ -148,7 +148,7 @@ impl Stage {
         machine.alive = true;
         let kind = if machine.is_tick { "tick" } else { "door" };
         let who: Arc<str> = Arc::from(format!("{kind}{at}.{}", machine.lives));
-        let off = machine.skew.abs();
+        let off = machine.skew.get().abs();
         if off > MINUTES {
             let fault = if off > DAY { Fault::SkewDays } else { Fault::SkewMinutes };
             self.world.inject(fault);
@@ -161,7 +161,7 @@ impl Stage {
 
     fn start_door(&mut self, at: usize, who: &Arc<str>) {
         let machine = &self.machines[at];
-        let clock = SimClock { time: self.world.time().clone(), skew: machine.skew };
+        let clock = SimClock { time: self.world.time().clone(), skew: machine.skew.clone() };
         let store = SimStore::new(self.world.clone(), Arc::clone(who), Arc::default());
         let nonces = Nonces::new(who);
         let intake = Intake::new(Arc::new(store), Arc::new(clock), nonces, INTAKE_DEADLINE);
@@ -170,7 +170,8 @@ impl Stage {
 
     fn start_tick(&mut self, at: usize, who: Arc<str>) {
         let calls = Arc::new(Calls::default());
-        let clock = SimClock { time: self.world.time().clone(), skew: self.machines[at].skew };
+        let skew = self.machines[at].skew.clone();
+        let clock = SimClock { time: self.world.time().clone(), skew };
         let store = SimStore::new(self.world.clone(), Arc::clone(&who), Arc::clone(&calls));
         let (wake, woken) = mpsc::unbounded();
         self.machines[at].wake = Some(wake);
@@ -216,6 +217,12 @@ impl Stage {
         self.world.note("", "pause", &format!("{at} for {millis}"));
     }
 
+    /// The clock of a process is off by so many milliseconds from now on, whether it runs or not.
+    pub fn set_clock(&mut self, at: usize, millis: i64) {
+        self.machines[at].skew.set(millis);
+        self.world.note("", "clock", &format!("{at} is off by {millis}"));
+    }
+
     /// Has somebody outside deliver events from that time on, until they are acknowledged.
     pub fn deliver(&mut self, at: i64, events: Vec<Event>) {
         self.outside.expect_one();
@@ -249,7 +256,7 @@ impl Stage {
         }
         for at in 0..self.machines.len() {
             self.executor.pause(at + 1, 0);
-            self.machines[at].skew = 0;
+            self.machines[at].skew.set(0);
             // What a wrong clock of the store hid is found by a process that begins, and once a day.
             if self.setting.store_clock == StoreClock::Machine {
                 self.kill(at);

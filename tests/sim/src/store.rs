@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use refit_core::error::{Error, ErrorKind};
+use refit_core::state::{State, VERSION};
 use refit_core::timing::Timing;
 use refit_engine::layout;
 use refit_engine::port::{Created, Entry, Page, Store};
+use refit_engine::record::{read_snapshot, write_snapshot};
 
 use crate::faults::Fault;
 use crate::world::{Inner, Stored, World};
@@ -34,14 +36,27 @@ pub struct RawStore(pub World);
 #[derive(Debug, Default)]
 pub struct Calls {
     log_creates: AtomicUsize,
+    creates: AtomicUsize,
+    lists: AtomicUsize,
+    gets: AtomicUsize,
     failed: AtomicBool,
 }
 
 impl Calls {
     /// A pass begins.
     pub fn begin(&self) {
-        self.log_creates.store(0, Ordering::Relaxed);
+        for count in [&self.log_creates, &self.creates, &self.lists, &self.gets] {
+            count.store(0, Ordering::Relaxed);
+        }
         self.failed.store(false, Ordering::Relaxed);
+    }
+
+    /// The calls of the pass so far.
+    #[must_use]
+    pub fn made(&self) -> PassCalls {
+        let [creates, lists, gets] =
+            [&self.creates, &self.lists, &self.gets].map(|count| count.load(Ordering::Relaxed));
+        PassCalls { creates, lists, gets }
     }
 
     /// Says what was too much for a pass with so many commits: each is created once, and two may be lost to others.
@@ -51,6 +66,29 @@ impl Calls {
         let made = self.log_creates.load(Ordering::Relaxed);
         let is_excess = !self.failed.load(Ordering::Relaxed) && made > commits + 2;
         is_excess.then(|| format!("creates on the log=`{made}`, commits=`{commits}`"))
+    }
+}
+
+/// Calls of one pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassCalls {
+    /// Creates.
+    pub creates: usize,
+    /// Listings.
+    pub lists: usize,
+    /// Reads.
+    pub gets: usize,
+}
+
+impl PassCalls {
+    /// The most of either, call by call.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            creates: self.creates.max(other.creates),
+            lists: self.lists.max(other.lists),
+            gets: self.gets.max(other.gets),
+        }
     }
 }
 
@@ -121,6 +159,7 @@ impl SimStore {
 #[async_trait]
 impl Store for SimStore {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        self.calls.gets.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {
@@ -132,6 +171,7 @@ impl Store for SimStore {
     }
 
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
+        self.calls.creates.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(true);
         self.world.time().after(before).await;
         if name.starts_with(layout::LOG) && name != layout::commit(0) {
@@ -156,6 +196,7 @@ impl Store for SimStore {
     }
 
     async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
+        self.calls.lists.fetch_add(1, Ordering::Relaxed);
         let (fate, before, after) = self.draw(false);
         self.world.time().after(before).await;
         if fate != Fate::Well {
@@ -183,7 +224,10 @@ impl Store for SimStore {
             inner.objects.remove(name);
         }
         self.world.note(&self.who, "deletes", name);
-        Ok(())
+        match fate {
+            Fate::After => Err(self.lost("delete loses its answer", name)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -209,6 +253,9 @@ impl Store for RawStore {
 
 fn get(inner: &mut Inner, name: &str) -> Option<Bytes> {
     inner.counts.gets += 1;
+    if inner.faults.spoilt_snapshots > 0 && inner.spoilt.contains(name) {
+        inner.injected.count(Fault::SpoiltSnapshot);
+    }
     inner.objects.get(name).map(|stored| stored.body.clone())
 }
 
@@ -231,15 +278,21 @@ fn create(world: &World, name: &str, body: Bytes) -> Created {
     if inner.objects.contains_key(name) {
         return Created::Lost { at };
     }
-    let body = stale(&mut inner, folder, body);
+    let body = match folder {
+        "snapshot" => {
+            let body = stale(&mut inner, body);
+            spoilt(&mut inner, name, body)
+        }
+        _ => body,
+    };
     inner.insert(name.to_owned(), Stored { created: at, body });
     Created::Won { at }
 }
 
 /// What is stored for a snapshot: now and then what the one before it held.
-fn stale(inner: &mut Inner, folder: &str, body: Bytes) -> Bytes {
+fn stale(inner: &mut Inner, body: Bytes) -> Bytes {
     let rate = inner.faults.stale_snapshots;
-    if folder != "snapshot" || !inner.random.per_mille(rate) {
+    if !inner.random.per_mille(rate) {
         return body;
     }
     let mut snapshots = inner.objects.range("snapshot/".to_owned()..);
@@ -248,6 +301,19 @@ fn stale(inner: &mut Inner, folder: &str, body: Bytes) -> Bytes {
     inner.snapshots_damaged = true;
     inner.injected.count(Fault::StaleSnapshot);
     before
+}
+
+/// What is stored for a snapshot: now and then half of it, or what a newer version would write.
+fn spoilt(inner: &mut Inner, name: &str, body: Bytes) -> Bytes {
+    let rate = inner.faults.spoilt_snapshots;
+    if rate == 0 || !inner.random.per_mille(rate) {
+        return body;
+    }
+    inner.snapshots_damaged = true;
+    inner.spoilt.insert(name.to_owned());
+    let state = read_snapshot(name, &body).ok().filter(|_| inner.random.per_mille(500));
+    let newer = state.and_then(|state| write_snapshot(&State { v: VERSION + 1, ..state }).ok());
+    newer.unwrap_or_else(|| body.slice(..body.len() / 2))
 }
 
 fn list(world: &World, prefix: &str, from: &str, limit: usize) -> Page {

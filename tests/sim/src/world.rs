@@ -1,7 +1,7 @@
 //! The world outside the engine: one store, the services, and what happened.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use crate::executor::Time;
 use crate::faults::{Fault, Faults, Injected};
 use crate::random::Random;
 use crate::service::Services;
+use crate::store::PassCalls;
 use crate::watch::Watch;
 
 /// When the world begins, by the store's right time, in milliseconds since 1970.
@@ -47,8 +48,12 @@ pub struct Inner {
     pub injected: Injected,
     /// Whether a snapshot was stored with the wrong content.
     pub snapshots_damaged: bool,
+    /// The snapshots that cannot be read.
+    pub spoilt: BTreeSet<String>,
     /// Calls to the store, and to the bucket of data.
     pub counts: Counts,
+    /// The most calls any pass made, kind by kind.
+    pub longest: PassCalls,
     /// What lies in the bucket of data, as its service lists it.
     pub bucket: Vec<Value>,
     /// What happened.
@@ -161,7 +166,9 @@ impl World {
             services: Services::default(),
             injected: Injected::default(),
             snapshots_damaged: false,
+            spoilt: BTreeSet::new(),
             counts: Counts::default(),
+            longest: PassCalls::default(),
             bucket: Vec::new(),
             trace: Trace::default(),
         };

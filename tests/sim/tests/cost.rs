@@ -181,6 +181,19 @@ fn an_idle_day_costs_the_same_however_many_instances() {
 }
 
 #[test]
+fn housekeeping_that_takes_several_passes_reads_the_inbox_again_once() {
+    let mut script = patient();
+    for number in 0..700_u32 {
+        script.uploads(10.0 + 5.0 * f64::from(number), &[&number.to_string()]);
+    }
+    // What lost writers left is looked for a week later, two hundred commits at a time.
+    script.play(7.0 * 86_400.0);
+    let day = during(&mut script, 8.5 * 86_400.0);
+    figure(format_args!("a day and a half that keeps 700 commits: {day:?}"));
+    assert!(day.lists <= day.passes + 40, "{day:?}");
+}
+
+#[test]
 fn a_sweep_adds_a_listing_a_day_for_a_thousand_objects_however_many_instances() {
     for (older, pages) in [(10, 1), (25_000, 25)] {
         let days = INSTANCES.map(|doors| {

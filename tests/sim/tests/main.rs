@@ -13,3 +13,4 @@ mod mutants;
 mod product;
 mod scenarios;
 mod schedules;
+mod world;

@@ -1,5 +1,6 @@
 //! Bugs that other products shipped, as scenarios with exact times. The number of each is that of the list in
-//! `docs/guarantees.md`; those that wait for a setting are in [`WAITING`] with its name.
+//! `docs/guarantees.md`, and begins the documentation of its test; those that wait for a setting are in [`WAITING`]
+//! with its name.
 
 mod arrivals;
 mod batches;
@@ -9,8 +10,7 @@ mod people;
 mod times;
 
 use refit_core::rules::{ObjectMatch, On, Trigger};
-use refit_core::time::Span;
-use refit_sim::rules::plain;
+use refit_sim::rules::after_a_minute as trigger;
 use refit_sim::script::Script;
 
 /// Scenarios of settings that are not built yet: their numbers, what they are, and what they wait for.
@@ -19,18 +19,20 @@ const WAITING: &[(u32, &str, &str)] = &[
     (7, "a today, b tomorrow, with a daily reset", "on.all, within"),
     (23, "an unrelated event after a join fired", "on.all"),
 ];
-/// Scenarios of the command line, tested with it.
-const ELSEWHERE: &[(u32, &str)] = &[(30, "a replay without a filter is refused")];
+/// Scenarios that are tested elsewhere, wholly or in part: the file, from the root of the repository, and the test.
+const ELSEWHERE: &[(u32, &str, &str)] =
+    &[(30, "functions/refit/tests/cli/replay.rs", "a_replay_says_what_it_is_to_send_again")];
+/// The files of this suite.
+const SOURCES: &[&str] = &[
+    include_str!("scenarios/arrivals.rs"),
+    include_str!("scenarios/batches.rs"),
+    include_str!("scenarios/launches.rs"),
+    include_str!("scenarios/load.rs"),
+    include_str!("scenarios/people.rs"),
+    include_str!("scenarios/times.rs"),
+];
 
-/// A trigger on everything at a service of class A, due after a minute of quiet or an hour.
-fn trigger() -> Trigger {
-    let mut trigger = plain("a");
-    trigger.batch.quiet = Some(Span::mins(1));
-    trigger.batch.max_wait = Some(Span::hours(1));
-    trigger
-}
-
-/// The same for objects under a prefix.
+/// A trigger on everything, due after a minute of quiet or an hour, for objects under a prefix.
 fn under(prefix: &str) -> Trigger {
     let prefix = prefix.to_owned();
     let on = ObjectMatch { bucket: "b".to_owned(), prefix, ..ObjectMatch::default() };
@@ -56,23 +58,30 @@ fn is_clean(script: &Script) {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// The numbers of the tests in a source: what their documentation begins with.
+fn numbers(source: &str) -> Vec<u32> {
+    let items = source.split("\n\n").filter(|item| item.contains("\n#[test]\nfn "));
+    let number =
+        |item: &str| item.trim_start().strip_prefix("/// ")?.split_once(": ")?.0.parse().ok();
+    items.filter_map(number).collect()
+}
+
 #[test]
-fn scenarios_that_wait_say_for_what() {
+fn every_scenario_is_a_test_or_waits() {
     for (number, what, setting) in WAITING {
         tell!("scenario {number} ({what}) waits for: {setting}");
     }
-    let numbers = WAITING.iter().map(|(number, ..)| *number);
-    let mut all: Vec<u32> = numbers.chain(ELSEWHERE.iter().map(|(number, _)| *number)).collect();
-    all.extend(arrivals::NUMBERS);
-    all.extend(batches::NUMBERS);
-    all.extend(launches::NUMBERS);
-    all.extend(load::NUMBERS);
-    all.extend(people::NUMBERS);
-    all.extend(times::NUMBERS);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (number, file, test) in ELSEWHERE {
+        let source = std::fs::read_to_string(root.join(file)).expect("the file is there");
+        assert!(source.contains(&format!("fn {test}()")), "{number}: there is no {test} in {file}");
+    }
+    let mut all: Vec<u32> = SOURCES.iter().flat_map(|source| numbers(source)).collect();
+    all.extend(WAITING.iter().map(|(number, ..)| *number));
+    all.extend(ELSEWHERE.iter().map(|(number, ..)| *number));
     all.sort_unstable();
-    assert_eq!(
-        all,
-        (1..=35).collect::<Vec<u32>>(),
-        "each scenario is built, waits, or is elsewhere"
-    );
+    all.dedup();
+    let missing: Vec<u32> = (1..=35).filter(|number| !all.contains(number)).collect();
+    assert!(missing.is_empty(), "neither a test nor waiting: {missing:?}");
+    assert_eq!(all.len(), 35, "{all:?}");
 }

@@ -11,6 +11,7 @@ use refit_core::error::{Error, ErrorKind};
 use refit_core::rules::{On, Rules};
 use refit_core::run::Run;
 use refit_core::time::Span;
+use refit_core::timing::Timing;
 use refit_dev::news::{News, Teller};
 use refit_dev::world::{Applied, Config, World};
 use refit_dev::{PORT, demo};
@@ -41,7 +42,7 @@ const LOOK_EVERY: Span = Span::from_millis(250);
 service `local: {}`, each a folder with a pipeline.yaml (docs/pipelines.md), here or in `pipelines`. The rule file is applied when it
 changes; what a pipeline names in `serve` runs with the version of its model in Production. The ledger is a directory,
 `.refit` unless said; no cloud is asked for anything the rules do not name, and none gets credentials from here. The
-times of the protocol are shorter than elsewhere: leases, pings and polls.
+times of the protocol are shorter than elsewhere, and told when it begins.
 
 Examples:
   refit dev --demo
@@ -197,6 +198,10 @@ impl Session<'_> {
     /// Runs until the first run is over, if that is what was asked for.
     async fn run(&mut self, rules: &RuleFile, teller: Teller) -> Result<Exit, Failure> {
         self.screen.say(&format!("listening on http://{}", self.world.address()));
+        let Timing { lease, margin, call, settle, ping, poll, .. } = Timing::dev();
+        self.screen.say(&format!(
+            "the times of the protocol are shorter here: lease={lease}, margin={margin}, call={call}, settle={settle}, ping={ping}, poll={poll}"
+        ));
         self.apply(rules).await?;
         self.world.begin(&teller).await?;
         let buckets = self.world.buckets();

@@ -73,21 +73,26 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         model: name.clone(),
         registry: model.registry.clone(),
         stages: model.holders.iter().map(|(stage, it)| (*stage, it.version.clone())).collect(),
-        versions: model.promotions.values().rev().map(|it| Row::of(name, it, rules)).collect(),
+        versions: model
+            .promotions
+            .values()
+            .rev()
+            .map(|it| Row::of((name, model), it, rules))
+            .collect(),
     });
     context.output.show(&Models { models: models.collect() })?;
     Ok(Exit::Ok)
 }
 
 impl Row {
-    fn of(model: &str, promotion: &Promotion, rules: Option<&Rules>) -> Self {
-        let rule = rules.and_then(|rules| promotion.rule(rules, model));
+    fn of((name, model): (&str, &Model), promotion: &Promotion, rules: Option<&Rules>) -> Self {
+        let rule = rules.and_then(|rules| promotion.rule(rules, name));
         let version = promotion.version.as_ref();
         Self {
             version: version.map(|version| version.name.clone()),
             phase: promotion.phase,
             stage: promotion.stage,
-            word: word(promotion, rule),
+            word: word(model, promotion, rule),
             run: promotion.run,
             trigger: promotion.trigger.clone(),
             begun_at: promotion.begun_at,
@@ -98,7 +103,7 @@ impl Row {
 }
 
 /// What a version waits for, or why nothing more comes of it.
-fn word(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
+fn word(model: &Model, promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     let said = |what: &str| {
         let word = promotion.intent.as_ref().and_then(|intent| intent.message.as_ref());
         word.map_or_else(|| what.to_owned(), |word| format!("{what}: {word}"))
@@ -108,7 +113,7 @@ fn word(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
         PromotionPhase::Registering => said("waits for its registry"),
         PromotionPhase::Candidate => "waits to be asked for: refit request".to_owned(),
         PromotionPhase::Accepted => "waits to be asked for production: refit request".to_owned(),
-        PromotionPhase::Requested => approvals(promotion, rule),
+        PromotionPhase::Requested => approvals(model, promotion, rule),
         PromotionPhase::Entering => {
             said(&format!("waits for its registry to give it {}", or_dash(next)))
         }
@@ -129,7 +134,7 @@ fn word(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     }
 }
 
-fn approvals(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
+fn approvals(model: &Model, promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     let Some(request) = promotion.request() else { return String::new() };
     let stage = request.stage;
     let Some(rule) = rule else {
@@ -137,8 +142,11 @@ fn approvals(promotion: &Promotion, rule: Option<&PromoteRule>) -> String {
     };
     let counted = promotion.counted(rule);
     let needed = rule.needed(request);
-    match counted.len() >= needed as usize {
-        true => format!("waits until another version has its stage, then for {stage}"),
+    match promotion.is_approved(rule) {
+        true => match model.tested_before(promotion).map(|tested| or_dash(tested.name())) {
+            Some(tested) => format!("waits for the acceptance test of version {tested}"),
+            None => format!("waits until another version has its stage, then for {stage}"),
+        },
         false => {
             let by = if counted.is_empty() {
                 String::new()

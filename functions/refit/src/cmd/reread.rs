@@ -45,7 +45,16 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let (opened, state) = context.load().await?;
     let base = &opened.base;
     context.output.note("listing the inbox");
-    let hidden = reread(&base.store, &state, state.marks.full, base.store_clock).await?;
+    let (mut hidden, mut from) = (Vec::new(), None);
+    loop {
+        let reach = (state.marks.full, base.store_clock);
+        let page = reread(&base.store, &state, reach, from.as_deref()).await?;
+        hidden.extend(page.0);
+        match page.1 {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
     let segments = hidden.iter().map(|segment| Hidden {
         segment: segment.name.clone(),
         created: segment.created,

@@ -39,6 +39,9 @@ impl Shop {
              \x20   promote: {{ registry: models, model: churn, {promote} }}\n\
              \x20 deploy:\n\
              \x20   on: {{ model: {{ model: churn, stage: production }} }}\n\
+             \x20   run: {{ service: kfp, pipeline: churn, parameters: {{ manifest: \"${{ model.uri }}\" }} }}\n\
+             \x20 check:\n\
+             \x20   on: {{ model: {{ model: churn, stage: staging }} }}\n\
              \x20   run: {{ service: kfp, pipeline: churn, parameters: {{ manifest: \"${{ model.uri }}\" }} }}\n"
         );
         std::fs::write(world.path("refit.yaml"), text).unwrap();
@@ -55,8 +58,10 @@ impl Shop {
             let started = |run: &&Run| run.trigger == "churn" && run.attempt().external.is_some();
             state.runs.values().filter(started).count() == count
         });
-        for run in self.world.kfp.runs() {
-            self.world.kfp.end(&run.id, kfp::Phase::Succeeded);
+        let state = self.world.state();
+        for run in state.runs.values().filter(|run| run.trigger == "churn") {
+            let external = run.attempt().external.as_ref().unwrap();
+            self.world.kfp.end(&external.id, kfp::Phase::Succeeded);
         }
     }
 
@@ -103,6 +108,18 @@ fn a_version_is_asked_for_approved_and_rolled_back_by_name() {
     assert_eq!(shop.mlflow.alias("production").as_deref(), Some("1"));
     assert_eq!(shop.world.json("models")["models"][0]["stages"]["production"], "1");
     shop.world.refit("rollback churn").ends(4).complains("no version is known that was");
+}
+
+#[test]
+fn a_version_waits_for_the_test_of_another() {
+    let shop = Shop::new("acceptance: check");
+    shop.make("a", "1");
+    shop.until("1", PromotionPhase::Testing);
+    shop.make("b", "2");
+    shop.until("2", PromotionPhase::Requested);
+    assert_eq!(shop.row(0)["word"], "waits for the acceptance test of version 1");
+    shop.world.refit("reject churn 1 --as ann").ends(0);
+    shop.until("2", PromotionPhase::Testing);
 }
 
 #[test]

@@ -165,3 +165,14 @@ pub(super) fn against_is_final(step: &Step<'_>) -> Option<String> {
         (asks && is_final(known.phase)).then(|| format!("model=`{model}`, run=`{run}`"))
     })
 }
+
+/// A rollback takes production from the version it names, or from none.
+pub(super) fn rollback_of_named(step: &Step<'_>) -> Option<String> {
+    of_promotions(step).find_map(|(name, run, change)| {
+        let model = step.after.models.get(name).filter(|_| *change == PromotionChange::Entering)?;
+        let leaves = model.promotions.get(&run)?.request()?.leaves.as_ref()?;
+        let holder = &model.holders.get(&Stage::Production)?.version;
+        (holder != leaves)
+            .then(|| format!("model=`{name}`, named=`{leaves}`, production=`{holder}`"))
+    })
+}

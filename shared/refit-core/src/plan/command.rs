@@ -178,9 +178,7 @@ impl Desk<'_> {
         for batch in &asked {
             if let Some(to) = self.successor(trigger, *batch) {
                 // Members that joined by this very commit are not stored yet, and go along.
-                if let Some(lines) = self.joining.remove(batch) {
-                    self.joining.entry(to).or_default().extend(lines);
-                }
+                self.joining.hand_over(*batch, to);
                 self.change_batch(*batch, BatchChange::MovedTo(to));
             }
         }
@@ -206,7 +204,7 @@ impl Desk<'_> {
         let mut runs = 0;
         for batch in &batches {
             runs += self.discard_replaced(trigger, *batch);
-            self.joining.remove(batch);
+            self.joining.forget(*batch);
             self.change_batch(*batch, BatchChange::Discarded);
         }
         let text = format!("discarded: trigger=`{trigger}`, batches=`{}`", batches.len());

@@ -9,7 +9,7 @@ use crate::mutant::{self, Mutant};
 use crate::reason::Refusal;
 use crate::rules::{DriftMatch, Rules};
 use crate::state::Streak;
-use crate::time::Timestamp;
+use crate::time::Span;
 use crate::timing::STREAKS_MAX;
 
 impl Desk<'_> {
@@ -64,6 +64,8 @@ impl Desk<'_> {
         let standing = self.state.triggers.get(trigger);
         let last = standing.and_then(|standing| standing.streaks.get(&series)).copied();
         let at = report.window.end.or(item.event.time).unwrap_or(item.arrived);
+        // A time far ahead would make all that follows outdated.
+        let at = at.min(item.arrived + Span::days(1));
         let old =
             |last: Streak| if report.window.end.is_some() { at <= last.at } else { at < last.at };
         if last.is_some_and(old) {
@@ -84,14 +86,15 @@ impl Desk<'_> {
         judged
     }
 
-    /// Writes a row down; where there are too many, the oldest is forgotten.
+    /// Writes a row down; where there are too many, the oldest is forgotten, and first of all those that count nothing.
     fn note_streak(&mut self, trigger: &str, series: Hash128, streak: Streak) {
         let standing = self.state.triggers.get(trigger);
         let rows = standing.map(|standing| &standing.streaks);
         let full = rows.filter(|rows| rows.len() >= STREAKS_MAX && !rows.contains_key(&series));
-        let oldest: Option<(Timestamp, Hash128)> =
-            full.and_then(|rows| rows.iter().map(|(series, row)| (row.at, *series)).min());
-        if let Some((_, oldest)) = oldest {
+        let oldest = full.and_then(|rows| {
+            rows.iter().map(|(series, row)| (row.count != 0, row.at, *series)).min()
+        });
+        if let Some((.., oldest)) = oldest {
             self.change_trigger(trigger, TriggerChange::StreakForgotten(oldest));
         }
         self.change_trigger(trigger, TriggerChange::Streak { series, streak });

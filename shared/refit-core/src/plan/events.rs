@@ -276,10 +276,9 @@ impl Desk<'_> {
         let watching = triggers_for(rules, event).filter(|(_, rule)| rule.watches(object));
         let open: Vec<BatchId> = watching.flat_map(|(name, _)| self.open_of(name)).collect();
         let returning = self.open_of_removed(event, object);
-        for id in open.iter().chain(&returning) {
-            self.joining.entry(*id).or_default().push(line.clone());
-        }
-        !open.is_empty()
+        let is_told = !open.is_empty();
+        self.joining.tell(open.into_iter().chain(returning), line.clone());
+        is_told
     }
 
     /// Open batches of triggers that watched an object until they were taken out of the rules.
@@ -420,11 +419,17 @@ impl Desk<'_> {
         item: Item<'_>,
         verdict: Result<String, Refused>,
     ) -> bool {
+        let again = item.event.is_replayed(ReplayMode::Again);
+        let again = again.then(|| replayed_for(item.event.id(), named.0));
+        // What is known of a replay may be younger than what is known of its event, and outlives that.
+        let was_replayed = again.is_some_and(|id| self.known(id) == Some(true));
+        let verdict = verdict.and_then(|key| match was_replayed {
+            true => Err(Refused::new(Refusal::Duplicate)),
+            false => Ok(key),
+        });
         match verdict {
             Ok(key) => {
-                if item.event.is_replayed(ReplayMode::Again) {
-                    self.fresh.insert(replayed_for(item.event.id(), named.0), true);
-                }
+                self.fresh.extend(again.map(|id| (id, true)));
                 if let Some(member) = Member::of(item.event) {
                     let place = Some((item.segment, item.place));
                     self.join(named, key, Entrant { member, arrived: item.arrived, place });
@@ -456,7 +461,7 @@ impl Desk<'_> {
         joined.first_at = joined.first_at.min(arrived);
         joined.last_at = joined.last_at.max(arrived);
         place.into_iter().for_each(|(segment, place)| joined.events.add(segment, place));
-        self.joining.entry(id).or_default().push(Line::Member(member));
+        self.joining.join(id, member);
         if rule.batch.each {
             self.flush();
             self.change_batch(id, BatchChange::Sealed(Seal::Each));

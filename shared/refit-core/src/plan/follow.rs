@@ -23,8 +23,8 @@ impl Desk<'_> {
         for observation in self.inputs.observations {
             self.observe(rules, observation);
         }
-        let runs: Vec<BatchId> = self.state.runs.keys().copied().collect();
-        for batch in runs {
+        let followed = self.state.runs.values().filter(|run| run.is_active() || run.is_watched());
+        for batch in followed.map(|run| run.batch).collect::<Vec<_>>() {
             self.advance(rules, batch);
             if let Some(run) = self.state.runs.get(&batch).filter(|run| run.is_active()).cloned() {
                 self.notice_stuck(rules, &run);

@@ -54,6 +54,9 @@ impl Desk<'_> {
         self.wake(self.now + self.state.timing.poll);
         if attempt.message.as_ref() != Some(&why) {
             self.change_attempt(run.batch, attempt.number, AttemptChange::ClaimUnknown(why));
+        } else {
+            // It was so before, and is no passing trouble.
+            self.unclaimed.insert(run.batch);
         }
         false
     }
@@ -69,7 +72,8 @@ impl Desk<'_> {
             Holder::Unknown(_) => return !self.knows_holder(run, attempt),
         };
         // What a person gave up after it was to be ended is over, whoever made the claim.
-        let may_be = attempt.phase != Phase::Abandoned || is_ended_by_others(run);
+        let is_given_up = attempt.started_at.is_some() && run.cancel.is_some();
+        let may_be = attempt.phase != Phase::Abandoned || is_given_up;
         let is_it =
             number == attempt.number && may_be && attempt.external.as_ref() == Some(&external);
         if !is_it {

@@ -1,15 +1,13 @@
 //! What keeps the state small and the ledger findable: stored lines, merged parts, marks, the memory.
 
-use std::collections::BTreeMap;
-
 use super::Desk;
 use crate::commit::{BatchChange, Change, InboxChange, MemoryChange, TriggerChange};
 use crate::key::sha256_hex;
-use crate::member::{Line, PartLine, part};
+use crate::member::{PartLine, part};
 use crate::memory::{SeenRun, StoredRun};
 use crate::mutant::{self, Mutant};
 use crate::rules::Rules;
-use crate::state::{BatchId, PartRef, VERSION};
+use crate::state::{PartRef, VERSION};
 use crate::time::{Day, Timestamp};
 use crate::timing::{BATCH_PARTS_MAX, BUDGET_PER_MAX, MEMORY_LIVE_MAX};
 
@@ -37,9 +35,10 @@ impl Desk<'_> {
         let Some(mut lines) = self.stored_lines(&name, id) else {
             return;
         };
-        lines.extend(self.joining.remove(&id).into_iter().flatten());
+        self.joining.add_to(id, &mut lines);
+        self.joining.forget(id);
         let lines: Vec<PartLine> =
-            lines.into_iter().map(|line| PartLine { batch: id, line }).collect();
+            lines.into_iter().map(|line| PartLine { batch: Some(id), line }).collect();
         let part = PartRef { name: self.store_part(&lines), batch: Some(id), count };
         self.change_batch(id, BatchChange::Merged(part));
     }
@@ -47,20 +46,11 @@ impl Desk<'_> {
     /// One part holds the lines of every batch that stays open.
     fn store_lines(&mut self) {
         let joining = std::mem::take(&mut self.joining);
-        let open = joining.into_iter().filter(|(id, _)| self.state.open_batch(*id).is_some());
-        let lines: Vec<PartLine> = open
-            .flat_map(|(batch, lines)| lines.into_iter().map(move |line| PartLine { batch, line }))
-            .collect();
-        if lines.is_empty() {
-            return;
+        let (lines, batches) = joining.into_part(|id| self.state.open_batch(id).is_some());
+        if !lines.is_empty() {
+            let part = self.store_part(&lines);
+            self.record(Change::Stored { part, batches });
         }
-        let mut batches = BTreeMap::<BatchId, u64>::new();
-        for line in &lines {
-            *batches.entry(line.batch).or_default() +=
-                u64::from(matches!(line.line, Line::Member(_)));
-        }
-        let part = self.store_part(&lines);
-        self.record(Change::Stored { part, batches });
     }
 
     fn store_part(&mut self, lines: &[PartLine]) -> String {
@@ -116,7 +106,7 @@ impl Desk<'_> {
         if mutant::is(Mutant::IdentitiesForgottenEarly) {
             let tomorrow = Day(self.now.day().0 + 1);
             self.record(Change::Memory(MemoryChange::Forgotten(tomorrow)));
-        } else if !self.changes.is_empty() && self.now.day() != last_day {
+        } else if self.is_commit() && self.now.day() != last_day {
             self.record(Change::Memory(MemoryChange::Forgotten(before)));
         }
         if self.memory.len() > MEMORY_LIVE_MAX
@@ -140,8 +130,7 @@ impl Desk<'_> {
         let daily =
             marks.delete.last().is_none_or(|(set, _)| self.now >= *set + self.state.timing.keep);
         let mark = listing.full - self.state.timing.grace;
-        let worth = !self.changes.is_empty() || !self.inputs.segments.is_empty() || listing.long;
-        if moved && worth {
+        if moved && (self.is_commit() || listing.long) {
             let (fast, full) = (listing.fast, listing.full);
             self.record(Change::Inbox(InboxChange::Listed { fast, full }));
             if daily && listing.full > Timestamp::EPOCH {

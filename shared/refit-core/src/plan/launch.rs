@@ -56,7 +56,7 @@ impl Desk<'_> {
             Some(held)
                 if held.reason == Hold::ActiveRun && mutant::is(Mutant::ForbidDropsMembers) =>
             {
-                self.joining.remove(&id);
+                self.joining.forget(id);
                 self.change_batch(id, BatchChange::Discarded);
             }
             Some(held) => {
@@ -92,9 +92,11 @@ impl Desk<'_> {
         let Some(standing) = self.state.triggers.get(name) else {
             return;
         };
+        if standing.open.get(&id).is_none_or(|batch| batch.sealed.is_some()) {
+            return;
+        }
         let queued = standing.open.values().filter(|batch| batch.sealed.is_some()).count();
-        let waits = standing.open.get(&id).is_some_and(|batch| batch.sealed.is_none());
-        if waits && queued < places as usize {
+        if queued < places as usize {
             self.change_batch(id, BatchChange::Sealed(Seal::Queued));
         }
     }
@@ -111,7 +113,7 @@ impl Desk<'_> {
     fn start(&mut self, name: &str, rule: &Trigger, rules: &Rules, id: BatchId) {
         let Some(settled) = self.members_of(name, id) else { return };
         if settled.members.is_empty() {
-            self.joining.remove(&id);
+            self.joining.forget(id);
             self.change_batch(id, BatchChange::Emptied);
             return;
         }
@@ -145,7 +147,7 @@ impl Desk<'_> {
     fn members_of(&mut self, name: &str, id: BatchId) -> Option<Settled> {
         let mut lines = self.stored_lines(name, id)?;
         if !mutant::is(Mutant::MembersByTimeWindow) {
-            lines.extend(self.joining.get(&id).into_iter().flatten().cloned());
+            self.joining.add_to(id, &mut lines);
         }
         Some(settle(lines))
     }
@@ -203,7 +205,7 @@ impl Desk<'_> {
     }
 
     fn close(&mut self, due: &Due<'_>, launch: Launch, profile: ServiceProfile, target: Value) {
-        self.joining.remove(&due.id);
+        self.joining.forget(due.id);
         let closed = Closed {
             batch: due.id,
             trigger: due.name.to_owned(),

@@ -4,7 +4,7 @@ use super::Desk;
 use crate::commit::{AttemptChange, Change};
 use crate::key::{Hash128, hash128};
 use crate::mutant::{self, Mutant};
-use crate::notice::{Delivery, Letter, Notice, NoticeKind, OutboxChange, Receipt};
+use crate::notice::{Delivery, Letter, Notice, NoticeKind, Outbox, OutboxChange, Place, Receipt};
 use crate::rules::Rules;
 use crate::run::{Phase, Run};
 use crate::state::State;
@@ -77,7 +77,7 @@ impl Desk<'_> {
         }
         let last = self.before.now;
         let mut sealed = Vec::new();
-        for (receiver, outbox) in &self.state.outboxes {
+        for (receiver, outbox) in &*self.state.outboxes {
             let due = outbox
                 .letters
                 .iter()
@@ -104,18 +104,18 @@ impl Desk<'_> {
     }
 
     fn raise(&mut self, receiver: &str, groups: bool, notice: Notice) {
-        let outbox = self.state.outboxes.get(receiver).cloned().unwrap_or_default();
-        let place = outbox.place(notice.id, self.now, groups);
-        if outbox.letters.get(&place.letter).is_some_and(is_full) {
-            return self.change_outbox(receiver, OutboxChange::Counted(place.letter));
+        let none = Outbox::default();
+        let outbox = self.state.outboxes.get(receiver).unwrap_or(&none);
+        let Place { letter, due } = outbox.place(notice.id, self.now, groups);
+        let open = outbox.letters.get(&letter);
+        if open.is_some_and(is_full) {
+            return self.change_outbox(receiver, OutboxChange::Counted(letter));
         }
-        if outbox.letters.len() >= LETTERS_MAX
-            && let Some((oldest, _)) = outbox.letters.iter().min_by_key(|(_, letter)| letter.due)
-        {
+        let is_too_many = open.is_none() && outbox.letters.len() >= LETTERS_MAX;
+        if let Some(oldest) = outbox.oldest().filter(|_| is_too_many) {
             let message = "too many letters wait".to_owned();
-            self.change_outbox(receiver, OutboxChange::GivenUp { letter: *oldest, message });
+            self.change_outbox(receiver, OutboxChange::GivenUp { letter: oldest, message });
         }
-        let (letter, due) = (place.letter, place.due);
         let notice = Box::new(notice);
         self.change_outbox(receiver, OutboxChange::Raised { letter, due, notice });
     }
@@ -128,6 +128,9 @@ impl Desk<'_> {
     pub(super) fn notice_stuck(&mut self, rules: &Rules, run: &Run) {
         let Some(attempt) = run.counted().filter(|attempt| !attempt.stuck) else { return };
         let waits = match attempt.phase {
+            _ if self.unclaimed.contains(&run.batch) => {
+                "it is not known whether its end is the end; `refit cancel` lets go of it"
+            }
             Phase::Launching => "its start does not succeed",
             Phase::Pending => "the service has not begun it",
             _ => return,

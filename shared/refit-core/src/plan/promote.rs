@@ -14,7 +14,7 @@ use crate::rules::Rules;
 use crate::run::{Finished, Phase, Run};
 use crate::scope::scope_of_entry;
 use crate::state::BatchId;
-use crate::timing::{PROMOTIONS_MAX, REGISTRY_TRIES_MAX};
+use crate::timing::REGISTRY_TRIES_MAX;
 
 /// Steps a version takes in one commit at the most.
 const STEPS_MAX: usize = 8;
@@ -36,6 +36,7 @@ impl Desk<'_> {
                 }
             }
         }
+        self.end_waiting(rules);
         self.forget_promotions();
     }
 
@@ -43,10 +44,11 @@ impl Desk<'_> {
         self.record(Change::Promotion { model: model.to_owned(), run, change });
     }
 
-    /// The versions of which something may still come.
+    /// The versions of which something may still come by itself.
     fn promotions(&self) -> Vec<(String, BatchId)> {
+        let goes_on = |phase: PromotionPhase| !phase.is_over() && phase != PromotionPhase::Promoted;
         let of = |(name, model): (&String, &Model)| -> Vec<(String, BatchId)> {
-            let coming = model.promotions.values().filter(|promotion| !promotion.phase.is_over());
+            let coming = model.promotions.values().filter(|promotion| goes_on(promotion.phase));
             coming.map(|promotion| (name.clone(), promotion.run)).collect()
         };
         self.state.models.iter().flat_map(of).collect()
@@ -194,74 +196,97 @@ impl Desk<'_> {
     }
 
     fn advance_promotion(&mut self, rules: &Rules, model: &str, run: BatchId) {
-        let Some(promotion) = self.promotion(model, run).cloned() else { return };
-        match promotion.phase {
+        let Some(promotion) = self.promotion(model, run) else { return };
+        let change = match promotion.phase {
             PromotionPhase::Registering | PromotionPhase::Entering => {
-                self.retry_errand(model, &promotion);
+                // What certainly was not done is to be done again once its time has come.
+                match promotion.intent.as_ref().and_then(|intent| intent.not_before) {
+                    Some(not_before) if self.now < not_before => return self.wake(not_before),
+                    not_before => not_before.map(|_| PromotionChange::Retaken),
+                }
             }
             PromotionPhase::Candidate | PromotionPhase::Accepted => {
-                self.ask_by_rule(rules, model, &promotion);
+                self.asked_by_rule(rules, model, promotion)
             }
-            PromotionPhase::Requested => self.grant(rules, model, &promotion),
-            PromotionPhase::Testing => self.judge_test(rules, model, &promotion),
+            PromotionPhase::Requested => self.granted(rules, model, promotion),
+            PromotionPhase::Testing => self.judged_by_test(rules, model, promotion),
             PromotionPhase::Promoted
             | PromotionPhase::Archived
             | PromotionPhase::Moved
             | PromotionPhase::Refused
             | PromotionPhase::Rejected
-            | PromotionPhase::Failed => {}
-        }
-    }
-
-    /// What certainly was not done is to be done again once its time has come.
-    fn retry_errand(&mut self, model: &str, promotion: &Promotion) {
-        let intent = promotion.intent.as_ref();
-        let Some(not_before) = intent.and_then(|intent| intent.not_before) else { return };
-        match self.now >= not_before {
-            true => self.change_promotion(model, promotion.run, PromotionChange::Retaken),
-            false => self.wake(not_before),
+            | PromotionPhase::Failed => None,
+        };
+        if let Some(change) = change {
+            self.change_promotion(model, run, change);
         }
     }
 
     /// A rule asks for a stage at once, or not at all: one that is applied later promotes nothing by itself.
-    fn ask_by_rule(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let rule = promotion.rule(rules, model);
-        let Some(rule) = rule.filter(|rule| rule.request == Asking::Automatic) else { return };
+    fn asked_by_rule(
+        &self,
+        rules: &Rules,
+        model: &str,
+        promotion: &Promotion,
+    ) -> Option<PromotionChange> {
+        let rule = promotion.rule(rules, model)?;
         // A rule of another trigger was not what its run was started for.
-        if !rules.triggers.contains_key(&promotion.trigger) {
-            return;
+        if rule.request != Asking::Automatic || !rules.triggers.contains_key(&promotion.trigger) {
+            return None;
         }
-        let before = self.before.models.get(model).and_then(|it| it.promotions.get(&promotion.run));
-        let is_news = before.is_none_or(|before| before.phase != promotion.phase);
-        if !is_news && !self.may_start && !mutant::is(Mutant::AppliedRulesPromote) {
-            return;
+        let may_ask = self.may_start || mutant::is(Mutant::AppliedRulesPromote);
+        if !may_ask && !self.is_news(model, promotion) {
+            return None;
         }
         let stage = match promotion.phase {
             PromotionPhase::Candidate => Stage::Staging,
             _ => Stage::Production,
         };
         let (person, reason, takes) = (None, String::new(), rule.stage(stage));
-        let change = PromotionChange::Requested { stage, person, reason, rollback: false, takes };
-        self.change_promotion(model, promotion.run, change);
+        let (rollback, leaves) = (false, None);
+        Some(PromotionChange::Requested { stage, person, reason, rollback, leaves, takes })
+    }
+
+    /// Whether a version is registered or accepted by this commit, and not by the rules it applies alone: a test that
+    /// had ended before says so now only because a rule asks it.
+    fn is_news(&self, model: &str, promotion: &Promotion) -> bool {
+        let before = self.before.models.get(model).and_then(|it| it.promotions.get(&promotion.run));
+        let Some(before) = before else { return true };
+        if before.phase != PromotionPhase::Testing {
+            return before.phase != promotion.phase;
+        }
+        let run = promotion.test.map(|test| self.before.runs.get(&test));
+        run.is_some_and(|run| run.is_none_or(|run| run.finished.is_none()))
     }
 
     /// Enough persons approve, and nothing else is under way: the stage is to be given.
-    fn grant(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promotion.rule(rules, model) else { return };
-        let Some(request) = promotion.request() else { return };
-        let counted = promotion.counted(rule).len();
-        let is_free = !self.state.models.get(model).is_some_and(Model::is_entering)
-            || mutant::is(Mutant::TwoEnterAtOnce);
-        if counted >= rule.needed(request) as usize && is_free {
-            self.change_promotion(model, promotion.run, PromotionChange::Entering);
+    fn granted(&self, rules: &Rules, name: &str, promotion: &Promotion) -> Option<PromotionChange> {
+        let model = self.state.models.get(name)?;
+        let request = promotion.request()?;
+        let other = model.overtakes(request).filter(|_| !mutant::is(Mutant::RollbackOfAnother));
+        if let (Some(other), Some(leaves)) = (other, &request.leaves) {
+            let what = "conflict: another version is in production";
+            let reason = format!("{what}: version=`{leaves}`, production=`{other}`");
+            return Some(PromotionChange::Rejected { person: None, reason });
         }
+        let rule = promotion.rule(rules, name)?;
+        let is_free = !model.is_entering() || mutant::is(Mutant::TwoEnterAtOnce);
+        let tested = model.tested_before(promotion);
+        let is_held = tested.is_some_and(|_| !mutant::is(Mutant::TestsCutShort));
+        let is_granted = promotion.is_approved(rule) && is_free && !is_held;
+        is_granted.then_some(PromotionChange::Entering)
     }
 
     /// The run of its acceptance test decides once it has ended; without a test nothing is asked of a version.
-    fn judge_test(&mut self, rules: &Rules, model: &str, promotion: &Promotion) {
-        let Some(rule) = promotion.rule(rules, model) else { return };
+    fn judged_by_test(
+        &self,
+        rules: &Rules,
+        model: &str,
+        promotion: &Promotion,
+    ) -> Option<PromotionChange> {
+        let rule = promotion.rule(rules, model)?;
         let against = |reason: String| PromotionChange::Rejected { person: None, reason };
-        let change = match (&rule.acceptance, promotion.test) {
+        Some(match (&rule.acceptance, promotion.test) {
             (None, None) => PromotionChange::Accepted(None),
             (Some(_), _) if mutant::is(Mutant::PromotedUntested) => PromotionChange::Accepted(None),
             (Some(name), None) => against(format!("`{name}` did not take it for a test")),
@@ -271,11 +296,10 @@ impl Desk<'_> {
                     let phase = phase.text();
                     against(format!("its acceptance test ended: run=`{test}`, phase=`{phase}`"))
                 }
-                None if self.is_coming(test) => return,
+                None if self.is_coming(test) => return None,
                 None => against(format!("its acceptance test was dropped: batch=`{test}`")),
             },
-        };
-        self.change_promotion(model, promotion.run, change);
+        })
     }
 
     /// How a run ended, if it has.
@@ -293,24 +317,6 @@ impl Desk<'_> {
     /// Whether a batch is open, or a run under way.
     fn is_coming(&self, batch: BatchId) -> bool {
         self.state.open_batch(batch).is_some() || self.state.runs.contains_key(&batch)
-    }
-
-    /// Lets go of all but the last versions of which nothing more comes.
-    fn forget_promotions(&mut self) {
-        let of = |(name, model): (&String, &Model)| -> Vec<(String, BatchId)> {
-            let over = model.promotions.values().filter(|promotion| {
-                let is_kept =
-                    promotion.stage.is_some() || model.former.last() == Some(&promotion.run);
-                promotion.phase.is_over() && !is_kept
-            });
-            let over: Vec<BatchId> = over.map(|promotion| promotion.run).collect();
-            let excess = over.len().saturating_sub(PROMOTIONS_MAX);
-            over.into_iter().take(excess).map(|run| (name.clone(), run)).collect()
-        };
-        let excess: Vec<(String, BatchId)> = self.state.models.iter().flat_map(of).collect();
-        for (name, run) in excess {
-            self.change_promotion(&name, run, PromotionChange::Forgotten);
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::member::{Firing, Member};
 use crate::mutant::{self, Mutant};
 use crate::reason::Refusal;
 use crate::rules::Rules;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Slot};
 use crate::scope::scope_of_firing;
 use crate::time::{Span, Timestamp};
 
@@ -50,14 +50,17 @@ impl Desk<'_> {
             self.wake_for(schedule);
             return;
         };
-        let judged = mark.until;
+        let (judged, acted_on) = (mark.until, mark.civil.clone());
         let after = self.judged_before(name, schedule, judged);
         let due = schedule.due(after, self.now, self.state.timing.grace);
         if let Some(until) = due.missed {
             let missed = TriggerChange::Missed { schedule: text.clone(), after, until };
             self.change_trigger(name, missed);
         }
-        for slot in due.slots {
+        // Where a zone is known to lie farther west than it was, a civil time comes again.
+        let comes_again =
+            |slot: &Slot| slot.civil <= acted_on && !mutant::is(Mutant::ScheduleFiresTwice);
+        for slot in due.slots.into_iter().filter(|slot| !comes_again(slot)) {
             self.fire(named, Firing { schedule: text.clone(), slot });
         }
         self.wake_for(schedule);

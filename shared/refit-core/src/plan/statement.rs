@@ -144,7 +144,8 @@ fn request(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Hea
     }
     let takes = rule_of(rules, promotion, said)?.stage(next);
     let (stage, person, reason) = (next, Some(said.person.clone()), said.reason.clone());
-    let change = PromotionChange::Requested { stage, person, reason, rollback: false, takes };
+    let (rollback, leaves) = (false, None);
+    let change = PromotionChange::Requested { stage, person, reason, rollback, leaves, takes };
     Ok((promotion.run, change))
 }
 
@@ -209,7 +210,8 @@ fn rollback(rules: &Rules, model: &Model, said: &Statement) -> Result<Heard, Str
     let (person, reason) = (Some(said.person.clone()), said.reason.clone());
     let stage = Stage::Production;
     let takes = rule_of(rules, promotion, said)?.stage(stage);
-    let change = PromotionChange::Requested { stage, person, reason, rollback: true, takes };
+    let (rollback, leaves) = (true, Some(said.version.clone()));
+    let change = PromotionChange::Requested { stage, person, reason, rollback, leaves, takes };
     Ok((promotion.run, change))
 }
 

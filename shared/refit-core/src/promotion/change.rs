@@ -55,6 +55,9 @@ pub enum PromotionChange {
         /// Whether it is to have production back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rollback: bool,
+        /// The version it is to have production back from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leaves: Option<String>,
         /// What the stage takes by the rules in force.
         #[serde(default)]
         takes: StageRule,
@@ -67,9 +70,9 @@ pub enum PromotionChange {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
-    /// A person, or its acceptance test, is against it.
+    /// A person, its acceptance test, or what became of other versions is against it.
     Rejected {
-        /// Who; none where it was the test.
+        /// Who; none where it was no person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         person: Option<String>,
         /// Why.
@@ -277,10 +280,11 @@ impl Promotion {
                 self.faults.clone_from(faults);
                 self.phase = PromotionPhase::Refused;
             }
-            PromotionChange::Requested { stage, person, reason, rollback, takes } => {
+            PromotionChange::Requested { stage, person, reason, rollback, leaves, takes } => {
                 let (person, reason) = (person.clone(), reason.clone());
                 let (stage, rollback, takes, at) = (*stage, *rollback, *takes, stamp.now);
-                self.requests.push(Request { stage, person, reason, at, rollback, takes });
+                let leaves = leaves.clone();
+                self.requests.push(Request { stage, person, reason, at, rollback, leaves, takes });
                 self.phase = PromotionPhase::Requested;
             }
             PromotionChange::Approved { person, reason } => {

@@ -4,8 +4,10 @@
 mod approvers;
 mod batches;
 mod bytes;
+mod conflicts;
 mod drawn;
 mod drift;
+mod endurance;
 mod events;
 mod facts;
 mod given_up;

@@ -5,6 +5,7 @@ use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
 use crate::bytes::{DELETED, OVERWRITTEN};
+use crate::conflicts::{AWAY, CROWDED, OVERTAKEN, REJECTED_TWICE};
 use crate::events::{late_after_restoring, restore};
 use crate::poison::POISON;
 use crate::removed::{LAXER, LONG};
@@ -71,6 +72,25 @@ fn a_notice_under_two_ids_is_noticed() {
          10:01 started b2
          10:02 lost ml";
     check(Mutant::NoticeTwiceUnderTwoIds, lost, "a transition is told once, under one id");
+}
+
+#[test]
+fn a_test_that_is_cut_short_is_noticed() {
+    let entered = |mutant| told(mutant, CROWDED).matches("to enter").count();
+    assert_eq!(entered(None), 1, "the first is tested, the others wait");
+    assert_eq!(entered(Some(Mutant::TestsCutShort)), 2);
+}
+
+#[test]
+fn a_rollback_of_another_version_is_noticed() {
+    let named = "a rollback takes the place of the version it names";
+    check(Mutant::RollbackOfAnother, OVERTAKEN, named);
+}
+
+#[test]
+fn an_id_that_comes_again_is_noticed() {
+    let told_once = "a transition is told once, under one id";
+    check(Mutant::NoticeIdsComeAgain, REJECTED_TWICE, told_once);
 }
 
 #[test]
@@ -331,4 +351,7 @@ fn rules_that_promote_when_they_are_applied_are_noticed() {
     let entered = |mutant| told(mutant, LAXER).contains("to enter");
     assert!(!entered(None), "nobody asked");
     assert!(entered(Some(Mutant::AppliedRulesPromote)), "nobody asked, and it goes on");
+    let asked = |mutant| told(mutant, AWAY).contains("production requested");
+    assert!(!asked(None), "it is accepted by the rules alone");
+    assert!(asked(Some(Mutant::AppliedRulesPromote)), "and asked for");
 }

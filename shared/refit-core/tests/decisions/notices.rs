@@ -1,8 +1,14 @@
 //! Who is told of what, once, and what came of it.
 
+use std::sync::Arc;
+
 use expect_test::expect;
+use refit_core::key::hash128;
+use refit_core::notice::{Letter, Notice};
+use refit_core::timing::LETTERS_MAX;
 
 use crate::check;
+use crate::world::{World, clock};
 
 #[test]
 fn a_run_that_fails_is_told_once_and_until_it_is_delivered_under_one_letter() {
@@ -471,4 +477,32 @@ fn a_budget_that_changes_to_and_fro_is_told_again_and_stops_nothing() {
             10:02:02 b3 held: budget until 1d10:00
         "#]],
     );
+}
+
+#[test]
+fn where_too_many_letters_wait_a_new_one_takes_the_place_of_the_oldest() {
+    let mut world = World::new();
+    world.lines(
+        "receiver ml on=batch_closed alone
+         rule t bucket=b each overlap=allow notify=ml
+         09:00 put first#1
+         09:00:01 lost ml",
+    );
+    let outboxes = Arc::make_mut(&mut world.state.outboxes);
+    let letters = &mut outboxes.get_mut("ml").unwrap().letters;
+    let first = letters.values().next().unwrap().notices[0].clone();
+    for number in 1..LETTERS_MAX {
+        let (id, at) = (hash128([number.to_string().as_str()]), clock("09:00:01"));
+        let notices = vec![Notice { id, at, ..first.clone() }];
+        let (owner, beyond, tries, message) = (String::new(), 0, 0, None);
+        letters.insert(id, Letter { notices, beyond, owner, due: at, tries, message });
+    }
+    let oldest = world.shown("09:00:02 put last#1").to_owned();
+    assert!(oldest.contains("ml letter 1 given up: too many letters wait"), "{oldest}");
+    let storm: Vec<String> = (0..8).map(|number| format!("put s{number}#1")).collect();
+    let storm = format!("receiver ml on=batch_closed\n09:10 apply\n09:10 {}", storm.join("; "));
+    let told = world.shown(&storm);
+    let count = |word| told.lines().filter(|line| line.contains(word)).count();
+    assert_eq!((count("batch_closed"), count("given up")), (8, 6), "five alone, three together");
+    assert_eq!(world.violations, []);
 }

@@ -1,9 +1,10 @@
-//! Changes of batches and attempts in words.
+//! Changes of triggers, batches and attempts in words.
 
-use refit_core::commit::{AttemptChange, BatchChange};
+use refit_core::commit::{AttemptChange, BatchChange, TriggerChange};
 use refit_core::memory::{Fresh, StoredRun};
 use refit_core::state::BatchId;
 
+use crate::models::entry_text;
 use crate::world::{hour, snake};
 
 /// The entries of a run of the memory, as it was stored.
@@ -48,5 +49,38 @@ pub(crate) fn attempt_text(change: &AttemptChange) -> String {
         AttemptChange::ClaimUnknown(why) => format!("claim unknown: {why}"),
         AttemptChange::Unwatched => "unwatched".into(),
         AttemptChange::Stuck(message) => format!("stuck: {message}"),
+    }
+}
+
+pub(crate) fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
+    match change {
+        TriggerChange::Troubled(trouble) => {
+            Some(format!("{trigger} troubled: {} until {}", trouble.message, hour(trouble.until)))
+        }
+        TriggerChange::Untroubled => Some(format!("{trigger} no longer troubled")),
+        TriggerChange::Scheduled { schedule, from } => {
+            Some(format!("{trigger} begins at {}: {schedule}", hour(*from)))
+        }
+        TriggerChange::Unscheduled(schedule) => Some(format!("{trigger} ends: {schedule}")),
+        TriggerChange::Fired { firing, batch } => {
+            Some(format!("{trigger} {} -> {batch}", firing.slot.civil))
+        }
+        TriggerChange::Passed { firing, reason, .. } => {
+            Some(format!("{trigger} {} passed: {}", firing.slot.civil, snake(reason)))
+        }
+        TriggerChange::Missed { after, until, .. } => {
+            Some(format!("{trigger} missed after {} before {}", hour(*after), hour(*until)))
+        }
+        TriggerChange::Staged { entry, batch } => {
+            Some(format!("{trigger} {} -> {batch}", entry_text(entry)))
+        }
+        TriggerChange::StagePassed { entry, reason, .. } => {
+            Some(format!("{trigger} {} passed: {}", entry_text(entry), snake(reason)))
+        }
+        TriggerChange::Paused(_)
+        | TriggerChange::Resumed
+        | TriggerChange::Streak { .. }
+        | TriggerChange::StreakForgotten(_)
+        | TriggerChange::LaunchesForgotten(_) => None,
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use refit_core::commit::{Change, Commit, Decision, RunChange, TriggerChange};
+use refit_core::commit::{Change, Commit, Decision, RunChange};
 use refit_core::event::{Command, Event, Fact, Held, Identity, PauseMode, Replay, ReplayMode};
 use refit_core::fold::fold;
 use refit_core::invariants::{Violation, check};
@@ -41,7 +41,7 @@ use crate::guard::{Read, claim};
 use crate::models::{entry_text, model_text, promotion_text, report_of, statement};
 use crate::post::{delivery, outbox_text, receiver};
 use crate::settings::{run_rule, set};
-use crate::texts::{attempt_text, batch_text, stored_run};
+use crate::texts::{attempt_text, batch_text, stored_run, trigger_text};
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -96,6 +96,11 @@ impl World {
         let lines =
             text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
         lines.for_each(|line| self.line(line));
+    }
+
+    /// How many bytes all objects have that commits refer to.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.objects.values().map(Vec::len).sum()
     }
 
     /// What is decided of these lines.
@@ -410,39 +415,6 @@ impl World {
             | Change::Stored { .. }
             | Change::Memory(_) => None,
         }
-    }
-}
-
-fn trigger_text(trigger: &str, change: &TriggerChange) -> Option<String> {
-    match change {
-        TriggerChange::Troubled(trouble) => {
-            Some(format!("{trigger} troubled: {} until {}", trouble.message, hour(trouble.until)))
-        }
-        TriggerChange::Untroubled => Some(format!("{trigger} no longer troubled")),
-        TriggerChange::Scheduled { schedule, from } => {
-            Some(format!("{trigger} begins at {}: {schedule}", hour(*from)))
-        }
-        TriggerChange::Unscheduled(schedule) => Some(format!("{trigger} ends: {schedule}")),
-        TriggerChange::Fired { firing, batch } => {
-            Some(format!("{trigger} {} -> {batch}", firing.slot.civil))
-        }
-        TriggerChange::Passed { firing, reason, .. } => {
-            Some(format!("{trigger} {} passed: {}", firing.slot.civil, snake(reason)))
-        }
-        TriggerChange::Missed { after, until, .. } => {
-            Some(format!("{trigger} missed after {} before {}", hour(*after), hour(*until)))
-        }
-        TriggerChange::Staged { entry, batch } => {
-            Some(format!("{trigger} {} -> {batch}", entry_text(entry)))
-        }
-        TriggerChange::StagePassed { entry, reason, .. } => {
-            Some(format!("{trigger} {} passed: {}", entry_text(entry), snake(reason)))
-        }
-        TriggerChange::Paused(_)
-        | TriggerChange::Resumed
-        | TriggerChange::Streak { .. }
-        | TriggerChange::StreakForgotten(_)
-        | TriggerChange::LaunchesForgotten(_) => None,
     }
 }
 

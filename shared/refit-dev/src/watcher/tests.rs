@@ -17,6 +17,8 @@ use super::*;
 struct Door {
     status: Mutex<u16>,
     sent: Mutex<Vec<String>>,
+    /// On which a minute goes by until it answers.
+    slow: Mutex<Option<Arc<ManualClock>>>,
 }
 
 #[async_trait]
@@ -28,6 +30,9 @@ impl Transport for Door {
         };
         let line = [said("eventType"), said("objectId"), said("objectGeneration")].join(" ");
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        if let Some(clock) = &*self.slow.lock().unwrap_or_else(PoisonError::into_inner) {
+            clock.advance(Span::mins(1));
+        }
         let status = *self.status.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Response { status, ..Response::default() })
     }
@@ -127,6 +132,20 @@ async fn an_overwritten_file_is_a_new_generation_and_one_that_is_gone_is_deleted
     fs::remove_file(world.file("a.csv")).unwrap();
     assert_eq!(world.looks(&mut watcher).await, [format!("OBJECT_DELETE a.csv {second}")]);
     assert_eq!(world.looks(&mut watcher).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_slow_door_does_not_make_looks_rare() {
+    let world = World::new();
+    world.answers(204);
+    *world.door.slow.lock().unwrap() = Some(Arc::clone(&world.clock));
+    let mut watcher = world.watcher();
+    fs::write(world.file("a.csv"), "x").unwrap();
+    watcher.look().await;
+    world.clock.advance(STILL);
+    let looked = watcher.look().await;
+    assert_eq!(world.door.sent.lock().unwrap().len(), 1);
+    assert_eq!(looked, Span::ZERO);
 }
 
 #[test]

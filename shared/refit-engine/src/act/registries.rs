@@ -81,6 +81,8 @@ pub(crate) async fn visit(
         let Some(registry) = registry else { continue };
         known.push((errand, (model, promotion), registry));
     }
+    // What nobody can be asked about is not waited for.
+    agenda.errands.next.retain(|errand, _| known.iter().any(|(asked, ..)| asked == errand));
     let tasks = known
         .into_iter()
         .filter_map(|(errand, version, registry)| agenda.errand(scene, errand, version, registry));

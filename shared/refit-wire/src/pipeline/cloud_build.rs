@@ -88,7 +88,7 @@ impl Settings for Config {
         status: "`builds.get`",
         cancel: "`builds.cancel`",
         push: "Pub/Sub topic `cloud-builds` (not read yet)",
-        spec: Some("google-cloudbuild-v1.trimmed.json"),
+        specs: &["google-cloudbuild-v1.trimmed.json"],
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

@@ -78,7 +78,7 @@ impl Settings for Config {
         status: "`executions.get`",
         cancel: "`executions.cancel`",
         push: "audit log (not read yet)",
-        spec: Some("google-run-v2.trimmed.json"),
+        specs: &["google-run-v2.trimmed.json"],
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

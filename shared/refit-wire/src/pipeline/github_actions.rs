@@ -117,7 +117,7 @@ impl Settings for Config {
         status: "`GET …/actions/runs/ID`",
         cancel: "`POST …/actions/runs/ID/cancel`, then `force-cancel`",
         push: "webhook `workflow_run` (a message; runs are polled)",
-        spec: Some("github-api-2022-11-28.trimmed.json"),
+        specs: &["github-api-2022-11-28.trimmed.json"],
     };
 
     fn without_auth(&self) -> Self {

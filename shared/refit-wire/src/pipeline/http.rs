@@ -181,7 +181,7 @@ impl Settings for Config {
         status: "as `status` says",
         cancel: "as `cancel` says",
         push: "none",
-        spec: None,
+        specs: &[],
     };
 
     fn without_auth(&self) -> Self {

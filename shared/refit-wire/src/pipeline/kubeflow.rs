@@ -114,7 +114,7 @@ impl Settings for Config {
         status: "`GetRun`",
         cancel: "`TerminateRun`",
         push: "none",
-        spec: Some("kfp-v2beta1.swagger.json"),
+        specs: &["kfp-v2beta1.swagger.json", "kfp-v1beta1.swagger.json"],
     };
 
     fn without_auth(&self) -> Self {

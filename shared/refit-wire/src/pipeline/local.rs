@@ -75,7 +75,7 @@ impl Settings for Config {
         status: "`GET …/runs/KEY`",
         cancel: "`POST …/runs/KEY:cancel`",
         push: "none",
-        spec: None,
+        specs: &[],
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

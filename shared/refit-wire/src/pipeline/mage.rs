@@ -93,7 +93,7 @@ impl Settings for Config {
         status: "`GET /api/pipeline_runs/ID`; a retried run by its newest successor",
         cancel: "`PUT /api/pipeline_runs/ID` with status `cancelled`",
         push: "callback block (not read yet)",
-        spec: None,
+        specs: &[],
     };
 
     fn without_auth(&self) -> Self {

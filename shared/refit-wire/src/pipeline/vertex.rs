@@ -108,7 +108,7 @@ impl Settings for Config {
         status: "`pipelineJobs.get`",
         cancel: "`pipelineJobs.cancel`",
         push: "log `pipeline_job_events` through a sink to Pub/Sub (not read yet)",
-        spec: Some("google-aiplatform-v1.trimmed.json"),
+        specs: &["google-aiplatform-v1.trimmed.json"],
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

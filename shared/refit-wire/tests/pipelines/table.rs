@@ -54,10 +54,12 @@ fn proof(kind: &str, about: &About) -> String {
         .iter()
         .map(|file| fs::read_to_string(file).unwrap().matches("\n## ").count())
         .sum();
-    let spec = about.spec.map_or("no published description".to_owned(), |file| {
-        let name = file.split('.').next().unwrap_or(file);
-        format!("checked against `{name}`")
-    });
+    let name = |file: &&str| format!("`{}`", file.split('.').next().unwrap_or(file));
+    let specs: Vec<String> = about.specs.iter().map(name).collect();
+    let spec = match specs.is_empty() {
+        true => "no published description".to_owned(),
+        false => format!("checked against {}", specs.join(", ")),
+    };
     format!("{cases} recorded exchanges, {spec}")
 }
 

@@ -10,8 +10,6 @@ use refit_sim::world::{BEGIN, wall};
 
 use super::{batches, is_clean, launched, trigger};
 
-pub(super) const NUMBERS: &[u32] = &[2, 5, 8, 14, 16, 17, 20, 21, 22];
-
 const DAY: f64 = 86_400.0;
 
 /// 2: three producers store at once and become visible out of order; all are in one manifest.

@@ -7,8 +7,6 @@ use refit_sim::script::{Opening, Script};
 
 use super::{batches, is_clean, launched, trigger};
 
-pub(super) const NUMBERS: &[u32] = &[1, 9, 10, 11, 12, 13];
-
 /// 1: at most one run; what arrives during it is the second run, without a further event.
 #[test]
 fn what_arrives_during_a_run_is_the_next_run() {

@@ -8,8 +8,6 @@ use refit_sim::script::{Opening, Script};
 
 use super::{batches, is_clean, launched, trigger, under};
 
-pub(super) const NUMBERS: &[u32] = &[3, 19, 24, 32, 34];
-
 /// 3: two reconcilers and one batch, in many interleavings: one launch.
 #[test]
 fn two_reconcilers_launch_a_batch_once() {

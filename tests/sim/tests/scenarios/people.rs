@@ -1,18 +1,17 @@
 //! Pausing, resuming, replaying, applying: nothing starts that nobody asked for.
 
-use refit_core::event::{Command, DataRef, Event, Held, Identity, PauseMode, Replay, ReplayMode};
-use refit_core::mutant::{Mutant, activate};
+use refit_core::event::{Command, Event, Held, PauseMode};
+use refit_core::mutant::Mutant;
 use refit_core::reason::Refusal;
 use refit_core::rules::Rules;
 use refit_core::schedule::Misfire;
 use refit_sim::draw::apply;
 use refit_sim::rules::rules_of;
 use refit_sim::script::{Opening, Script, object, uploaded};
+use refit_sim::told::{REPLAYED, SWEPT, forced};
 
 use super::times::scheduled;
 use super::{batches, is_clean, launched, trigger};
-
-pub(super) const NUMBERS: &[u32] = &[4, 15, 25, 29, 31];
 
 fn resume(held: Held) -> Command {
     Command::Resume { trigger: "t".to_owned(), held }
@@ -51,22 +50,6 @@ fn what_a_pause_held_starts_only_if_asked() {
     is_clean(&discarded);
 }
 
-/// The events as somebody sends them again, for one trigger or for all.
-fn replayed(events: Vec<Event>, mode: ReplayMode, trigger: Option<&str>) -> Vec<Event> {
-    let trigger = trigger.map(str::to_owned);
-    let replay = Some(Replay { mode, trigger });
-    events.into_iter().map(|event| Event { replay: replay.clone(), ..event }).collect()
-}
-
-/// The same as new facts.
-fn forced(events: Vec<Event>, trigger: Option<&str>) -> Vec<Event> {
-    let renamed = events.into_iter().map(|event| {
-        let identity = Identity([event.identity.0.clone(), vec!["replay".into()]].concat());
-        Event { identity, ..event }
-    });
-    replayed(renamed.collect(), ReplayMode::Forced, trigger)
-}
-
 /// 15: the replay of a batch has all its members.
 #[test]
 fn a_replayed_batch_has_all_its_members() {
@@ -81,97 +64,29 @@ fn a_replayed_batch_has_all_its_members() {
     is_clean(&script);
 }
 
-/// Two triggers watch the same objects; `b` is paused and ignores three, which are then replayed for it alone, twice,
-/// and once more by force.
-fn replayed_for_one() -> Script {
-    let rules = rules_of([("a", trigger()), ("b", trigger())]);
-    let mut script = Script::open(Opening::of(rules));
-    script.runs_take(30.0);
-    let paused = |mode| Command::Pause { trigger: "b".to_owned(), mode };
-    script.command(5.0, paused(PauseMode::Ignore));
-    let events: Vec<Event> = ["x", "y", "z"]
-        .map(|name| {
-            uploaded(DataRef {
-                checksum: Some(format!("md5:{name}")),
-                created: Some(refit_sim::world::wall(10_000, 0)),
-                ..object(name)
-            })
-        })
-        .to_vec();
-    script.send(10.0, events.clone());
-    script.command(500.0, Command::Resume { trigger: "b".to_owned(), held: Held::Ask });
-    for at in [1000.0, 2000.0] {
-        script.send(at, replayed(events.clone(), ReplayMode::Again, Some("b")));
-    }
-    script.send(3000.0, replayed(events.clone(), ReplayMode::Again, None));
-    script.send(4000.0, forced(events, Some("b")));
-    script.play(5000.0);
-    script
-}
-
 /// 29: what is replayed for one trigger reaches no other, and that trigger once, unless it is forced.
 #[test]
 fn a_replay_for_one_trigger_leaves_the_others_alone() {
-    let script = replayed_for_one();
-    let launched: Vec<(String, i64, Vec<String>)> = script
-        .launched()
-        .into_iter()
-        .map(|batch| (batch.trigger, batch.at / 1000, batch.members))
-        .collect();
-    let all: Vec<String> = ["x", "y", "z"].map(str::to_owned).to_vec();
-    let expected = [("a", 70), ("b", 1060), ("b", 4060)];
-    assert_eq!(launched, expected.map(|(name, at)| (name.to_owned(), at, all.clone())));
-    assert_eq!(script.refused(Refusal::Duplicate), 6);
-    is_clean(&script);
+    assert_eq!(REPLAYED.wrong(), [""; 0]);
 }
 
 /// The same is noticed where it is not so.
 #[test]
 fn a_replay_that_goes_wrong_is_noticed() {
     for mutant in [Mutant::ReplayReachesOthers, Mutant::ReplayedTwice] {
-        activate(Some(mutant));
-        let script = replayed_for_one();
-        activate(None);
-        let launched = script.launched();
-        let is_same =
-            launched.len() == 3 && launched[0].trigger == "a" && launched[1].at == 1_060_000;
-        assert!(!is_same || !script.wrong().is_empty(), "{mutant:?}: {launched:?}");
+        assert_ne!(REPLAYED.wrong_with(mutant), [""; 0], "{mutant:?}");
     }
-}
-
-/// A trigger is added; a sweep then finds an object that is older than it, and one that is not.
-fn swept() -> Script {
-    let both = rules_of([("t", trigger()), ("u", trigger())]);
-    let mut script = Script::open(Opening::of(rules_of([("t", trigger())])).then(both));
-    script.command(500.0, apply("r1", Some("r0"), false));
-    let found = [("older", 100_000), ("younger", 600_000)].map(|(name, created)| {
-        let created = Some(refit_sim::world::wall(created, 0));
-        let event = uploaded(DataRef { created, ..object(name) });
-        let replay = Some(Replay { mode: ReplayMode::Swept, trigger: None });
-        Event { replay, ..event }
-    });
-    script.send(2000.0, found.to_vec());
-    script.play(3000.0);
-    script
 }
 
 /// What a sweep finds goes to triggers that are older than it.
 #[test]
 fn a_sweep_starts_nothing_for_what_is_older_than_the_trigger() {
-    let named = |script: &Script| -> Vec<(String, Vec<String>)> {
-        script.launched().into_iter().map(|batch| (batch.trigger, batch.members)).collect()
-    };
-    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let script = swept();
-    let expected = [("t", own(&["older", "younger"])), ("u", own(&["younger"]))];
-    assert_eq!(named(&script), expected.map(|(name, all)| (name.to_owned(), all)));
-    assert_eq!(script.refused(Refusal::BeforeTrigger), 1);
-    is_clean(&script);
-    activate(Some(Mutant::SweptBeforeTrigger));
-    let wrong = swept();
-    activate(None);
-    assert_ne!(named(&wrong), named(&script), "it is noticed");
+    assert_eq!(SWEPT.wrong(), [""; 0]);
+    assert_ne!(SWEPT.wrong_with(Mutant::SweptBeforeTrigger), [""; 0]);
 }
+
+/// Objects that lie in the bucket before the first deployment: pages of a listing.
+const OLDER: usize = 2500;
 
 fn renamed() -> Rules {
     rules_of([("renamed", trigger())])
@@ -180,8 +95,9 @@ fn renamed() -> Rules {
 /// 25: a renamed trigger, a redeployment, a first deployment over a full bucket: nothing starts.
 #[test]
 fn deploying_starts_nothing() {
-    // Objects that lie in the bucket are no events: the first deployment knows none.
-    let mut script = Script::open(Opening::with(trigger()).then(renamed()));
+    // What lies in the bucket is no event, and older than any trigger where a sweep finds it.
+    let opening = Opening::with(trigger()).then(renamed());
+    let mut script = Script::open(Opening { older: OLDER, ..opening });
     script.play(100.0);
     assert!(launched(&script).is_empty());
     script.uploads(100.0, &["x"]);
@@ -196,6 +112,8 @@ fn deploying_starts_nothing() {
     }
     script.play(90_000.0);
     assert!(launched(&script).is_empty() && script.runs().is_empty());
+    assert!(script.counts().data_lists >= 3, "the whole bucket was swept");
+    assert_eq!(script.counts().segments, 3, "nothing of it was recorded: {:?}", script.counts());
     is_clean(&script);
 }
 

@@ -12,8 +12,6 @@ use refit_sim::world::BEGIN;
 
 use super::{is_clean, launched, trigger};
 
-pub(super) const NUMBERS: &[u32] = &[26, 27, 28];
-
 const HOUR: f64 = 3600.0;
 
 /// A trigger whose times are runs of their own.
@@ -40,6 +38,16 @@ fn fired(script: &Script) -> Vec<Slot> {
     fired.collect()
 }
 
+/// How often a commit says that times were passed over.
+fn missed(script: &Script) -> usize {
+    let commits = script.commits();
+    let changes = commits.iter().flat_map(|commit| &commit.changes);
+    let is_missed = |change: &&Change| {
+        matches!(change, Change::Trigger { change: TriggerChange::Missed { .. }, .. })
+    };
+    changes.filter(is_missed).count()
+}
+
 /// 26: nothing reconciles over 40 times of a schedule: none, the last, all of them or the newest ten are made up for.
 #[test]
 fn an_outage_is_made_up_for_as_the_rule_says() {
@@ -60,6 +68,11 @@ fn an_outage_is_made_up_for_as_the_rule_says() {
         assert_eq!(newest, (expected > 0).then(|| "2027-01-17T00:00[UTC]".to_owned()));
         let members: usize = launched(&script).iter().map(|(_, all)| all.len()).sum();
         assert_eq!(members, expected, "{misfire:?}: each is a member of one run");
+        assert_eq!(
+            missed(&script),
+            usize::from(expected < 40),
+            "{misfire:?}: the others are told of"
+        );
         is_clean(&script);
         // The next comes as if nothing had been.
         script.play(41.5 * HOUR);
@@ -130,8 +143,10 @@ fn times_behind_a_long_run_are_one_batch() {
     let held = open[0].held.map(|held| held.reason);
     assert_eq!((open[0].count, held), (BEHIND as u64, Some(Hold::ActiveRun)));
     assert!(open[0].parts.len() <= 64, "and so is what it is stored in");
-    script.runs_take(30.0);
-    script.play(60.0 * (1 + BEHIND) as f64 + 50.0);
+    script.runs_take(5.0);
+    script.play(60.0 * (1 + BEHIND) as f64 + 55.0);
     let members: Vec<usize> = launched(&script).iter().map(|(_, all)| all.len()).collect();
     assert_eq!(members, [1, BEHIND], "none was dropped");
+    assert_eq!((fired(&script).len(), missed(&script)), (1 + BEHIND, 0), "nor passed over");
+    is_clean(&script);
 }
