@@ -76,6 +76,12 @@ const TESTED: &str = "rule t bucket=b quiet=0s promote='churn acceptance=test'
     10:01 started b2; succeeded b2; registered b2 3
     10:04 entered b2
     10:06 started b5; succeeded b5";
+const ROLLED_BACK: &str = "rule t bucket=b quiet=0s overlap=allow promote='churn'
+    10:00 put a#1
+    10:01 started b2; succeeded b2; registered b2 1; entered b2; entered b2
+    10:10 put b#1
+    10:11 started b7; succeeded b7; registered b7 2; entered b7; entered b7
+    10:20 rollback churn 2 ann";
 const REJECTED: &str = "rule t bucket=b quiet=0s promote='churn staging=1'
     10:00 put a#1
     10:01 started b2; succeeded b2; registered b2 3
@@ -223,6 +229,16 @@ const CASES: &[(&str, &str, Break)] = &[
         })
     }),
     ("what is rejected stays so", REJECTED, |commit, before| again(commit, before, is_request)),
+    ("a rollback takes the place of the version it names", ROLLED_BACK, |commit, _| {
+        altered(commit, |change| {
+            let Change::Promotion { change: PromotionChange::Requested { leaves, .. }, .. } =
+                change
+            else {
+                return false;
+            };
+            leaves.replace("9".into()).is_some()
+        })
+    }),
 ];
 
 /// Changes a commit.
