@@ -222,19 +222,20 @@ pub fn settle(lines: Vec<Line>) -> Settled {
     let mut slots: Vec<Option<Member>> = Vec::with_capacity(lines.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut deleted: Vec<(String, Gone)> = Vec::new();
-    let mut same: Vec<(String, Same)> = Vec::new();
+    let copies = copies(&lines);
     for line in lines {
         match line {
             Line::Member(member) => join(member, &mut slots, &mut places, &mut settled.superseded),
             Line::Gone { uri, generation, at } => deleted.push((uri, Gone { generation, at })),
-            Line::Same { uri, generation, created, checksum } => {
-                same.push((uri, Same { generation, created, checksum }));
-            }
+            Line::Same { .. } => {}
         }
     }
-    for (uri, same) in same {
-        if let Some(member) = places.get(&uri).and_then(|at| slots[*at].as_mut()) {
-            same.take_the_place_of(member);
+    for copy in copies {
+        let at = copy.uri.as_ref().and_then(|uri| places.get(uri));
+        if let Some(member) = at.and_then(|at| slots[*at].as_mut())
+            && copy.is_newer_than(member)
+        {
+            *member = copy;
         }
     }
     for (uri, gone) in deleted {
@@ -289,24 +290,30 @@ impl Gone {
     }
 }
 
-/// A generation with the bytes of another.
-struct Same {
-    generation: Option<String>,
-    created: Option<Timestamp>,
-    checksum: String,
-}
-
-impl Same {
-    fn take_the_place_of(self, member: &mut Member) {
-        let Self { generation, created, checksum } = self;
-        if member.checksum != Some(checksum) {
-            return;
-        }
-        let newer = Member { generation, created, ..member.clone() };
-        if newer.is_newer_than(member) {
-            *member = newer;
-        }
+/// Members as the generations that have the same bytes: of all that joined, as what superseded one may be older than they.
+fn copies(lines: &[Line]) -> Vec<Member> {
+    let same: Vec<_> = lines
+        .iter()
+        .filter_map(|line| match line {
+            Line::Same { uri, generation, created, checksum } => {
+                Some(((uri, checksum), (generation, created)))
+            }
+            Line::Member(_) | Line::Gone { .. } => None,
+        })
+        .collect();
+    if same.is_empty() {
+        return Vec::new();
     }
+    let members = lines.iter().filter_map(|line| match line {
+        Line::Member(member) => Some(((member.uri.as_ref()?, member.checksum.as_ref()?), member)),
+        Line::Gone { .. } | Line::Same { .. } => None,
+    });
+    let members: BTreeMap<_, _> = members.collect();
+    let copy = |(bytes, (generation, created)): (_, (&Option<String>, &Option<Timestamp>))| {
+        let member: &Member = members.get(&bytes)?;
+        Some(Member { generation: generation.clone(), created: *created, ..member.clone() })
+    };
+    same.into_iter().filter_map(copy).collect()
 }
 
 /// The lines of a manifest.
@@ -538,6 +545,17 @@ mod tests {
         assert_eq!(left(vec![upload("md5:2"), same("2", 2)]), ["gs://b/x#1"], "of other bytes");
         assert_eq!(left(vec![upload("md5:1"), same("0", 0)]), ["gs://b/x#1"], "older");
         assert_eq!(left(vec![same("2", 2)]), [""; 0], "of no member");
+        let between = || match upload("md5:2") {
+            Line::Member(it) => {
+                let (generation, created) = (Some("9".to_owned()), Some(Timestamp::from_millis(2)));
+                Line::Member(Member { generation, created, ..it })
+            }
+            line => line,
+        };
+        let late = vec![upload("md5:1"), same("10", 3), between()];
+        assert_eq!(left(late), ["gs://b/x#10"], "though others superseded it meanwhile");
+        let newest = vec![upload("md5:1"), same("8", 1), between()];
+        assert_eq!(left(newest), ["gs://b/x#9"], "what is newer stays");
     }
 
     #[test]
