@@ -1,10 +1,12 @@
 //! Those who deliver events, again and again until they are acknowledged, as a message service does.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, select};
 use refit_core::event::Event;
+use refit_core::key::Hash128;
 use refit_engine::intake::Intake;
 
 use crate::executor::{Executor, ProcessId};
@@ -34,7 +36,7 @@ pub struct Outside {
     world: World,
     doors: Vec<Door>,
     spawned: Arc<Mutex<Vec<Spawned>>>,
-    acknowledged: Arc<Mutex<Vec<Event>>>,
+    acknowledged: Arc<Mutex<BTreeSet<Hash128>>>,
     outstanding: Arc<Mutex<usize>>,
     wakes: Arc<Mutex<Vec<mpsc::UnboundedSender<()>>>>,
 }
@@ -69,9 +71,9 @@ impl Outside {
         *lock(&self.outstanding)
     }
 
-    /// All events that were acknowledged, as often as they were.
+    /// The ids of all events that were acknowledged.
     #[must_use]
-    pub fn acknowledged(&self) -> Vec<Event> {
+    pub fn acknowledged(&self) -> BTreeSet<Hash128> {
         lock(&self.acknowledged).clone()
     }
 
@@ -98,7 +100,7 @@ impl Outside {
                 (inner.random.per_mille(duplicates), inner.random.between(500, 20_000))
             };
             if acknowledged {
-                lock(&self.acknowledged).extend_from_slice(&events);
+                lock(&self.acknowledged).extend(events.iter().map(Event::id));
                 if !again {
                     *lock(&self.outstanding) -= 1;
                     return;
