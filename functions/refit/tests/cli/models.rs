@@ -59,7 +59,9 @@ impl Shop {
         let staged = |path: &PathBuf| {
             let commit: Commit = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
             commit.changes.into_iter().find_map(|change| match change {
-                Change::Trigger { change: TriggerChange::Staged { entry, batch }, .. } => {
+                Change::Trigger { trigger, change: TriggerChange::Staged { entry, batch } }
+                    if trigger == "deploy" =>
+                {
                     Some((entry, batch))
                 }
                 _ => None,

@@ -422,7 +422,8 @@ impl Desk<'_> {
         let again = item.event.is_replayed(ReplayMode::Again);
         let again = again.then(|| replayed_for(item.event.id(), named.0));
         // What is known of a replay may be younger than what is known of its event, and outlives that.
-        let was_replayed = again.is_some_and(|id| self.known(id) == Some(true));
+        let was_replayed = again.is_some_and(|id| self.known(id) == Some(true))
+            && !mutant::is(Mutant::ReplayedTwice);
         let verdict = verdict.and_then(|key| match was_replayed {
             true => Err(Refused::new(Refusal::Duplicate)),
             false => Ok(key),

@@ -11,7 +11,7 @@ use refit_core::key::sha256_hex;
 use refit_core::member::{Line, common_prefix, manifest, read_manifest, read_part, settle};
 use refit_core::plan::{Deleted, Found, Inputs, Listing, Segment, plan};
 use refit_core::rules::Rules;
-use refit_core::state::{BatchId, State};
+use refit_core::state::State;
 use refit_core::time::Timestamp;
 use refit_engine::layout;
 use refit_engine::ledger::begin;
@@ -222,9 +222,7 @@ fn rules_for(state: &State, history: &History) -> BTreeMap<String, Result<Arc<Ru
 
 fn give_manifest(input: &[u8]) -> Outcome {
     let first = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let batch = serde_json::from_slice::<Value>(first).ok();
-    let batch = batch.and_then(|line| line["batch"].as_str()?.parse::<BatchId>().ok());
-    if batch.is_some() {
+    if serde_json::from_slice::<Value>(first).is_ok_and(|line| line["line"].is_object()) {
         return match read_part(input) {
             Ok(lines) => check_lines(lines.into_values().flatten().collect(), "part"),
             Err(why) => Outcome::Refused(why),
