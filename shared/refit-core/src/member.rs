@@ -13,6 +13,7 @@ use crate::promotion::StageEntry;
 use crate::schedule::Slot;
 use crate::state::{BatchId, PartRef, State};
 use crate::time::Timestamp;
+use crate::timing::BATCH_PARTS_MAX;
 
 /// One member, as it stands in a manifest: one JSON object per line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -380,7 +381,11 @@ pub fn stored_lines<'a>(
         }
         let told = parts.iter().filter(|part| part.batch.is_some());
         let told = told.filter_map(|part| read[&part.name].get(&None));
-        let told: Vec<Line> = told.flat_map(|told| concerning(&lines, told)).cloned().collect();
+        // What is to be merged may be of members that are to come, of a run the batch replaces.
+        let told: Vec<Line> = match parts.len() >= BATCH_PARTS_MAX {
+            true => told.flatten().cloned().collect(),
+            false => told.flat_map(|told| concerning(&lines, told)).cloned().collect(),
+        };
         lines.extend(told);
         found.insert(batch, lines);
     }

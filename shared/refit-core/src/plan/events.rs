@@ -251,14 +251,17 @@ impl Desk<'_> {
         let at = event.time.filter(|_| generation.is_none());
         let line = Line::Gone { uri: object.uri(), generation, at };
         let is_told = self.tell_open(rules, (event, object), &line);
-        let known = self.sighting(object.place());
-        let deleted = object.created.or(event.time).unwrap_or(self.now);
-        let is_newest = |known: &Sighting| deleted >= known.created;
-        if let Some(known) = known.filter(is_newest).filter(|known| known.accepted)
-            && (is_told || change.overwritten_by.is_none())
-            && !mutant::is(Mutant::DeletedBytesRemembered)
-        {
-            self.sightings.insert(known.place, Sighting { accepted: false, checksum: 0, ..known });
+        let place = object.place();
+        let known = self.sighting(place);
+        let created = object.created.or(event.time).unwrap_or(self.now);
+        // Of a generation that was not seen yet no batch can have the bytes: it is gone when it comes.
+        let is_unseen = known.is_none_or(|known| known.created < created);
+        let is_newest = known.is_some_and(|known| known.created <= created && known.accepted);
+        let is_new_data = is_newest && (is_told || change.overwritten_by.is_none());
+        if (is_unseen || is_new_data) && !mutant::is(Mutant::DeletedBytesRemembered) {
+            let created = known.filter(|_| !is_unseen).map_or(created, |known| known.created);
+            let gone = Sighting { place, checksum: 0, created, accepted: false };
+            self.sightings.insert(place, gone);
         }
     }
 
@@ -329,6 +332,12 @@ impl Desk<'_> {
         let place = object.place();
         let known = self.sighting(place);
         if known.is_some_and(|known| known.created > created) {
+            return;
+        }
+        let is_gone = |known: Sighting| {
+            known.created == created && known.checksum == 0 && !known.accepted && checksum != 0
+        };
+        if known.is_some_and(is_gone) && !mutant::is(Mutant::DeletedBytesRemembered) {
             return;
         }
         let before = known.is_some_and(|known| known.checksum == checksum && known.accepted);

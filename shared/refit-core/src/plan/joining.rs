@@ -26,7 +26,15 @@ impl Joining {
         self.told_to.extend(batches);
     }
 
-    /// Adds the lines of a batch to those it has.
+    /// All lines of a batch. Those of objects that are no members yet may be of the members of a run it is to replace.
+    pub(super) fn of(&self, batch: BatchId) -> impl Iterator<Item = &Line> {
+        let members = self.members.get(&batch);
+        let is_told = members.is_some() || self.told_to.contains(&batch);
+        let told = self.told.iter().filter(move |_| is_told);
+        members.into_iter().flatten().chain(told)
+    }
+
+    /// Adds the lines of a batch that is to become a run to those it has.
     pub(super) fn add_to(&self, batch: BatchId, lines: &mut Vec<Line>) {
         let members = self.members.get(&batch);
         lines.extend(members.into_iter().flatten().cloned());

@@ -35,7 +35,7 @@ impl Desk<'_> {
         let Some(mut lines) = self.stored_lines(&name, id) else {
             return;
         };
-        self.joining.add_to(id, &mut lines);
+        lines.extend(self.joining.of(id).cloned());
         self.joining.forget(id);
         let lines: Vec<PartLine> =
             lines.into_iter().map(|line| PartLine { batch: Some(id), line }).collect();

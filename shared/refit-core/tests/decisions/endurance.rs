@@ -219,3 +219,23 @@ fn a_report_about_the_far_future_does_not_outdate_all_others() {
         "#]],
     );
 }
+
+#[test]
+fn bytes_whose_deletion_was_read_first_are_new_when_they_come_again() {
+    check(
+        "rule t bucket=b quiet=0s
+         10:00 delete a#1 overwritten=2; put a#1 sum=x
+         10:01 put a#2 sum=x
+         10:02 put a#3 sum=x",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 a#1 refused: deletion
+            10:00 b2 dropped: empty
+            10:01 a#2 -> t b3
+            10:01 b3 closed: a#2
+            10:01 b3/1 intended
+            10:02 a#3 refused by t: identical_bytes
+        "#]],
+    );
+}
