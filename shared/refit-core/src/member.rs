@@ -194,20 +194,23 @@ impl Member {
     }
 }
 
-/// Of what was told, what is of objects that are among these lines' members.
-pub(crate) fn concerning<'a>(lines: &[Line], told: &'a [Line]) -> impl Iterator<Item = &'a Line> {
-    let uri_of = |line: &Line| match line {
-        Line::Member(member) => member.uri.clone(),
+/// Adds what was told of objects that are among these lines' members.
+pub(crate) fn add_told<'a>(lines: &mut Vec<Line>, told: impl IntoIterator<Item = &'a Line>) {
+    let mut told = told.into_iter().peekable();
+    if told.peek().is_none() {
+        return;
+    }
+    let members = lines.iter().filter_map(|line| match line {
+        Line::Member(member) => member.uri.as_deref(),
         Line::Gone { .. } | Line::Same { .. } => None,
-    };
-    let members: BTreeSet<String> = match told {
-        [] => BTreeSet::new(),
-        _ => lines.iter().filter_map(uri_of).collect(),
-    };
-    told.iter().filter(move |line| match line {
-        Line::Gone { uri, .. } | Line::Same { uri, .. } => members.contains(uri),
+    });
+    let members: BTreeSet<&str> = members.collect();
+    let is_concerned = |line: &&Line| match line {
+        Line::Gone { uri, .. } | Line::Same { uri, .. } => members.contains(uri.as_str()),
         Line::Member(_) => false,
-    })
+    };
+    let concerned: Vec<Line> = told.filter(is_concerned).cloned().collect();
+    lines.extend(concerned);
 }
 
 /// What an object is found by in [`Commit::members`](crate::commit::Commit::members), by its URI.
@@ -293,16 +296,7 @@ impl Gone {
 
 /// Members as the generations that have the same bytes: of all that joined, as what superseded one may be older than they.
 fn copies(lines: &[Line]) -> Vec<Member> {
-    let same: Vec<_> = lines
-        .iter()
-        .filter_map(|line| match line {
-            Line::Same { uri, generation, created, checksum } => {
-                Some(((uri, checksum), (generation, created)))
-            }
-            Line::Member(_) | Line::Gone { .. } => None,
-        })
-        .collect();
-    if same.is_empty() {
+    if !lines.iter().any(|line| matches!(line, Line::Same { .. })) {
         return Vec::new();
     }
     let members = lines.iter().filter_map(|line| match line {
@@ -310,11 +304,14 @@ fn copies(lines: &[Line]) -> Vec<Member> {
         Line::Gone { .. } | Line::Same { .. } => None,
     });
     let members: BTreeMap<_, _> = members.collect();
-    let copy = |(bytes, (generation, created)): (_, (&Option<String>, &Option<Timestamp>))| {
-        let member: &Member = members.get(&bytes)?;
-        Some(Member { generation: generation.clone(), created: *created, ..member.clone() })
-    };
-    same.into_iter().filter_map(copy).collect()
+    let copies = lines.iter().filter_map(|line| match line {
+        Line::Same { uri, generation, created, checksum } => {
+            let member = Member::clone(members.get(&(uri, checksum))?);
+            Some(Member { generation: generation.clone(), created: *created, ..member })
+        }
+        Line::Member(_) | Line::Gone { .. } => None,
+    });
+    copies.collect()
 }
 
 /// The lines of a manifest.
@@ -380,13 +377,13 @@ pub fn stored_lines<'a>(
             lines.extend(of_part.get(&part.batch).into_iter().flatten().cloned());
         }
         let told = parts.iter().filter(|part| part.batch.is_some());
-        let told = told.filter_map(|part| read[&part.name].get(&None));
+        let told = told.filter_map(|part| read[&part.name].get(&None)).flatten();
         // What is to be merged may be of members that are to come, of a run the batch replaces.
-        let told: Vec<Line> = match parts.len() >= BATCH_PARTS_MAX {
-            true => told.flatten().cloned().collect(),
-            false => told.flat_map(|told| concerning(&lines, told)).cloned().collect(),
-        };
-        lines.extend(told);
+        if parts.len() >= BATCH_PARTS_MAX {
+            lines.extend(told.cloned());
+        } else {
+            add_told(&mut lines, told);
+        }
         found.insert(batch, lines);
     }
     Ok(found)

@@ -22,12 +22,9 @@ use serde::Serialize;
 use crate::gather::ReadRules;
 use crate::layout;
 use crate::ledger::{Ledger, begin};
-use crate::port::Page;
 use books::Books;
 pub use whole::{FINDINGS, fsck};
 
-/// Names a page of a listing may have.
-const PAGE: usize = 1000;
 /// Findings that are kept; more are counted only.
 const FINDINGS_MAX: usize = 100;
 
@@ -199,15 +196,4 @@ async fn check_invariants(
         report.find(violation.invariant, format!("commit=`{}`, {}", commit.seq, violation.message));
     }
     Ok(())
-}
-
-/// A whole folder, and the store's time when it began to be listed.
-async fn list(ledger: &Ledger, folder: &str) -> Result<Page, Error> {
-    let mut whole = ledger.store().list(folder, folder, PAGE).await?;
-    while let Some(from) = whole.next.take() {
-        let page = ledger.store().list(folder, &from, PAGE).await?;
-        whole.entries.extend(page.entries);
-        whole.next = page.next;
-    }
-    Ok(whole)
 }

@@ -181,10 +181,8 @@ fn commits_from(
 ) -> impl Stream<Item = Result<Commit, Error>> + Send + '_ {
     let reads = (first..).map(|seq| ledger.commit(seq));
     let reads = futures::stream::iter(reads).buffered(READS);
-    reads
-        .map(Result::transpose)
-        .take_while(|read| std::future::ready(read.is_some()))
-        .map(|read| read.expect("the stream ends before the first that is not there"))
+    let there = reads.try_take_while(|commit| std::future::ready(Ok(commit.is_some())));
+    there.try_filter_map(|commit| std::future::ready(Ok(commit)))
 }
 
 /// The first commit made after `since`, found by bisection over the times of creation; the one after the last where

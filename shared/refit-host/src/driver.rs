@@ -46,7 +46,7 @@ pub enum Woken {
 }
 
 impl Driver {
-    /// Starts a task that drives the reconciler until `stop` says so: when it is woken, when something is due, and
+    /// Starts a task that drives the reconciler until `stop` says so or nobody is left to say it: when it is woken, when something is due, and
     /// every `ping` if given.
     pub fn start(
         mut reconciler: Reconciler,
@@ -60,7 +60,7 @@ impl Driver {
         let trace = Arc::<Left>::default();
         let driver = Self { asked: Arc::clone(&asked), trace: Arc::clone(&trace), waiting, passes };
         let task = tokio::spawn(async move {
-            while !*stop.borrow() {
+            while stop.has_changed().is_ok() && !*stop.borrow() {
                 report.send_modify(|passes| passes.begun += 1);
                 let passed = Trace::on_behalf(trace.take(), pass(&mut reconciler)).await;
                 // A process may be put to sleep once nobody waits for it, and letters would be stuck with it.

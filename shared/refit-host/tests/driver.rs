@@ -19,6 +19,7 @@ use refit_testkit::clock::ManualClock;
 use refit_testkit::fault::{Call, Fault, FaultyStore};
 use refit_testkit::transport::ScriptedTransport;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How often the scheduler asks.
@@ -66,6 +67,7 @@ struct Driven {
     /// How often the first call of a pass was made.
     begun: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
+    driving: JoinHandle<()>,
 }
 
 impl Driven {
@@ -95,8 +97,8 @@ impl Driven {
         });
         let (stop, stopped) = watch::channel(false);
         let driver_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let (driver, _) = Driver::start(reconciler, driver_clock, Some(PING), stopped);
-        Self { driver, clock, is_down, begun, stop }
+        let (driver, driving) = Driver::start(reconciler, driver_clock, Some(PING), stopped);
+        Self { driver, clock, is_down, begun, stop, driving }
     }
 
     /// Asks for a pass, and waits until it has ended.
@@ -152,7 +154,20 @@ async fn a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time()
         assert_eq!(driven.asked().await, Woken::Passed);
         driven.is_down.store(true, Ordering::Relaxed);
         assert_eq!(driven.asked().await, Woken::Failed, "who waits is told");
-        driven.stop.send_replace(true);
-        driven.play(Span::secs(6), |_| ()).await;
+    }
+}
+
+#[tokio::test]
+async fn it_ends_when_it_is_stopped_and_when_nobody_is_left_to_stop_it() {
+    for is_said in [true, false] {
+        let mut driven = Driven::begin();
+        driven.play(Span::secs(1), |_| ()).await;
+        assert!(!driven.driving.is_finished());
+        match is_said {
+            true => drop(driven.stop.send_replace(true)),
+            false => driven.stop = watch::channel(false).0,
+        }
+        driven.play(Span::secs(1), |_| ()).await;
+        assert!(driven.driving.is_finished(), "said: {is_said}");
     }
 }

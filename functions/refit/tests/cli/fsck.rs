@@ -18,6 +18,7 @@ use refit_engine::ledger::{Draft, Ledger};
 use refit_platform::clock::SystemClock;
 use refit_platform::store::LocalStore;
 use refit_testkit::fake::kfp;
+use refit_testkit::folder::copy;
 use serde_json::Value;
 
 use crate::world::{World, timing};
@@ -153,19 +154,6 @@ impl Laid {
     }
 }
 
-/// Copies a folder and what is in its folders.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
 /// A world whose ledger has had two revisions of the rules, a run and an open batch. What no commit names is old at once.
 fn lived() -> World {
     let times = Timing { garbage: Span::from_millis(1), ..timing() };
@@ -185,7 +173,7 @@ fn lived() -> World {
 
 /// A copy of its ledger, to which a commit adds a run of the memory and a day's housekeeping; and a snapshot of that.
 async fn laid(from: &Path, folder: PathBuf) -> Laid {
-    copy(from, &folder);
+    copy(from, &folder).unwrap();
     let ledger = Ledger::new(Arc::new(LocalStore::open(folder.clone()).await.unwrap()));
     let mut view = ledger.load().await.unwrap().unwrap();
     let (seq, now) = (view.state.seq + 1, view.state.now);
@@ -239,7 +227,7 @@ fn one_thing_that_is_changed_is_found_and_named() {
         let name = format!("damaged-{at}");
         let Laid { seq, revision, .. } = &whole;
         let damaged = Laid { folder: path(&name), seq: *seq, revision: revision.clone() };
-        copy(&whole.folder, &damaged.folder);
+        copy(&whole.folder, &damaged.folder).unwrap();
         let object = damage(&damaged);
         let found = found(&world, &name);
         let names: BTreeSet<&str> = found.iter().map(|(what, _)| what.as_str()).collect();

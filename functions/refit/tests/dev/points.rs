@@ -18,6 +18,7 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 
+use refit_testkit::folder::copy;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -123,7 +124,7 @@ impl Folder {
             fs::write(pipeline.join("pipeline.yaml"), text).unwrap();
             fs::create_dir_all(at("buckets").join(name)).unwrap();
         }
-        planted::copy(&templates.join(template(scene)), folder.path());
+        copy(&templates.join(template(scene)), folder.path()).unwrap();
         if matches!(scene, Scene::Fresh | Scene::Taken) {
             for file in ["mark/1.csv", "mark/2.csv", "mark/3.csv", "long/1.csv"] {
                 fs::write(at("buckets").join(file), file).unwrap();

@@ -199,8 +199,8 @@ impl Desk<'_> {
     fn discard(&mut self, trigger: &str, paused: bool) -> String {
         let removed = self.state.triggers.get(trigger).is_some_and(|standing| standing.removed);
         // Otherwise those that go no further without a person: they ask, or cannot be started as they are.
-        let goes = |batch: &Batch| !batch.ask && batch.trouble.is_none();
-        let batches = self.open_where(trigger, |batch| paused || removed || !goes(batch));
+        let waits = |batch: &Batch| batch.ask || batch.trouble.is_some();
+        let batches = self.open_where(trigger, |batch| paused || removed || waits(batch));
         let mut runs = 0;
         for batch in &batches {
             runs += self.discard_replaced(trigger, *batch);

@@ -256,10 +256,9 @@ impl Desk<'_> {
         let created = object.created.or(event.time).unwrap_or(self.now);
         // Of a generation that was not seen yet no batch can have the bytes: it is gone when it comes.
         let is_unseen = known.is_none_or(|known| known.created < created);
-        let is_newest = known.is_some_and(|known| known.created <= created && known.accepted);
+        let is_newest = known.is_some_and(|known| known.created == created && known.accepted);
         let is_new_data = is_newest && (is_told || change.overwritten_by.is_none());
         if (is_unseen || is_new_data) && !mutant::is(Mutant::DeletedBytesRemembered) {
-            let created = known.filter(|_| !is_unseen).map_or(created, |known| known.created);
             let gone = Sighting { place, checksum: 0, created, accepted: false };
             self.sightings.insert(place, gone);
         }

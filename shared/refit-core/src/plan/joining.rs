@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::member::{Line, Member, PartLine, concerning};
+use crate::member::{Line, Member, PartLine};
 use crate::state::BatchId;
 
 /// Lines of this commit.
@@ -26,22 +26,11 @@ impl Joining {
         self.told_to.extend(batches);
     }
 
-    /// All lines of a batch. Those of objects that are no members yet may be of the members of a run it is to replace.
-    pub(super) fn of(&self, batch: BatchId) -> impl Iterator<Item = &Line> {
+    /// The members that join a batch, and what it is told, also of objects that are none of them.
+    pub(super) fn of(&self, batch: BatchId) -> (&[Line], &[Line]) {
         let members = self.members.get(&batch);
         let is_told = members.is_some() || self.told_to.contains(&batch);
-        let told = self.told.iter().filter(move |_| is_told);
-        members.into_iter().flatten().chain(told)
-    }
-
-    /// Adds the lines of a batch that is to become a run to those it has.
-    pub(super) fn add_to(&self, batch: BatchId, lines: &mut Vec<Line>) {
-        let members = self.members.get(&batch);
-        lines.extend(members.into_iter().flatten().cloned());
-        if members.is_some() || self.told_to.contains(&batch) {
-            let told: Vec<Line> = concerning(lines, &self.told).cloned().collect();
-            lines.extend(told);
-        }
+        (members.map_or(&[], Vec::as_slice), if is_told { &self.told } else { &[] })
     }
 
     /// Lets go of the lines of a batch.

@@ -35,7 +35,9 @@ impl Desk<'_> {
         let Some(mut lines) = self.stored_lines(&name, id) else {
             return;
         };
-        lines.extend(self.joining.of(id).cloned());
+        // What is told of objects that are no members yet may be of the members of a run it is to replace.
+        let (members, told) = self.joining.of(id);
+        lines.extend([members, told].concat());
         self.joining.forget(id);
         let lines: Vec<PartLine> =
             lines.into_iter().map(|line| PartLine { batch: Some(id), line }).collect();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Desk, Need, Parameter, ParameterKind, Prepared};
 use crate::commit::{AttemptChange, BatchChange, Change, Closed, RunChange, TriggerChange};
 use crate::key::{RunKey, sha256_hex};
-use crate::member::{Line, Member, Settled, common_prefix, manifest, settle};
+use crate::member::{Line, Member, Settled, add_told, common_prefix, manifest, settle};
 use crate::mutant::{self, Mutant};
 use crate::policy::{Case, judge};
 use crate::reason::Hold;
@@ -147,7 +147,9 @@ impl Desk<'_> {
     fn members_of(&mut self, name: &str, id: BatchId) -> Option<Settled> {
         let mut lines = self.stored_lines(name, id)?;
         if !mutant::is(Mutant::MembersByTimeWindow) {
-            self.joining.add_to(id, &mut lines);
+            let (members, told) = self.joining.of(id);
+            lines.extend_from_slice(members);
+            add_told(&mut lines, told);
         }
         Some(settle(lines))
     }

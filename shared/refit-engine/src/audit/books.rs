@@ -14,7 +14,8 @@ use refit_core::rules::{Rules, Trigger};
 use refit_core::state::{Batch, BatchId, State};
 use refit_core::time::Timestamp;
 
-use super::{Report, SEGMENT_READABLE, list};
+use super::folder::Folder;
+use super::{Report, SEGMENT_READABLE};
 use crate::explain::{Verdict, verdicts};
 use crate::layout;
 use crate::ledger::Ledger;
@@ -252,18 +253,18 @@ impl Books {
     /// What no commit has consumed waits, was never acknowledged, or is lost; what was consumed is still kept.
     pub(super) async fn read_inbox(&mut self, ledger: &Ledger, state: &State) -> Result<(), Error> {
         let reach = (state.marks.full - state.timing.grace).compact();
-        let inbox = list(ledger, layout::INBOX).await?;
-        for entry in &inbox.entries {
+        let mut inbox = Folder::new(ledger, layout::INBOX);
+        while let Some(entry) = inbox.next().await? {
             let name = entry.name.strip_prefix(layout::INBOX).unwrap_or(&entry.name);
             if self.consumed.contains(name) {
                 continue;
             }
-            if !is_acknowledged(state, name, entry) {
+            if !is_acknowledged(state, name, &entry) {
                 self.report.orphans += 1;
             } else if name >= reach.as_str() {
                 self.report.pending += 1;
             } else {
-                self.read_passed_over(ledger, entry).await?;
+                self.read_passed_over(ledger, &entry).await?;
             }
         }
         self.check_kept(state, inbox.now);

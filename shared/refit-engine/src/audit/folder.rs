@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use refit_core::error::Error;
 use refit_core::time::Timestamp;
 
-use super::PAGE;
 use crate::ledger::Ledger;
 use crate::port::Entry;
+
+/// Names a page of a listing may have.
+const PAGE: usize = 1000;
 
 /// A folder, listed page by page in the order of its names.
 pub(super) struct Folder<'a> {

@@ -2,7 +2,6 @@
 //! and what it has stored is laid into a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -221,17 +220,4 @@ fn known() -> Event {
 fn event(identity: Vec<String>, time: Option<Timestamp>, fact: Fact) -> Event {
     let origin = "planted".to_owned();
     Event { identity: Identity(identity), origin, time, delivery: None, replay: None, fact }
-}
-
-/// Copies a folder.
-pub(super) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }
