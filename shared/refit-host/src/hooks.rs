@@ -23,6 +23,9 @@ pub struct HookSecrets {
     pub kept: Vec<(Sender, Secret)>,
 }
 
+/// The text of a kept secret, or why it cannot be read.
+type Text = Result<String, String>;
+
 /// Who verifies webhooks.
 pub(crate) struct Verifier {
     secrets: HookSecrets,
@@ -88,38 +91,41 @@ impl Verifier {
         let sender = Sender::of(delivery.headers);
         let kept = self.secrets.kept.iter().filter(|(of, _)| Some(*of) == sender);
         let kept: Vec<&(Sender, Secret)> = kept.collect();
-        let now = Some(self.clock.now());
-        if kept.is_empty() {
-            return self.secrets.plain.verify(delivery, now).map(drop);
-        }
-        let texts = self.read(&kept, &[]).await?;
-        match self.with(&kept, &texts)?.verify(delivery, now) {
-            Err(_) if self.may_read_again() => {
-                let texts = self.read(&kept, &texts).await?;
-                self.with(&kept, &texts)?.verify(delivery, now).map(drop)
+        let texts = self.read(&kept, &[]).await;
+        match self.holds(delivery, &kept, &texts) {
+            Err(_) if texts.iter().any(Result::is_ok) && self.may_read_again() => {
+                let texts = self.read(&kept, &texts).await;
+                self.holds(delivery, &kept, &texts)
             }
-            verified => verified.map(drop),
+            held => held,
         }
     }
 
-    /// The texts of kept secrets; those that did not hold are read anew.
-    async fn read(
-        &self,
-        kept: &[&(Sender, Secret)],
-        refused: &[String],
-    ) -> Result<Vec<String>, Rejected> {
-        let reads = kept.iter().enumerate().map(|(index, (_, secret))| {
-            self.transport.secret(secret, refused.get(index).map(String::as_str))
+    /// The texts of kept secrets, or why one cannot be read; those that did not hold are read anew.
+    async fn read(&self, kept: &[&(Sender, Secret)], refused: &[Text]) -> Vec<Text> {
+        let reads = kept.iter().enumerate().map(async |(index, (_, secret))| {
+            let refused = refused.get(index).and_then(|text| text.as_deref().ok());
+            let read = self.transport.secret(secret, refused).await;
+            read.map_err(|error| error.to_string())
         });
-        futures::future::try_join_all(reads).await.map_err(|error| unavailable(&error.to_string()))
+        futures::future::join_all(reads).await
     }
 
-    fn with(&self, kept: &[&(Sender, Secret)], texts: &[String]) -> Result<Secrets, Rejected> {
-        let mut secrets = self.secrets.plain.clone();
+    /// Whether a signature holds by a secret that could be read. By one that could not it may hold: one of several may
+    /// be gone already that another has replaced.
+    fn holds(
+        &self,
+        delivery: &Delivery<'_>,
+        kept: &[&(Sender, Secret)],
+        texts: &[Text],
+    ) -> Result<(), Rejected> {
+        let (mut secrets, mut missing) = (self.secrets.plain.clone(), None);
         for ((sender, _), text) in kept.iter().zip(texts) {
-            secrets.add(*sender, text).map_err(|why| unavailable(&why))?;
+            let added = text.clone().and_then(|text| secrets.add(*sender, &text));
+            missing = missing.or(added.err());
         }
-        Ok(secrets)
+        let held = secrets.verify(delivery, Some(self.clock.now())).map(drop);
+        held.map_err(|rejected| missing.map_or(rejected, |why| unavailable(&why)))
     }
 
     fn may_read_again(&self) -> bool {
@@ -144,6 +150,7 @@ mod tests {
     use hmac::{Hmac, KeyInit as _, Mac as _};
     use http::HeaderMap;
     use refit_core::error::{Error, ErrorKind};
+    use refit_core::time::Timestamp;
     use refit_testkit::clock::ManualClock;
     use refit_wire::http::{Reply, Request};
     use refit_wire::link::ledger_at;
@@ -152,6 +159,7 @@ mod tests {
     use super::*;
 
     const NAME: &str = "projects/acme/secrets/hook";
+    const GONE: &str = "projects/acme/secrets/gone";
 
     /// A store with one secret, which can be replaced; what was read stays until it is said not to hold.
     #[derive(Default)]
@@ -168,6 +176,9 @@ mod tests {
         }
 
         async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {
+            if *secret == Secret::Google(format!("{GONE}/versions/latest")) {
+                return Err(Error::new(ErrorKind::Rejected, "it was destroyed"));
+            }
             assert_eq!(*secret, Secret::Google(format!("{NAME}/versions/latest")));
             let mut kept = self.kept.lock().unwrap();
             kept.take_if(|text| refused == Some(text));
@@ -231,6 +242,22 @@ mod tests {
         }
         clock.advance(Span::mins(1));
         assert_eq!((verify("forged").await, reads()), (Err(401), 4));
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_gone_keeps_nobody_out_who_signs_by_another() {
+        let (store, clock) =
+            (Arc::new(Store::default()), Arc::new(ManualClock::new(Timestamp::EPOCH)));
+        let mut secrets = HookSecrets::default();
+        secrets.add(Sender::Github, &format!("{NAME} {GONE} plain")).unwrap();
+        *store.text.lock().unwrap() = "new".to_owned();
+        let verifier = Verifier::new(secrets, ledger_at("memory:/"), (store, clock));
+        for (secret, verified) in [("new", Ok(())), ("plain", Ok(())), ("forged", Err(503))] {
+            let headers = headers(secret);
+            let delivery = Delivery { headers: &headers, body: b"{}" };
+            let said = verifier.verify(&delivery).await.map_err(|rejected| rejected.status);
+            assert_eq!(said, verified, "{secret}");
+        }
     }
 
     #[test]
