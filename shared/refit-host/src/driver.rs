@@ -103,6 +103,12 @@ impl Driver {
         }
     }
 
+    /// Ends when the reconciler has: when it was stopped, or by a panic.
+    pub async fn ended(&self) {
+        let mut passes = self.passes.clone();
+        while passes.changed().await.is_ok() {}
+    }
+
     /// Asks for a pass.
     fn ask(&self) {
         self.trace.leave();

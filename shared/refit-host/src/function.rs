@@ -143,13 +143,37 @@ pub async fn run(
         let wake = format!("REFIT_WAKE=http://{address}/tick");
         tracing::info!(wake, "commands on this ledger are answered at once in this environment");
     }
-    let left = server::serve(listener, router, Arc::clone(&base.clock), shutdown).await;
+    let over = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = ended(driver.as_ref()) => {}
+        }
+    };
+    let left = server::serve(listener, router, Arc::clone(&base.clock), over).await;
     let _ = stop.send(true);
-    if let Some(driving) = driving {
-        let _ = within(&*base.clock, left, driving).await;
-    }
+    let driven = match driving {
+        Some(driving) => within(&*base.clock, left, driving).await,
+        None => None,
+    };
     tracing::info!("ended");
-    Ok(())
+    match driven {
+        Some(Err(panic)) => Err(broken().because(panic)),
+        Some(Ok(())) | None => Ok(()),
+    }
+}
+
+/// Ends when the reconciler of this process has, if there is one: a process without it is of no use any more, and is to be
+/// started anew.
+pub(crate) async fn ended(driver: Option<&Driver>) {
+    match driver {
+        Some(driver) => driver.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Why a process ends whose reconciler has.
+pub(crate) fn broken() -> Error {
+    Error::new(ErrorKind::Internal, "the reconciler ended by a mistake of refit")
 }
 
 /// How often everything in one process looks by itself where no scheduler can call it: alone on its machine.

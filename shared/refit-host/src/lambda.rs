@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::driver::{Driver, Woken};
+use crate::function::{broken, ended};
 use crate::intake::{BODY_BYTES_MAX, Door, taken_in_time};
 use crate::waker::{WAKE, told_in_time};
 
@@ -38,14 +39,17 @@ pub(crate) struct Host {
 /// Takes invocations until Lambda ends the process.
 ///
 /// # Errors
-/// `Unavailable` if the runtime cannot be reached.
+/// `Unavailable` if the runtime cannot be reached, `Internal` if the reconciler has ended.
 pub(crate) async fn serve(host: Host) -> Result<(), Error> {
     let handler = service_fn(|event: LambdaEvent<Value>| host.invoked(event.payload));
     let lost = |error: lambda_runtime::Error| {
         let message = format!("the runtime of Lambda cannot be reached: {error}");
         Error::new(ErrorKind::Unavailable, message)
     };
-    lambda_runtime::run(handler).await.map_err(lost)
+    tokio::select! {
+        ran = lambda_runtime::run(handler) => ran.map_err(lost),
+        () = ended(host.driver.as_ref()) => Err(broken()),
+    }
 }
 
 impl Host {

@@ -64,6 +64,8 @@ struct Driven {
     driver: Driver,
     clock: Arc<ManualClock>,
     is_down: Arc<AtomicBool>,
+    /// Whether a call of the store is a mistake of the program.
+    is_broken: Arc<AtomicBool>,
     /// How often the first call of a pass was made.
     begun: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
@@ -74,11 +76,14 @@ impl Driven {
     fn begin() -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
         let is_down = Arc::new(AtomicBool::new(true));
+        let is_broken = Arc::<AtomicBool>::default();
         let begun = Arc::<AtomicU64>::default();
         let memory = MemoryStore::new(Arc::<ManualClock>::clone(&clock));
         let (fails, calls) = (Arc::clone(&is_down), Arc::clone(&begun));
+        let breaks = Arc::clone(&is_broken);
         let store = FaultyStore::new(Arc::new(memory), move |call| {
             calls.fetch_add(u64::from(call == Call::List(layout::SNAPSHOT)), Ordering::Relaxed);
+            assert!(!breaks.load(Ordering::Relaxed), "a mistake of the program");
             match fails.load(Ordering::Relaxed) {
                 true => Fault::Before(ErrorKind::Unavailable),
                 false => Fault::None,
@@ -98,7 +103,7 @@ impl Driven {
         let (stop, stopped) = watch::channel(false);
         let driver_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let (driver, driving) = Driver::start(reconciler, driver_clock, Some(PING), stopped);
-        Self { driver, clock, is_down, begun, stop, driving }
+        Self { driver, clock, is_down, is_broken, begun, stop, driving }
     }
 
     /// Asks for a pass, and waits until it has ended.
@@ -158,16 +163,20 @@ async fn a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time()
 }
 
 #[tokio::test]
-async fn it_ends_when_it_is_stopped_and_when_nobody_is_left_to_stop_it() {
-    for is_said in [true, false] {
+async fn it_ends_when_it_is_stopped_and_when_nobody_is_left_to_stop_it_and_says_so() {
+    for how in ["stopped", "left alone", "broken"] {
         let mut driven = Driven::begin();
+        let driver = driven.driver.clone();
+        let told = tokio::spawn(async move { driver.ended().await });
         driven.play(Span::secs(1), |_| ()).await;
-        assert!(!driven.driving.is_finished());
-        match is_said {
-            true => drop(driven.stop.send_replace(true)),
-            false => driven.stop = watch::channel(false).0,
+        assert!(!driven.driving.is_finished() && !told.is_finished());
+        match how {
+            "stopped" => drop(driven.stop.send_replace(true)),
+            "left alone" => driven.stop = watch::channel(false).0,
+            _ => driven.is_broken.store(true, Ordering::Relaxed),
         }
-        driven.play(Span::secs(1), |_| ()).await;
-        assert!(driven.driving.is_finished(), "said: {is_said}");
+        driven.play(Span::secs(6), |_| ()).await;
+        assert!(driven.driving.is_finished() && told.is_finished(), "{how}");
+        assert_eq!(driven.driving.await.is_err(), how == "broken");
     }
 }
