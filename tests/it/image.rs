@@ -3,6 +3,8 @@
 //! The builder, `buildah`, is independent of us. The programs have to be static, which takes a build of its own; where
 //! either is missing, a test is skipped by name.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,6 +22,8 @@ use crate::world::upload;
 
 /// What the program was built for, and how: as the `Dockerfile` takes it.
 const STATIC: &str = "x86_64-unknown-linux-gnu/release";
+/// The roots of trust, beside what is built.
+const ROOTS: &str = "roots.pem";
 const PATHS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Who the program runs as, for the owner of its ledger's folder.
 const NOBODY: u32 = 65532;
@@ -69,6 +73,8 @@ impl Builder {
         let place = context.join("target").join(STATIC);
         std::fs::create_dir_all(&place).unwrap();
         std::fs::copy(program, place.join(name)).unwrap();
+        std::fs::copy(target().join(ROOTS), context.join("target").join(ROOTS)).unwrap();
+        std::fs::copy(root.join(".dockerignore"), context.join(".dockerignore")).unwrap();
         let (file, context) = (root.join("Dockerfile"), context.display().to_string());
         let file = file.display().to_string();
         let name = format!("PROGRAM={name}");
@@ -78,21 +84,50 @@ impl Builder {
     }
 }
 
+/// Where everything is built.
+fn target() -> PathBuf {
+    folder().parent().unwrap().to_owned()
+}
+
 /// A builder and where the static program of this name lies, or what is missing.
 async fn ready(name: &str) -> Result<(Builder, PathBuf), String> {
     let builder = Builder::new();
     let version = builder.run(&["--version"]).await;
     version.map_err(|why| format!("there is no buildah: {why}"))?;
-    let program = folder().parent().unwrap().join(STATIC).join(name);
-    match program.is_file() {
+    let target = target();
+    let program = target.join(STATIC).join(name);
+    match program.is_file() && target.join(ROOTS).is_file() {
         true => Ok((builder, program)),
-        false => Err(format!("`{name}` is not built static; the `Dockerfile` says how")),
+        false => {
+            Err(format!("`{name}` is not built static, or no {ROOTS}; the `Dockerfile` says how"))
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_holds_the_program_alone_and_serves() {
-    let test = "an_image_holds_the_program_alone_and_serves";
+async fn an_image_holds_its_program_and_roots_of_trust_alone() {
+    let test = "an_image_holds_its_program_and_roots_of_trust_alone";
+    for name in ["object", "drift", "hook", "tick", "refit"] {
+        let (builder, program) = match ready(name).await {
+            Ok(ready) => ready,
+            Err(why) => return skipped(test, &why),
+        };
+        let container = builder.container(name, &program).await;
+        let mounted = builder.run(&["mount", &container]).await.unwrap();
+        let held = std::fs::read_dir(&mounted).unwrap();
+        let held: BTreeSet<_> = held.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(held, ["etc", "program"].map(OsString::from).into(), "nothing else is in it");
+        let user = ["inspect", "--format", "{{.OCIv1.Config.User}}", &container];
+        assert_eq!(builder.run(&user).await.unwrap(), format!("{NOBODY}:{NOBODY}"));
+        let help = ["run", "--isolation", "chroot", &container, "/program", "--help"];
+        let help = builder.run(&help).await.unwrap();
+        assert!(help.contains(name), "{name}: {help}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_serves() {
+    let test = "an_image_serves";
     let (builder, program) = match ready("object").await {
         Ok(ready) => ready,
         Err(why) => return skipped(test, &why),
@@ -103,29 +138,40 @@ async fn an_image_holds_the_program_alone_and_serves() {
         return skipped(test, "this user may not give a folder to another");
     }
     let container = builder.container("object", &program).await;
-    let mounted = builder.run(&["mount", &container]).await.unwrap();
-    let held: Vec<_> =
-        std::fs::read_dir(&mounted).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(held, ["program"], "nothing else is in it");
-    let user = ["inspect", "--format", "{{.OCIv1.Config.User}}", &container];
-    assert_eq!(builder.run(&user).await.unwrap(), format!("{NOBODY}:{NOBODY}"));
-    serves(&builder, &container, &ledger).await;
-}
-
-/// Runs the program of an image as the image says, and delivers something to it.
-async fn serves(builder: &Builder, container: &str, ledger: &Path) {
     let volume = format!("{}:/ledger", ledger.display());
-    let mut command = builder.command(&["run", "--isolation", "chroot", "--volume", &volume]);
-    command.args(["--env", "PORT=0", "--env", "REFIT_LEDGER=/ledger", container, "/program"]);
-    command.process_group(0);
-    let home = builder.folder.path().display().to_string();
-    let mut object = Process::spawn(command, &[("PATH", PATHS), ("HOME", &home)]);
-    let _group = Group(Pid::from_raw(i32::try_from(object.id()).unwrap()));
-    let place = object.listening().await;
+    let (_object, place) = serving(&builder, &["--volume", &volume], "/ledger", &container).await;
     let body = upload("churn/a", 7, "m1").to_string();
     assert_eq!(call(&place, "POST /", "", body.as_bytes()).await.unwrap().status, 204);
     let stored = std::fs::read_dir(ledger.join("inbox")).unwrap().count();
     assert_eq!(stored, 1, "the event is recorded outside the container");
+}
+
+/// Runs the program of an image as the image says, with its ledger there: where it listens.
+async fn serving(
+    builder: &Builder,
+    options: &[&str],
+    ledger: &str,
+    container: &str,
+) -> ((Process, Group), String) {
+    let mut command = builder.command(&["run", "--isolation", "chroot"]);
+    command.args(options).args(["--env", "PORT=0", "--env", &format!("REFIT_LEDGER={ledger}")]);
+    command.args([container, "/program"]).process_group(0);
+    let home = builder.folder.path().display().to_string();
+    let mut object = Process::spawn(command, &[("PATH", PATHS), ("HOME", &home)]);
+    let group = Group(Pid::from_raw(i32::try_from(object.id()).unwrap()));
+    let place = object.listening().await;
+    ((object, group), place)
+}
+
+/// Google's client asks the system whom to trust, and does not begin without.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_opens_a_ledger_in_cloud_storage() {
+    let (builder, program) = match ready("object").await {
+        Ok(ready) => ready,
+        Err(why) => return skipped("an_image_opens_a_ledger_in_cloud_storage", &why),
+    };
+    let container = builder.container("object", &program).await;
+    let _serving = serving(&builder, &[], "gs://acme-refit/prod", &container).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

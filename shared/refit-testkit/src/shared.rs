@@ -2,22 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::skip::say;
+use crate::skip::{say, skipped};
 
 /// The folder of that name beside the repository, or below `REFIT_SHARED`. Where there is none, the test that wants it is
-/// skipped, in any lane, which is said.
+/// skipped, which is said; in any lane, unless the variable says that it is there.
 #[must_use]
 pub fn shared_data(test: &str, name: &str) -> Option<PathBuf> {
-    let found = find(name);
-    if found.is_none() {
-        say(test, &format!("there is no folder shared/{name} beside the repository"));
+    #[expect(clippy::disallowed_methods, reason = "only tests ask")]
+    let stated = std::env::var_os("REFIT_SHARED").map(PathBuf::from);
+    let is_stated = stated.is_some();
+    let found = find(stated, name);
+    match (&found, is_stated) {
+        (Some(_), _) => {}
+        (None, true) => skipped(test, &format!("there is no folder {name} in REFIT_SHARED")),
+        (None, false) => {
+            say(test, &format!("there is no folder shared/{name} beside the repository"))
+        }
     }
     found
 }
 
-fn find(name: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "only tests ask")]
-    let stated = std::env::var_os("REFIT_SHARED").map(PathBuf::from);
+fn find(stated: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     let root = stated.or_else(|| {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
         Some(repository.parent()?.join("shared"))
