@@ -83,7 +83,7 @@ pub(crate) async fn measure(events: usize, create_ms: i64) -> anyhow::Result<()>
     world.send(events).await?;
     let sent = watch.elapsed();
     let segments = world.store.creates.load(Ordering::Relaxed) - writes_before;
-    let passes = world.reconcile().await?;
+    let (passes, members) = world.reconcile().await?;
     let decided = watch.elapsed() - sent;
     let writes = world.store.creates.load(Ordering::Relaxed) - writes_before;
     let runs = world.kfp.runs();
@@ -94,7 +94,7 @@ pub(crate) async fn measure(events: usize, create_ms: i64) -> anyhow::Result<()>
          segments          {segments}, {:.4} writes per event\n\
          decided in        {:.2} s, {passes} passes\n\
          writes in all     {writes}, {:.4} per event\n\
-         runs              {}\n\
+         runs              {}, of {members} members\n\
          peak memory       {:.0} MB, the store in memory included",
         sent.as_secs_f64(),
         as_f64(events) / sent.as_secs_f64(),
@@ -105,7 +105,8 @@ pub(crate) async fn measure(events: usize, create_ms: i64) -> anyhow::Result<()>
         own_peak()?,
     )?;
     anyhow::ensure!(runs.len() == 1, "one run was expected");
-    anyhow::ensure!(as_f64(segments) <= 0.02 * as_f64(events), "too many writes for a burst");
+    anyhow::ensure!(members == events as u64, "every event is a member");
+    anyhow::ensure!(as_f64(writes) <= 0.02 * as_f64(events), "too many writes for a burst");
     Ok(())
 }
 
@@ -183,8 +184,8 @@ impl World {
         Ok(())
     }
 
-    /// Reconciles until the run has ended, and says in how many passes.
-    async fn reconcile(&mut self) -> anyhow::Result<usize> {
+    /// Reconciles until the runs have ended, and says in how many passes, and how many members they had.
+    async fn reconcile(&mut self) -> anyhow::Result<(usize, u64)> {
         let ledger = Ledger::new(Arc::<SlowStore>::clone(&self.store));
         for pass in 1..=PASSES_MAX {
             let passed = self.reconciler.pass().await?;
@@ -192,7 +193,7 @@ impl World {
             let open = loaded.state.triggers.values().any(|standing| !standing.open.is_empty());
             let runs = loaded.state.runs.values();
             if !open && runs.clone().count() > 0 && runs.clone().all(|run| !run.is_active()) {
-                return Ok(pass);
+                return Ok((pass, runs.map(|run| run.facts.count).sum()));
             }
             if passed.commits == 0 {
                 self.clock.sleep(Span::from_millis(100)).await;

@@ -105,7 +105,7 @@ fn durable_floor(folder: &Path) -> anyhow::Result<()> {
     for _ in 0..200 {
         let watch = Stopwatch::start();
         file.write_all(&[0; 1024])?;
-        file.sync_data()?;
+        file.sync_all()?;
         times.push(watch.elapsed());
     }
     times.sort_unstable();

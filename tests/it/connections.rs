@@ -62,11 +62,16 @@ async fn garbage_is_answered_with_an_error_and_disturbs_nobody() {
         long.as_bytes(),
         many.as_bytes(),
     ] {
-        // A connection may also be closed before all was read, which is an error to whoever still writes.
+        // Before all of a long one was read the connection may also be closed, which is an error to whoever still writes;
+        // and whoever speaks HTTP/2 would not understand an answer.
         let answer = exchange(&world.object.place, garbage).await.unwrap_or_default();
         let shown = String::from_utf8_lossy(&garbage[..garbage.len().min(30)]).into_owned();
         let text = String::from_utf8_lossy(&answer);
-        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{shown}: {text}");
+        let may_be_cut = garbage.len() > 10_000 || garbage.starts_with(b"PRI");
+        assert!(
+            (may_be_cut && text.is_empty()) || text.starts_with("HTTP/1.1 4"),
+            "{shown}: {text}"
+        );
     }
     let reply = world.deliver(&upload("churn/a", GENERATION, "m1")).await;
     assert_eq!(reply.status, 204);

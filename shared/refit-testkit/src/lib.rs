@@ -6,6 +6,7 @@ pub mod counterpart;
 pub mod fake;
 pub mod fault;
 pub mod folder;
+pub mod process;
 pub mod shared;
 pub mod skip;
 pub mod spec;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use refit_testkit::process::{self, Patience};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub(crate) fn refit(folder: &Path, line: &str) -> Ended {
 
 /// Runs a command to its end.
 pub(crate) fn ended(mut command: Command) -> Ended {
-    let output = command.output().unwrap();
+    let output = process::output(&mut command).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -70,13 +71,15 @@ impl Ended {
 pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
+    _patience: Patience,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr }
+        let _patience = Patience::with(&child);
+        Self { child, stderr, _patience }
     }
 
     /// The first line of its stderr that is as wanted.

@@ -19,6 +19,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use refit_testkit::folder::copy;
+use refit_testkit::process::output;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -140,7 +141,7 @@ impl Folder {
     /// One life, to its point: the operations it met.
     fn live_until(&self, point: &Point) -> BTreeSet<String> {
         let mut life = life::process(self.path(), point);
-        let output = life.stdin(Stdio::null()).output().unwrap();
+        let output = output(life.stdin(Stdio::null())).unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let killed = output.status.signal() == Some(Signal::KILL.as_raw());
         assert!(killed, "{point} was never reached: {said}");

@@ -5,9 +5,14 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
+use refit_testkit::process::{self, Patience};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+/// How long an answer may keep a test waiting.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// A running `refit dev`.
 pub(crate) struct Dev {
@@ -15,6 +20,7 @@ pub(crate) struct Dev {
     lines: Lines<BufReader<ChildStderr>>,
     /// What it has said so far.
     said: Vec<String>,
+    _patience: Patience,
 }
 
 /// The program, knowing nothing of the environment of the test.
@@ -28,7 +34,7 @@ pub(crate) fn refit(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a command to its end.
 pub(crate) fn output(folder: &Path, arguments: &[&str]) -> Output {
-    refit(folder, arguments).output().unwrap()
+    process::output(&mut refit(folder, arguments)).unwrap()
 }
 
 /// Runs a command that must succeed: the JSON it prints.
@@ -46,7 +52,8 @@ impl Dev {
         command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, lines, said: Vec::new() }
+        let _patience = Patience::with(&child);
+        Self { child, lines, said: Vec::new(), _patience }
     }
 
     /// The next line it says; it must not end before.
@@ -95,8 +102,16 @@ impl Dev {
 
     /// Waits until it has ended.
     pub(crate) fn ended(mut self) -> ExitStatus {
-        self.lines.for_each(drop);
+        self.lines.by_ref().for_each(drop);
         self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It has ended already, unless a test fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -118,6 +133,7 @@ pub(crate) fn send(
         "{request} HTTP/1.1\r\nhost: {place}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
     let mut stream = TcpStream::connect(place).unwrap();
+    stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
