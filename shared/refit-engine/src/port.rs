@@ -16,13 +16,6 @@ pub trait Store: Send + Sync {
     /// Reads an object; `None` if there is none.
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error>;
 
-    /// Reads the beginning of an object, so many bytes of it at most; `None` if there is none. A store of a service asks
-    /// for no more than that: an object may be of any size.
-    async fn get_up_to(&self, name: &str, bytes: usize) -> Result<Option<Bytes>, Error> {
-        let body = self.get(name).await?;
-        Ok(body.map(|body| body.slice(..body.len().min(bytes))))
-    }
-
     /// Stores an object unless one of that name exists. Once it has won, the object is durable.
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error>;
 

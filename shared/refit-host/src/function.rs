@@ -340,12 +340,6 @@ fn placed<A>(
     with_adapter.collect()
 }
 
-/// The reports that land in a folder.
-async fn reports(root: &str) -> Result<Reports, Error> {
-    let base = Base::open(root).await.map_err(|error| error.context("REFIT_REPORTS"))?;
-    Ok(Reports::new(root, base.store))
-}
-
 /// The doors by their paths, and the one of events that come otherwise than as requests.
 ///
 /// # Errors
@@ -362,7 +356,7 @@ pub async fn mount(
     };
     let takes_reports = matches!(doors, Doors::Drift | Doors::All);
     let reports = match settings.reports.as_deref().filter(|_| takes_reports) {
-        Some(root) => Some(reports(root).await?),
+        Some(root) => Some(Reports::open(root, base.buckets.clone(), Arc::clone(&base.transport))?),
         None => None,
     };
     let push = || Arc::new(Door::push(base.intake(), Arc::clone(&waker), reports.clone()));

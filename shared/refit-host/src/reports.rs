@@ -4,11 +4,16 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::{DataRef, Event, Fact, ObjectKind};
 use refit_core::key::Hash128;
-use refit_engine::port::Store;
-use refit_wire::source::{Rejected, quarantined_report, reports_in};
+use refit_engine::port::Transport;
+use refit_wire::content::{self, has_path};
+use refit_wire::listing::Buckets;
+use refit_wire::source::{Rejected, may_be_report, quarantined_report, reports_in};
+
+use crate::intake::RECEIVED_WITHIN;
 
 /// Bytes of a report.
 const BYTES_MAX: usize = 1 << 20;
@@ -20,7 +25,8 @@ const WAITING_MAX: usize = 1_000;
 pub struct Reports {
     /// Its URI, with a slash at the end.
     root: String,
-    store: Arc<dyn Store>,
+    buckets: Arc<Buckets>,
+    transport: Arc<dyn Transport>,
     /// Uploads that are recorded, and whose reports are not.
     waiting: Arc<Mutex<BTreeSet<Hash128>>>,
 }
@@ -33,10 +39,32 @@ impl std::fmt::Debug for Reports {
 
 impl Reports {
     /// The folder with this URI, such as `s3://acme-monitoring/reports`.
-    #[must_use]
-    pub fn new(root: &str, store: Arc<dyn Store>) -> Self {
+    ///
+    /// # Errors
+    /// `Invalid` if it is none, or it is not known where S3 is.
+    pub fn open(
+        root: &str,
+        buckets: Buckets,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, Error> {
         let root = format!("{}/", root.trim_end_matches('/'));
-        Self { root, store, waiting: Arc::default() }
+        let invalid = |why: &str| {
+            let message = format!("REFIT_REPORTS cannot be read, {why}: folder=`{root}`");
+            Error::new(ErrorKind::Invalid, message)
+        };
+        let (scheme, place) = root.split_once("://").unwrap_or_default();
+        let (bucket, name) = place.split_once('/').unwrap_or_default();
+        if bucket.is_empty() || !has_path(&format!("{name}x")) {
+            return Err(invalid("it is no folder in a bucket"));
+        }
+        let object = DataRef {
+            scheme: scheme.to_owned(),
+            bucket: bucket.to_owned(),
+            name: name.to_owned(),
+            ..DataRef::default()
+        };
+        buckets.beginning(&object, 1).map_err(|why| invalid(&why))?;
+        Ok(Self { root, buckets: Arc::new(buckets), transport, waiting: Arc::default() })
     }
 
     /// Whether an object among those that events tell of may be a report.
@@ -78,26 +106,24 @@ impl Reports {
     pub async fn read(&self, events: &[Event]) -> Result<Vec<Event>, Error> {
         let mut found = Vec::new();
         for event in events {
-            if let Some((name, object)) = self.of_event(event) {
-                found.extend(self.read_object(event, name, object).await?);
+            if let Some(object) = self.of_event(event) {
+                found.extend(self.read_object(event, object).await?);
             }
         }
         Ok(found)
     }
 
-    async fn read_object(
-        &self,
-        upload: &Event,
-        name: &str,
-        object: &DataRef,
-    ) -> Result<Vec<Event>, Error> {
+    async fn read_object(&self, upload: &Event, object: &DataRef) -> Result<Vec<Event>, Error> {
         let is_larger = |size: u64| size > BYTES_MAX as u64;
         if let Some(size) = object.size.filter(|size| is_larger(*size)) {
             return Ok(too_large(upload, object, size).into_iter().collect());
         }
-        // One that is gone by now says nothing any more.
-        let body = self.store.get_up_to(name, BYTES_MAX + 1).await.map_err(unreadable)?;
-        let Some(body) = body else { return Ok(Vec::new()) };
+        if !has_path(&object.name) {
+            let reason = "no report can have such a name";
+            return Ok(poison(upload, object, reason).into_iter().collect());
+        }
+        // One that is gone by now, or that another has taken the place of, says nothing any more.
+        let Some(body) = self.beginning(object).await? else { return Ok(Vec::new()) };
         if is_larger(body.len() as u64) {
             return Ok(too_large(upload, object, body.len() as u64).into_iter().collect());
         }
@@ -110,67 +136,136 @@ impl Reports {
         }
     }
 
-    fn of_event<'e>(&self, event: &'e Event) -> Option<(&'e str, &'e DataRef)> {
+    /// What an object begins with; nothing where it is not there as it was.
+    async fn beginning(&self, object: &DataRef) -> Result<Option<Bytes>, Error> {
+        let unreadable = |why: String| {
+            Error::new(ErrorKind::Unavailable, format!("a report cannot be read now: {why}"))
+        };
+        let mut request = self.buckets.beginning(object, BYTES_MAX + 1).map_err(unreadable)?;
+        request.timeout = Some(RECEIVED_WITHIN);
+        let reply = self.transport.send(request).await;
+        let response = reply.map_err(|failure| unreadable(failure.to_string()))?;
+        content::read(object, &response).map_err(unreadable)
+    }
+
+    fn of_event<'e>(&self, event: &'e Event) -> Option<&'e DataRef> {
         let Fact::Object(change) = &event.fact else { return None };
         let object = Some(&change.object).filter(|_| change.kind == ObjectKind::Finalized)?;
-        let place = self.root.strip_prefix(&format!("{}://{}/", object.scheme, object.bucket))?;
-        Some((object.name.strip_prefix(place)?, object))
+        object.uri().starts_with(&self.root).then_some(object)
     }
 }
 
-/// What is larger than any report: poison, if it is JSON by its name or its type, for it might be one. Nothing of it is kept.
+/// What is larger than any report.
 fn too_large(upload: &Event, object: &DataRef, size: u64) -> Option<Event> {
-    tracing::warn!(object = object.uri(), size, "an object is too large for a report");
-    let is_json = |text: &str| text.to_ascii_lowercase().ends_with("json");
-    let may_be_one = is_json(&object.name) || object.content_type.as_deref().is_some_and(is_json);
-    may_be_one.then(|| {
-        let reason = format!("larger than any report that is read: limit=`{BYTES_MAX}`");
-        let mut event = quarantined_report(upload, b"", &reason);
-        if let Fact::Invalid(invalid) = &mut event.fact {
-            invalid.size = size;
-        }
-        event
-    })
+    let reason = format!("larger than any report that is read: limit=`{BYTES_MAX}`");
+    let mut event = poison(upload, object, &reason)?;
+    if let Fact::Invalid(invalid) = &mut event.fact {
+        invalid.size = size;
+    }
+    Some(event)
 }
 
-fn unreadable(error: Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "a report cannot be read now").because(error)
+/// What is not read, if it is JSON by its name or its type: it might be a report. Nothing of it is kept.
+fn poison(upload: &Event, object: &DataRef, reason: &str) -> Option<Event> {
+    tracing::warn!(object = object.uri(), reason, "an object is not read as a report");
+    may_be_report(object).then(|| quarantined_report(upload, b"", reason))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use async_trait::async_trait;
     use refit_core::drift::Verdict;
     use refit_core::event::Invalid;
-    use refit_platform::clock::SystemClock;
-    use refit_platform::store::MemoryStore;
-    use refit_wire::source::Understood;
-    use refit_wire::source::understand_document;
-    use serde_json::json;
+    use refit_wire::http::{Reply, Request, Response, Secret};
+    use refit_wire::source::{Understood, understand_document};
+    use serde_json::{Value, json};
 
     use super::*;
 
-    const REPORT: &str = r#"{"version": 0, "violations": [{
+    pub(crate) const REPORT: &str = r#"{"version": 0, "violations": [{
         "feature_name": "age", "constraint_check_type": "baseline_drift_check", "description": "d"
     }]}"#;
 
-    fn landed(key: &str) -> Event {
-        let record = json!({"Records": [{
+    /// The bucket `acme` of S3, which answers as S3 does; every body is its own tag. It may be shut.
+    #[derive(Default)]
+    pub(crate) struct Bucket {
+        pub(crate) objects: Mutex<BTreeMap<String, String>>,
+        pub(crate) is_shut: Mutex<bool>,
+    }
+
+    #[async_trait]
+    impl Transport for Bucket {
+        async fn send(&self, request: Request) -> Reply {
+            let answer = |status: u16, body: &str| {
+                Ok(Response { status, body: body.to_owned().into(), ..Response::default() })
+            };
+            if *self.is_shut.lock().unwrap() {
+                return answer(403, "<Error><Code>AccessDenied</Code></Error>");
+            }
+            let name = request.url.path().strip_prefix("/acme/").unwrap();
+            let objects = self.objects.lock().unwrap();
+            let Some(body) = objects.get(name) else {
+                return answer(404, "<Error><Code>NoSuchKey</Code></Error>");
+            };
+            let wanted = request.headers.get("if-match").map(|tag| tag.to_str().unwrap());
+            if wanted.is_some_and(|tag| tag != format!("{:?}", tag_of(body))) {
+                return answer(412, "<Error><Code>PreconditionFailed</Code></Error>");
+            }
+            let range = request.headers["range"].to_str().unwrap();
+            let last: usize = range.strip_prefix("bytes=0-").unwrap().parse().unwrap();
+            answer(206, &body[..body.len().min(last + 1)])
+        }
+
+        async fn secret(&self, _: &Secret, _: Option<&str>) -> Result<String, Error> {
+            panic!("no secret is asked for")
+        }
+    }
+
+    impl Bucket {
+        pub(crate) fn put(&self, name: &str, body: &str) {
+            self.objects.lock().unwrap().insert(name.to_owned(), body.to_owned());
+        }
+
+        pub(crate) fn reports(self: &Arc<Self>) -> Reports {
+            let transport: Arc<dyn Transport> = Arc::<Self>::clone(self);
+            Reports::open("s3://acme/reports", buckets(), transport).unwrap()
+        }
+    }
+
+    fn tag_of(body: &str) -> String {
+        body.len().to_string()
+    }
+
+    pub(crate) fn buckets() -> Buckets {
+        Buckets::default().with_s3("eu-central-1", None).unwrap()
+    }
+
+    fn landed_as(key: &str, object: &Value) -> Event {
+        let mut record = json!({"Records": [{
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
             "eventTime": "2026-01-05T12:00:00.000Z",
-            "s3": {"bucket": {"name": "acme"}, "object": {"key": key, "size": 5, "sequencer": "0A"}},
+            "s3": {"bucket": {"name": "acme"}, "object": {"key": key, "sequencer": "0A"}},
         }]});
+        let described = record["Records"][0]["s3"]["object"].as_object_mut().unwrap();
+        described.extend(object.as_object().cloned().unwrap_or_default());
         match understand_document(&record) {
             Ok(Understood::Record(mut events)) => events.remove(0),
             other => panic!("{other:?}"),
         }
     }
 
+    fn landed(key: &str) -> Event {
+        landed_as(key, &json!({"size": 5}))
+    }
+
     #[tokio::test]
     async fn an_object_that_is_a_report_is_one_fact_however_often_it_is_announced() {
-        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-        store.create("a/constraint_violations.json", REPORT.into()).await.unwrap();
-        store.create("a/other.csv", "x".into()).await.unwrap();
-        let reports = Reports::new("s3://acme/reports/", store);
+        let bucket = Arc::new(Bucket::default());
+        bucket.put("reports/a/constraint_violations.json", REPORT);
+        bucket.put("reports/a/other.csv", "x");
+        let reports = bucket.reports();
         let names = ["a/constraint_violations.json", "a/other.csv", "a/gone.json"];
         let mut events: Vec<Event> =
             names.iter().map(|name| landed(&format!("reports/{name}"))).collect();
@@ -187,23 +282,71 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_report_may_have_any_name_and_what_is_no_json_but_should_be_is_poison() {
+        let bucket = Arc::new(Bucket::default());
+        let names = ["date=2026-01-05/r.json", "a b.json", "12:00.json", "sub//r.json", ".r.json"];
+        for name in names {
+            bucket.put(&format!("reports/{}", name.replace(' ', "%20")), REPORT);
+            let found = bucket.reports().read(&[landed(&format!("reports/{name}"))]).await.unwrap();
+            let [Event { fact: Fact::Drift(_), .. }] = found.as_slice() else { panic!("{name}") };
+        }
+        for (name, body, poison) in [
+            ("cut.json", "{\"version\": 0, ", 1),
+            ("zipped.json", "\u{1f}\u{8b}", 1),
+            ("empty.json", "", 1),
+            ("notes.txt", "all is well", 0),
+            ("sub/", "", 0),
+        ] {
+            bucket.put(&format!("reports/{name}"), body);
+            let found = bucket.reports().read(&[landed(&format!("reports/{name}"))]).await.unwrap();
+            assert_eq!(found.len(), poison, "{name}");
+            assert!(found.iter().all(|event| invalid(event).reason.contains("JSON")), "{name}");
+        }
+        let found = bucket.reports().read(&[landed("reports/../r.json")]).await.unwrap();
+        assert!(invalid(&found[0]).reason.contains("such a name"));
+    }
+
+    #[tokio::test]
+    async fn a_report_that_another_has_taken_the_place_of_is_not_read_for_it() {
+        let bucket = Arc::new(Bucket::default());
+        bucket.put("reports/latest.json", REPORT);
+        let of = |body: &str| landed_as("reports/latest.json", &json!({"eTag": tag_of(body)}));
+        let (first, second) = (of("an earlier one"), of(REPORT));
+        assert_eq!(bucket.reports().read(&[first]).await.unwrap(), []);
+        assert_eq!(bucket.reports().read(&[second]).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_refused_at_once() {
+        let open = |root: &str, buckets: Buckets| {
+            let transport: Arc<dyn Transport> = Arc::<Bucket>::default();
+            Reports::open(root, buckets, transport).map(drop).map_err(|error| error.to_string())
+        };
+        for root in ["/tmp/reports", "reports", "s3://", "s3:///a", "ftp://acme/a", "gs://a/../b"] {
+            assert!(open(root, buckets()).unwrap_err().contains("REFIT_REPORTS"), "{root}");
+        }
+        let error = open("s3://acme/reports", Buckets::default()).unwrap_err();
+        assert!(error.contains("AWS_REGION"), "{error}");
+        for root in ["s3://acme", "gs://acme/", "gs://acme/date=1/a b"] {
+            assert_eq!(open(root, buckets()), Ok(()), "{root}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_larger_than_any_report_is_not_read_whole_and_is_poison_if_it_may_be_one() {
-        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let bucket = Arc::new(Bucket::default());
         let large = format!("{{\"a\": \"{}\"}}", "x".repeat(BYTES_MAX));
         for name in ["a.json", "a.html"] {
-            store.create(name, large.clone().into()).await.unwrap();
+            bucket.put(&format!("reports/{name}"), &large);
         }
-        let reports = Reports::new("s3://acme/reports/", store);
         for (name, size, quarantined) in [
-            ("a.json", json!(null), Some(BYTES_MAX + 1)),
-            ("a.html", json!(null), None),
-            ("b.json", json!(BYTES_MAX * 3), Some(BYTES_MAX * 3)),
-            ("b.html", json!(BYTES_MAX * 3), None),
+            ("a.json", json!({}), Some(BYTES_MAX + 1)),
+            ("a.html", json!({}), None),
+            ("b.json", json!({"size": BYTES_MAX * 3}), Some(BYTES_MAX * 3)),
+            ("b.html", json!({"size": BYTES_MAX * 3}), None),
         ] {
-            let mut upload = landed(&format!("reports/{name}"));
-            let Fact::Object(change) = &mut upload.fact else { panic!("{upload:?}") };
-            change.object.size = size.as_u64();
-            let found = reports.read(&[upload]).await.unwrap();
+            let upload = landed_as(&format!("reports/{name}"), &size);
+            let found = bucket.reports().read(&[upload]).await.unwrap();
             let sizes: Vec<u64> = found.iter().map(|event| invalid(event).size).collect();
             assert_eq!(sizes, quarantined.map(|size| size as u64).as_slice(), "{name}: {size}");
             assert!(found.iter().all(|event| invalid(event).reason.contains("larger")), "{name}");

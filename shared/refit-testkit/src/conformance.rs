@@ -122,7 +122,6 @@ cases! { $
         an_empty_body_is_a_body
         a_body_is_bytes_not_text
         a_mebibyte_is_read_back_whole
-        of_an_object_as_much_is_read_as_is_asked_for
         the_second_create_loses_and_the_first_body_stays
         the_same_body_again_loses
         a_deleted_object_is_gone

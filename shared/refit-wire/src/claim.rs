@@ -2,6 +2,7 @@
 
 use refit_core::run::Claim;
 
+use crate::content::is_found;
 use crate::http::{Request, Response};
 use crate::listing::Buckets;
 
@@ -34,11 +35,10 @@ impl Buckets {
     /// Says why it cannot be asked for.
     pub fn claim(&self, uri: &str) -> Result<Request, String> {
         if let Some((bucket, name)) = place(uri, CLOUD_STORAGE) {
-            return Ok(self.request(&[bucket, "o", name], &[("alt", "media")]));
+            return self.object("gs", bucket, name);
         }
         let (bucket, name) = place(uri, S3).ok_or("no object of Cloud Storage or of S3")?;
-        let request = self.in_s3(bucket, name);
-        request.ok_or_else(|| "AWS_REGION is not set: it says where the bucket is".to_owned())
+        self.object("s3", bucket, name)
     }
 }
 
@@ -47,32 +47,12 @@ impl Buckets {
 /// # Errors
 /// Says what is wrong, and what would mend it.
 pub fn read(uri: &str, response: &Response) -> Result<Option<Claim>, String> {
-    let is_in_s3 = uri.starts_with(S3);
-    match response.status {
-        200 => {}
-        404 if is_of_bucket(response) => return Err("there is no such bucket".to_owned()),
-        404 => return Ok(None),
-        301 | 307 if is_in_s3 => {
-            return Err("the bucket is in another region than AWS_REGION says".to_owned());
-        }
-        401 | 403 => {
-            let rights = match is_in_s3 {
-                true => "s3:GetObject and s3:ListBucket",
-                false => "storage.objects.get and storage.objects.list",
-            };
-            return Err(format!("not allowed: it takes the permissions {rights}"));
-        }
-        status => return Err(format!("the claim cannot be read: status=`{status}`")),
+    if !is_found(uri.starts_with(S3), "the claim", response)? {
+        return Ok(None);
     }
     let claim: Option<Claim> = serde_json::from_slice(&response.body).ok();
     let claim = claim.filter(|claim| claim.v == VERSION && !claim.run.is_empty());
     claim.map(Some).ok_or_else(|| "what lies there is no claim".to_owned())
-}
-
-/// Whether it is the bucket that is missing, in the words of the service.
-fn is_of_bucket(response: &Response) -> bool {
-    let text = String::from_utf8_lossy(&response.body);
-    ["bucket does not exist", "<Code>NoSuchBucket</Code>"].iter().any(|words| text.contains(words))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod call;
 pub mod claim;
 pub mod cloud;
 pub mod config;
+pub mod content;
 pub mod http;
 pub mod link;
 pub mod listing;

@@ -37,7 +37,7 @@ mod table;
 mod tests;
 mod webhook;
 
-pub use self::drift::file::{reports_in, understand_report};
+pub use self::drift::file::{may_be_report, reports_in, understand_report};
 pub(crate) use self::gcs::listed;
 pub use self::invocation::{Invocation, Item, UrlRequest, understand_document};
 pub(crate) use self::payload::DATA_ENCODING;

@@ -1,5 +1,4 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -19,6 +18,7 @@ use crate::callers::Check;
 use crate::environment::{Callers, Oidc};
 use crate::function::{Base, checked, events, prompt, told};
 use crate::oidc::tests::{claims, header, token};
+use crate::reports::tests::{Bucket, REPORT, buckets};
 use crate::waker::{Nobody, TOLD_WITHIN, Waker};
 
 /// A store and a way out that never answer, and note what they were asked for.
@@ -35,7 +35,7 @@ impl Hanging {
 #[async_trait]
 impl Store for Hanging {
     async fn get(&self, _: &str) -> Result<Option<Bytes>, Error> {
-        self.at("report").await
+        panic!("a door reads nothing of the ledger")
     }
 
     async fn create(&self, _: &str, _: Bytes) -> Result<Created, Error> {
@@ -53,8 +53,8 @@ impl Store for Hanging {
 
 #[async_trait]
 impl Transport for Hanging {
-    async fn send(&self, _: refit_wire::http::Request) -> Reply {
-        self.at("keys").await
+    async fn send(&self, request: refit_wire::http::Request) -> Reply {
+        self.at(if request.url.path() == "/acme/reports/a.json" { "report" } else { "keys" }).await
     }
 
     async fn secret(&self, _: &Secret, _: Option<&str>) -> Result<String, Error> {
@@ -113,7 +113,8 @@ async fn whatever_a_door_waits_for_its_sender_is_told_in_time_to_come_again() {
         let hanging = Arc::new(Hanging::default());
         let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
         let (store, transport) = (Arc::<Hanging>::clone(&hanging), Arc::<Hanging>::clone(&hanging));
-        let reports = Reports::new("s3://acme/reports", Arc::<Hanging>::clone(&hanging));
+        let landed = Arc::<Hanging>::clone(&hanging);
+        let reports = Reports::open("s3://acme/reports", buckets(), landed).unwrap();
         let ledger = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
         let store: Arc<dyn Store> = if what == "report" { ledger } else { store };
         let base = Base::of_test(store, transport, Arc::<ManualClock>::clone(&clock));
@@ -159,34 +160,6 @@ async fn where_a_process_stands_still_once_it_has_answered_whoever_is_woken_is_t
     assert_eq!(slow.await.unwrap().status(), StatusCode::NO_CONTENT, "it is recorded all the same");
 }
 
-/// A folder that may not be read until somebody says so.
-struct Locked {
-    is_open: AtomicBool,
-    inner: MemoryStore,
-}
-
-#[async_trait]
-impl Store for Locked {
-    async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        match self.is_open.load(Ordering::Relaxed) {
-            true => self.inner.get(name).await,
-            false => Err(Error::new(ErrorKind::Unauthorized, "it may not be read")),
-        }
-    }
-
-    async fn create(&self, _: &str, _: Bytes) -> Result<Created, Error> {
-        panic!("a door writes nothing there")
-    }
-
-    async fn list(&self, _: &str, _: &str, _: usize) -> Result<Page, Error> {
-        panic!("a door lists nothing")
-    }
-
-    async fn delete(&self, _: &str) -> Result<(), Error> {
-        panic!("a door deletes nothing")
-    }
-}
-
 /// Segments in the inbox.
 async fn segments(store: &dyn Store) -> usize {
     store.list("inbox/", "", 100).await.unwrap().entries.len()
@@ -202,12 +175,11 @@ fn base_in_memory() -> (Base, Arc<ManualClock>) {
 
 #[tokio::test]
 async fn an_upload_is_recorded_once_while_the_report_that_it_is_cannot_be_read() {
-    let (base, clock) = base_in_memory();
-    let inner = MemoryStore::new(clock);
-    let report = r#"{"schema": "refit.drift/v1", "verdict": "drift", "detector": {"tool": "t"}}"#;
-    inner.create("a.json", report.into()).await.unwrap();
-    let folder = Arc::new(Locked { is_open: AtomicBool::new(false), inner });
-    let reports = Reports::new("s3://acme/reports", Arc::<Locked>::clone(&folder));
+    let (base, _) = base_in_memory();
+    let bucket = Arc::new(Bucket::default());
+    bucket.put("reports/a.json", REPORT);
+    *bucket.is_shut.lock().unwrap() = true;
+    let reports = bucket.reports();
     let door = Door::push(base.intake(), Arc::new(Nobody), Some(reports));
     let (parts, body) = delivery("report").into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
@@ -217,7 +189,7 @@ async fn an_upload_is_recorded_once_while_the_report_that_it_is_cannot_be_read()
         assert_eq!(outcome.status, StatusCode::SERVICE_UNAVAILABLE, "it is to come again");
         assert_eq!(segments(&*base.store).await, 1, "the upload");
     }
-    folder.is_open.store(true, Ordering::Relaxed);
+    *bucket.is_shut.lock().unwrap() = false;
     assert_eq!(door.judge(&delivery).await.status, StatusCode::NO_CONTENT);
     assert_eq!(segments(&*base.store).await, 2, "the report");
     assert_eq!(door.judge(&delivery).await.status, StatusCode::NO_CONTENT);

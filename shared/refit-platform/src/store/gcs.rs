@@ -106,13 +106,9 @@ impl GcsStore {
 #[async_trait]
 impl Store for GcsStore {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        self.get_up_to(name, usize::MAX).await
-    }
-
-    async fn get_up_to(&self, name: &str, bytes: usize) -> Result<Option<Bytes>, Error> {
         let doing = "read an object";
         let key = self.inner.folder.key(name)?;
-        match self.inner.within(doing, Box::pin(self.inner.read(&key, bytes))).await? {
+        match self.inner.within(doing, Box::pin(self.inner.read(&key))).await? {
             Ok(body) => Ok(Some(body)),
             Err(error) if error.http_status_code() == Some(404) => Ok(None),
             Err(error) => Err(self.inner.failed(doing, error).await),
@@ -150,16 +146,12 @@ impl Store for GcsStore {
 }
 
 impl Inner {
-    /// What comes after so many bytes is not waited for.
-    async fn read(&self, key: &str, bytes: usize) -> google_cloud_storage::Result<Bytes> {
+    async fn read(&self, key: &str) -> google_cloud_storage::Result<Bytes> {
         let mut object = self.objects.read_object(&self.bucket, key).send().await?;
         let mut body = BytesMut::new();
-        while body.len() < bytes
-            && let Some(chunk) = object.next().await
-        {
+        while let Some(chunk) = object.next().await {
             body.extend_from_slice(&chunk?);
         }
-        body.truncate(bytes);
         Ok(body.freeze())
     }
 

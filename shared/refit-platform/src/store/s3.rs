@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{IF_NONE_MATCH, RANGE};
+use http::header::IF_NONE_MATCH;
 use http::{HeaderValue, Method};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Timestamp;
@@ -149,22 +149,6 @@ impl Store for S3Store {
         let response = self.send(doing, self.request(Method::GET, self.object(name)?)).await?;
         match response.status {
             200 => Ok(Some(response.body)),
-            404 if is_no_bucket(&response) => Err(refused(doing, 404)),
-            404 => Ok(None),
-            status => Err(refused(doing, status)),
-        }
-    }
-
-    async fn get_up_to(&self, name: &str, bytes: usize) -> Result<Option<Bytes>, Error> {
-        let doing = "read the beginning of an object";
-        let mut request = self.request(Method::GET, self.object(name)?);
-        let range = format!("bytes=0-{}", bytes.saturating_sub(1));
-        request.headers.insert(RANGE, range.parse().expect("digits can be in a header"));
-        let response = self.send(doing, request).await?;
-        match response.status {
-            200 | 206 => Ok(Some(response.body.slice(..response.body.len().min(bytes)))),
-            // An object without a byte has no range either.
-            416 => Ok(Some(Bytes::new())),
             404 if is_no_bucket(&response) => Err(refused(doing, 404)),
             404 => Ok(None),
             status => Err(refused(doing, status)),

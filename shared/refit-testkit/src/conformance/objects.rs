@@ -47,22 +47,6 @@ pub(super) async fn a_mebibyte_is_read_back_whole(stage: Stage) {
     assert_eq!(entry(&*store, "inbox/big").await.size, 1 << 20);
 }
 
-pub(super) async fn of_an_object_as_much_is_read_as_is_asked_for(stage: Stage) {
-    let store = stage.store().await;
-    won(&*store, "log/1", "one and two").await;
-    won(&*store, "log/2", "").await;
-    for (name, bytes, expected) in [
-        ("log/1", 3, Some("one")),
-        ("log/1", 11, Some("one and two")),
-        ("log/1", 1 << 20, Some("one and two")),
-        ("log/2", 3, Some("")),
-        ("log/3", 3, None),
-    ] {
-        let found = store.get_up_to(name, bytes).await.expect("a store answers");
-        assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{name}: {bytes}");
-    }
-}
-
 pub(super) async fn the_second_create_loses_and_the_first_body_stays(stage: Stage) {
     let store = stage.store().await;
     won(&*store, "log/1", "first").await;

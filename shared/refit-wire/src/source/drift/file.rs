@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use refit_core::event::{Event, Fact, Identity, Message, ObjectChange};
+use refit_core::event::{DataRef, Event, Fact, Identity, Message, ObjectChange};
 use refit_core::key::sha256_hex;
 use serde_json::Value;
 
@@ -19,10 +19,16 @@ const FILE: &str = "file";
 /// the upload was announced; parts that cannot be understood are among them, as [`Fact::Invalid`].
 ///
 /// # Errors
-/// It holds the report of a tool, which cannot be understood.
+/// It holds the report of a tool, which cannot be understood; or it is no JSON, and is so by its name or its type.
 pub fn reports_in(upload: &Event, body: &[u8]) -> Result<Vec<Event>, Rejected> {
     let Fact::Object(change) = &upload.fact else { return Ok(Vec::new()) };
-    let Ok(document) = json_of_tools(body) else { return Ok(Vec::new()) };
+    let document = match json_of_tools(body) {
+        Ok(document) => document,
+        Err(_) if !may_be_report(&change.object) => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Rejected { status: 400, reason: format!("it is not JSON: {error}") });
+        }
+    };
     let inside = Enveloped {
         origin: FILE,
         identity: upload.identity.clone(),
@@ -43,6 +49,13 @@ pub fn reports_in(upload: &Event, body: &[u8]) -> Result<Vec<Event>, Rejected> {
         lies_in(event, upload, change, many.then_some(number));
     }
     Ok(events)
+}
+
+/// Whether an object is JSON by its name or its type: it may be a report.
+#[must_use]
+pub fn may_be_report(object: &DataRef) -> bool {
+    let is_json = |text: &str| text.to_ascii_lowercase().ends_with("json");
+    is_json(&object.name) || object.content_type.as_deref().is_some_and(is_json)
 }
 
 /// What an object is where it holds no report; it is not recorded.
