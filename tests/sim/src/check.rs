@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use refit_core::commit::{AttemptChange, BatchChange, Change, Commit, Decision, RunChange};
+use refit_core::event::Event;
 use refit_core::fold::fold;
 use refit_core::key::Hash128;
 use refit_core::policy::{Case, budget_is_full, judge};
@@ -18,6 +19,7 @@ use refit_engine::gather::{ReadRules, RuleBook};
 use refit_engine::ledger::Ledger;
 
 use crate::faults::Injected;
+use crate::newest::check_newest;
 use crate::service::SimRun;
 use crate::store::RawStore;
 use crate::world::{Counts, World};
@@ -138,7 +140,7 @@ fn restless(state: &State, books: &Books, store_now: Timestamp) -> Vec<String> {
 }
 
 /// Checks everything.
-pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>) -> Verdict {
+pub fn check(world: &World, books: &Arc<Books>, events: &[Event]) -> Verdict {
     let broken = world.lock().watch.broken.clone();
     let mut verdict = Verdict { violations: broken, ..Verdict::default() };
     let ledger = ledger(world);
@@ -151,7 +153,8 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
     if world.lock().snapshots_damaged {
         verdict.violations.retain(|text| !DAMAGE.iter().any(|check| text.starts_with(check)));
     }
-    check_acknowledged(&commits, acknowledged, &mut verdict);
+    let acknowledged: BTreeSet<Hash128> = events.iter().map(Event::id).collect();
+    check_acknowledged(&commits, &acknowledged, &mut verdict);
     let runs = world.lock().services.runs.clone();
     check_runs(&commits, &runs, &mut verdict);
     check_applies(&commits, books, &mut verdict);
@@ -162,6 +165,8 @@ pub fn check(world: &World, books: &Arc<Books>, acknowledged: &BTreeSet<Hash128>
         let left = restless(&view.state, books, store_now);
         verdict.violations.extend(left.into_iter().map(|what| format!("liveness: {what}")));
         check_overlap(&view.state, books, &commits, &runs, &mut verdict);
+        let lost = check_newest(&world.lock(), &commits, &view.state, events);
+        verdict.violations.extend(lost);
     } else {
         verdict.violations.push("the ledger cannot be read".to_owned());
     }

@@ -141,8 +141,6 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
         "an_approval_of_somebody_the_rule_does_not_name_is_noticed",
     ),
     (Mutant::EarlierRequestApproved, DECISIONS, "a_word_on_an_earlier_request_changes_nothing"),
-    (Mutant::SameBytesForgotten, DECISIONS, "bytes_that_no_run_gets_are_noticed"),
-    (Mutant::DeletedBytesRemembered, DECISIONS, "bytes_that_no_run_gets_are_noticed"),
     (
         Mutant::BudgetForgottenWithTrigger,
         DECISIONS,

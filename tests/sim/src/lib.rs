@@ -10,6 +10,7 @@ pub mod executor;
 pub mod faults;
 pub mod killers;
 pub mod many;
+pub mod newest;
 pub mod outside;
 pub mod process;
 pub mod random;

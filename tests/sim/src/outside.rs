@@ -1,12 +1,10 @@
 //! Those who deliver events, again and again until they are acknowledged, as a message service does.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, select};
 use refit_core::event::Event;
-use refit_core::key::Hash128;
 use refit_engine::intake::Intake;
 
 use crate::executor::{Executor, ProcessId};
@@ -36,7 +34,7 @@ pub struct Outside {
     world: World,
     doors: Vec<Door>,
     spawned: Arc<Mutex<Vec<Spawned>>>,
-    acknowledged: Arc<Mutex<BTreeSet<Hash128>>>,
+    acknowledged: Arc<Mutex<Vec<Event>>>,
     outstanding: Arc<Mutex<usize>>,
     wakes: Arc<Mutex<Vec<mpsc::UnboundedSender<()>>>>,
 }
@@ -71,9 +69,9 @@ impl Outside {
         *lock(&self.outstanding)
     }
 
-    /// The ids of all events that were acknowledged.
+    /// All events that were acknowledged, as often as they were.
     #[must_use]
-    pub fn acknowledged(&self) -> BTreeSet<Hash128> {
+    pub fn acknowledged(&self) -> Vec<Event> {
         lock(&self.acknowledged).clone()
     }
 
@@ -100,7 +98,7 @@ impl Outside {
                 (inner.random.per_mille(duplicates), inner.random.between(500, 20_000))
             };
             if acknowledged {
-                lock(&self.acknowledged).extend(events.iter().map(Event::id));
+                lock(&self.acknowledged).extend_from_slice(&events);
                 if !again {
                     *lock(&self.outstanding) -= 1;
                     return;

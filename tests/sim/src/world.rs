@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use refit_core::time::Timestamp;
+use refit_engine::layout;
 use serde_json::Value;
 
 use crate::executor::Time;
@@ -34,6 +35,8 @@ pub struct Inner {
     pub faults: Faults,
     /// What the store holds.
     pub objects: BTreeMap<String, Stored>,
+    /// Every segment that was ever stored, by the name commits have for it.
+    pub segments: BTreeMap<String, Bytes>,
     /// Who looks at every commit that is stored.
     pub watch: Watch,
     /// Creates that take effect later: when, what.
@@ -159,6 +162,7 @@ impl World {
             random,
             faults,
             objects: BTreeMap::new(),
+            segments: BTreeMap::new(),
             watch: Watch::default(),
             late: Vec::new(),
             storm_until: 0,
@@ -217,6 +221,9 @@ impl Inner {
     pub fn insert(&mut self, name: String, stored: Stored) {
         let Entry::Vacant(place) = self.objects.entry(name) else { return };
         self.watch.stored(place.key(), &stored.body);
+        if let Some(name) = place.key().strip_prefix(layout::INBOX) {
+            self.segments.insert(name.to_owned(), stored.body.clone());
+        }
         place.insert(stored);
     }
 
