@@ -4,6 +4,7 @@ mod events;
 mod expressions;
 mod ledger;
 mod pulled;
+mod replies;
 mod rules;
 
 use std::collections::hash_map::DefaultHasher;
@@ -37,6 +38,7 @@ pub enum Outcome {
 pub const ALL: &[Target] = &[
     events::EVENTS,
     pulled::PULLED,
+    replies::REPLIES,
     expressions::EXPRESSIONS,
     rules::RULES,
     ledger::SEGMENTS,

@@ -55,4 +55,4 @@ macro_rules! targets {
     };
 }
 
-targets!(events, pulled, expressions, rules, segments, commits, snapshots, manifests);
+targets!(events, pulled, replies, expressions, rules, segments, commits, snapshots, manifests);
