@@ -72,22 +72,20 @@ pub struct Eyes<'a> {
 }
 
 impl Sweep {
-    /// A sweep of everything these rules watch, each place once.
+    /// A sweep of everything these rules watch, each place once; `ledger` is the URI of the ledger's folder, which says
+    /// where a bucket without a scheme is.
     #[must_use]
-    pub fn new(rules: &Rules) -> Self {
+    pub fn new(rules: &Rules, ledger: &str) -> Self {
         let mut swept = Swept::default();
         let watched = rules.triggers.values().flat_map(|rule| &rule.on).filter_map(|on| match on {
-            On::Objects(matching) => Some((matching.bucket.as_str(), matching.prefix.as_str())),
+            On::Objects(matching) => Some((matching.store_and_bucket(ledger), &matching.prefix)),
             On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         });
         let mut places: BTreeSet<(String, String)> = BTreeSet::new();
-        for (bucket, prefix) in watched {
-            match bucket.split_once("://") {
-                Some((SCHEME, bucket)) => places.insert((bucket.to_owned(), prefix.to_owned())),
-                None => places.insert((bucket.to_owned(), prefix.to_owned())),
-                Some((scheme, _)) => {
-                    swept.troubles.insert(format!("buckets of {scheme}:// are not swept"))
-                }
+        for ((store, bucket), prefix) in watched {
+            match store {
+                SCHEME => places.insert((bucket.to_owned(), prefix.clone())),
+                _ => swept.troubles.insert(format!("buckets of {store}:// are not swept")),
             };
         }
         let covers = |(bucket, prefix): &(String, String), other: &(String, String)| {

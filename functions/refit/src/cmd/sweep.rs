@@ -84,7 +84,7 @@ pub(crate) async fn look(
     let buckets = &base.buckets;
     let mut gatherer = Gatherer::new(Arc::clone(&base.store), read_rules(), buckets.clone());
     let mut eyes = Eyes { buckets, caller, gatherer: &mut gatherer, state, now, rules: &rules };
-    let mut sweep = Sweep::new(&rules);
+    let mut sweep = Sweep::new(&rules, &base.root);
     let progress = Progress::new(context.output, "objects looked at");
     let mut missed = Vec::new();
     while !sweep.is_over() {
