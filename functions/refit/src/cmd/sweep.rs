@@ -21,8 +21,9 @@ use crate::progress::Progress;
 #[command(
     after_help = "The reconciler does the same once a day. Recorded is what a trigger in force watches, the ledger does not \
         know, is no older than that trigger and than the ledger remembers, and no younger than 10 minutes, whose \
-        notification may be under way. It takes the permission storage.objects.list on the buckets. A bucket of \
-        `refit dev` is swept with STORAGE_EMULATOR_HOST=127.0.0.1:8377.
+        notification may be under way. It takes the permission storage.objects.list on the buckets. Buckets of S3 \
+        are not swept: those written s3://, and those without a scheme where the ledger is in S3. What S3 never announced \
+        is not found. A bucket of `refit dev` is swept with STORAGE_EMULATOR_HOST=127.0.0.1:8377.
 
 Examples:
   refit sweep --dry-run
