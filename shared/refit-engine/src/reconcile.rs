@@ -407,7 +407,7 @@ impl Reconciler {
             }
         };
         if !sweep.is_over() {
-            return Ok(true);
+            return Ok(!sweep.is_stuck());
         }
         tracing::info!(?swept, "the buckets were swept");
         let is_news = swept.missed > 0;

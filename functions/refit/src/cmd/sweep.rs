@@ -6,6 +6,7 @@ use std::sync::Arc;
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
 use refit_core::state::State;
+use refit_core::time::Span;
 use refit_engine::call::Caller;
 use refit_engine::gather::Gatherer;
 use refit_engine::sweep::{Eyes, Sweep, Swept};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 }
+
+/// How long to wait before what was not answered is asked again.
+const PAUSE: Span = Span::secs(2);
 
 /// What a sweep found.
 #[derive(Debug, Serialize)]
@@ -89,6 +93,9 @@ pub(crate) async fn look(
     let progress = Progress::new(context.output, "objects looked at");
     let mut missed = Vec::new();
     while !sweep.is_over() {
+        if sweep.is_stuck() {
+            base.clock.sleep(PAUSE).await;
+        }
         missed.extend(sweep.look(&mut eyes).await?);
         progress.count(sweep.swept.objects);
     }
