@@ -49,7 +49,7 @@ const WRITES: usize = 512;
         is kept, which is 35 days; there must be a filter. A sample is a text file that ends in .http: a request line, \
         headers, an empty line and the body; ${now} and ${micros} stand for the time. An event that is a member of a \
         batch already is a duplicate, and with --trigger one that this trigger has taken; one that was refused is \
-        judged again, unless it is too old.
+        judged again, unless it is too old: so a trigger may take what is older than itself.
 
 Examples:
   refit replay events/gcs/eventarc-finalized.http
