@@ -4,8 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use refit_core::diagnostics::{Diagnostic, Place, Severity};
+use refit_core::time::Timestamp;
+use refit_platform::part::Part;
 use refit_wire::claim;
-use refit_wire::config::{self, Config};
+use refit_wire::config::{self, Config, Mention};
+use refit_wire::notify::sample;
+use refit_wire::outgoing::Outgoing;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,6 +20,8 @@ use crate::words::count;
 
 /// The rule file where none is named.
 pub(crate) const DEFAULT: &str = "refit.yaml";
+/// What the name of a secret in Secrets Manager of AWS begins with.
+const ARN: &str = "arn:";
 
 /// A rule file that was read.
 pub(crate) struct RuleFile {
@@ -102,23 +108,71 @@ impl RuleFile {
 /// What this build could do nothing with.
 fn unbuilt(text: &str, config: &Config) -> Vec<Diagnostic> {
     let guards = config.rules.triggers.iter().filter_map(|(name, rule)| {
-        let guard = rule.run.guard.as_ref()?;
-        (guard.starts_with(claim::S3) && !cfg!(feature = "aws")).then_some((name, guard))
+        let guard = rule.run.guard.as_ref().filter(|guard| guard.starts_with(claim::S3))?;
+        let path = format!("triggers.{name}.run.guard");
+        Some(Lacking {
+            part: Part::Aws,
+            what: format!("claims in s3 are not in this build: guard=`{guard}`"),
+            place: place_of(text, guard),
+            path,
+            instead: ", or write `gs://BUCKET/FOLDER`",
+        })
     });
-    let refused = guards.map(|(name, guard)| {
-        let begin = text.find(guard.as_str()).unwrap_or_default();
-        let place = Place::new(text, begin..begin + guard.len());
-        let cure = "install one with --features aws, or write `gs://BUCKET/FOLDER`";
+    let topics = config.tellers.iter().filter_map(|(name, teller)| {
+        let (id, letter) = sample(name, Timestamp::EPOCH);
+        let Outgoing::Publish(message) = teller.tell("", id, &letter, None).outgoing else {
+            return None;
+        };
+        let topic = message.topic;
+        let kind = config.notifier_configs.get(name)?.kind();
+        Some(Lacking {
+            part: Part::Topics,
+            what: format!("topics are not in this build: topic=`{topic}`"),
+            place: place_of(text, &topic),
+            path: format!("notify.{name}.{kind}.topic"),
+            instead: "",
+        })
+    });
+    let secrets = config.secrets.iter().filter(|secret| secret.text.starts_with(ARN));
+    let secrets = secrets.map(|Mention { text, place, path }| Lacking {
+        part: Part::Aws,
+        what: format!("secrets of aws are not in this build: secret=`{text}`"),
+        place: place.clone(),
+        path: path.clone(),
+        instead: ", or keep it elsewhere: `{ env: NAME }`, `{ secret: projects/P/secrets/S }`",
+    });
+    let named = guards.chain(topics).chain(secrets);
+    named.filter(|lacking| !lacking.part.is_built()).map(Lacking::told).collect()
+}
+
+/// Something a rule file names, and the part of a build it takes.
+struct Lacking {
+    part: Part,
+    what: String,
+    place: Place,
+    path: String,
+    /// What else would mend it.
+    instead: &'static str,
+}
+
+impl Lacking {
+    fn told(self) -> Diagnostic {
+        let cure = format!("install one with --features {}{}", self.part.feature(), self.instead);
         Diagnostic {
             severity: Severity::Error,
-            message: format!("claims in s3 are not in this build: guard=`{guard}`"),
-            place,
-            path: format!("triggers.{name}.run.guard"),
-            cure: Some(cure.to_owned()),
+            message: self.what,
+            place: self.place,
+            path: self.path,
+            cure: Some(cure),
             secret: false,
         }
-    });
-    refused.collect()
+    }
+}
+
+/// Where a name stands first.
+fn place_of(text: &str, name: &str) -> Place {
+    let begin = text.find(name).unwrap_or_default();
+    Place::new(text, begin..begin + name.len())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
@@ -170,20 +224,63 @@ services: { x: { mage: { endpoint: \"http://127.0.0.1:6789\" } } }
 triggers:
   churn:
     on: { objects: { bucket: b, prefix: churn/ } }
-    run: { service: x, schedule: 7, token: { env: T }, guard: s3://acme-guards/churn, parameters: { claim: \"${ run.claim }\" } }
+    notify: [bus]
+    run: { service: x, schedule: 7, token: TOKEN, guard: \"GUARD/churn\", parameters: { claim: \"${ run.claim }\" } }
+notify:
+  bus: RECEIVER
 ";
 
-    #[test]
-    fn claims_in_s3_take_a_build_that_can_read_them() {
+    const TOKEN: &str = "{ env: T }";
+    const GUARD: &str = "gs://acme-guards";
+    const RECEIVER: &str = "{ webhook: { url: \"https://bus.acme.example/\", auth: none } }";
+    const ARN_OF_T: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:refit/t-AbCdEf";
+
+    /// Reads the rules with these in their places.
+    fn read(token: &str, guard: &str, receiver: &str) -> RuleFile {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(DEFAULT);
-        std::fs::write(&path, RULES).unwrap();
-        let read = RuleFile::read(&path).unwrap();
-        assert_eq!(read.config.is_some(), cfg!(feature = "aws"), "{:?}", read.diagnostics);
-        let faults: Vec<_> = read.diagnostics.iter().filter(|it| it.is_error()).collect();
-        if let [fault] = faults[..] {
-            assert!(fault.cure.as_ref().unwrap().contains("--features aws"), "{fault:?}");
-            assert_eq!((fault.place.line, fault.path.as_str()), (5, "triggers.churn.run.guard"));
+        let text = RULES.replace("TOKEN", token).replace("GUARD", guard);
+        std::fs::write(&path, text.replace("RECEIVER", receiver)).unwrap();
+        RuleFile::read(&path).unwrap()
+    }
+
+    #[test]
+    fn what_a_build_lacks_is_refused_where_it_is_named_and_nothing_else_is() {
+        let arn = format!("{{ secret: \"{ARN_OF_T}\" }}");
+        let hook = format!(
+            "{{ webhook: {{ url: \"https://bus.acme.example/\", auth: {{ bearer: {arn} }} }} }}"
+        );
+        let topic = "{ topic: projects/acme/topics/bus }";
+        let (events, pubsub) = (format!("{{ events: {topic} }}"), format!("{{ pubsub: {topic} }}"));
+        let google = "{ secret: projects/acme/secrets/t }";
+        let cases = [
+            (read(TOKEN, GUARD, RECEIVER), None),
+            (read(google, GUARD, RECEIVER), None),
+            (
+                read(TOKEN, "s3://acme-guards", RECEIVER),
+                Some((Part::Aws, 6, "triggers.churn.run.guard")),
+            ),
+            (read(&arn, GUARD, RECEIVER), Some((Part::Aws, 6, "triggers.churn.run.token.secret"))),
+            (
+                read(TOKEN, GUARD, &hook),
+                Some((Part::Aws, 8, "notify.bus.webhook.auth.bearer.secret")),
+            ),
+            (read(TOKEN, GUARD, &events), Some((Part::Topics, 8, "notify.bus.events.topic"))),
+            (read(TOKEN, GUARD, &pubsub), Some((Part::Topics, 8, "notify.bus.pubsub.topic"))),
+        ];
+        for (read, named) in cases {
+            let lacking = named.filter(|(part, ..)| !part.is_built());
+            let told: Vec<_> = read.diagnostics.iter().filter(|it| it.is_error()).collect();
+            assert_eq!(
+                (read.config.is_none(), told.len()),
+                (lacking.is_some(), usize::from(lacking.is_some())),
+                "{told:?}"
+            );
+            if let (Some((part, line, path)), [told]) = (lacking, &told[..]) {
+                assert_eq!((told.place.line, told.path.as_str()), (line, path));
+                let cure = format!("--features {}", part.feature());
+                assert!(told.cure.as_ref().unwrap().contains(&cure), "{told:?}");
+            }
         }
     }
 }

@@ -62,7 +62,8 @@ pub enum ReplayMode {
     Again,
     /// A new fact under a new identity, whatever came of the old one, however old it is.
     Forced,
-    /// Nobody sent it: a sweep found the object in its bucket. Triggers that are younger than the object refuse it.
+    /// Nobody sent it: a sweep found the object in its bucket. Triggers that are younger than the object refuse it, until
+    /// a person sends it again.
     Swept,
 }
 

@@ -381,6 +381,14 @@ impl Default for BatchRule {
 }
 
 impl ObjectMatch {
+    /// The store (`gs` or `s3`) and the name of the bucket. One without a scheme is where the ledger at this URI is: in S3,
+    /// or else in Cloud Storage.
+    #[must_use]
+    pub fn store_and_bucket(&self, ledger: &str) -> (&str, &str) {
+        let usual = if ledger.starts_with("s3://") { "s3" } else { "gs" };
+        self.bucket.split_once("://").unwrap_or((usual, &self.bucket))
+    }
+
     /// Whether the place of the object matches.
     #[must_use]
     pub fn matches(&self, object: &DataRef) -> bool {

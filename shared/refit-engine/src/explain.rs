@@ -6,7 +6,7 @@
 
 mod lasting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{Stream, StreamExt as _, TryStreamExt as _};
 use refit_core::commit::{BatchChange, Change, Commit, Decision, TriggerChange};
@@ -366,14 +366,23 @@ fn mentions(commit: &Commit, subject: &Subject) -> bool {
     }
 }
 
+/// The triggers that may have taken an event by a commit, as far as it tells without its segments; none where it says
+/// nothing of the event.
+#[must_use]
+pub fn takers(commit: &Commit, event: Hash128) -> Option<BTreeSet<&str>> {
+    let known = commit.fresh.identity(event);
+    let took = |trigger: &str| {
+        known == Some(true) || commit.fresh.identity(replayed_for(event, trigger)).is_some()
+    };
+    let accepted = lasting::accepted(commit).map(|(trigger, _)| trigger.as_str());
+    let takers: BTreeSet<&str> = accepted.filter(|trigger| took(trigger)).collect();
+    (known.is_some() || !takers.is_empty()).then_some(takers)
+}
+
 /// Whether the commit made the event a member because it was replayed for one trigger.
 fn is_replayed_by(commit: &Commit, event: Hash128) -> bool {
-    commit.decisions.iter().any(|decision| match decision {
-        Decision::Accepted { trigger, .. } => {
-            commit.fresh.identity(replayed_for(event, trigger)).is_some()
-        }
-        Decision::Refused { .. } | Decision::Answered { .. } => false,
-    })
+    lasting::accepted(commit)
+        .any(|(trigger, _)| commit.fresh.identity(replayed_for(event, trigger)).is_some())
 }
 
 fn is_about(event: &Event, subject: &Subject) -> bool {

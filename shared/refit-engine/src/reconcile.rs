@@ -158,11 +158,16 @@ struct Sweeping {
 
 impl Sweeping {
     /// What is to be looked at now: the sweep under way, or a new one where the day's work is due and has had none.
-    fn due(&mut self, state: &State, now: Timestamp, rules: &Rules) -> Option<&mut Sweep> {
+    fn due(
+        &mut self,
+        state: &State,
+        now: Timestamp,
+        (rules, ledger): (&Rules, &str),
+    ) -> Option<&mut Sweep> {
         let is_new = self.begun.is_none_or(|begun| begun < state.marks.kept + state.timing.keep);
         if self.under_way.is_none() && house::is_due(state, now) && is_new {
             self.begun = Some(now);
-            self.under_way = Some(Sweep::new(rules)).filter(|sweep| !sweep.is_over());
+            self.under_way = Some(Sweep::new(rules, ledger)).filter(|sweep| !sweep.is_over());
         }
         self.under_way.as_mut()
     }
@@ -386,7 +391,9 @@ impl Reconciler {
         let Some(buckets) = &self.parts.buckets else { return Ok(false) };
         let Some(revision) = &state.rules else { return Ok(false) };
         let Ok(book) = self.gatherer.book(revision).await? else { return Ok(false) };
-        let Some(sweep) = self.sweeping.due(state, now, &book.rules) else { return Ok(false) };
+        let Some(sweep) = self.sweeping.due(state, now, (&book.rules, &self.parts.root)) else {
+            return Ok(false);
+        };
         let limit = state.timing.call;
         let caller = Caller { transport: &self.parts.transport, clock: &self.parts.clock, limit };
         let gatherer = &mut self.gatherer;
@@ -400,7 +407,7 @@ impl Reconciler {
             }
         };
         if !sweep.is_over() {
-            return Ok(true);
+            return Ok(!sweep.is_stuck());
         }
         tracing::info!(?swept, "the buckets were swept");
         let is_news = swept.missed > 0;

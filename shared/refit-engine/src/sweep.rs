@@ -13,7 +13,7 @@ use refit_core::memory::checksum_hash;
 use refit_core::rules::{On, Rules};
 use refit_core::state::State;
 use refit_core::time::Timestamp;
-use refit_wire::listing::{Buckets, read};
+use refit_wire::listing::{Buckets, may_pass, read};
 use serde::Serialize;
 
 use crate::call::Caller;
@@ -22,6 +22,9 @@ use crate::intake::Intake;
 
 /// The scheme of buckets that can be listed.
 const SCHEME: &str = "gs";
+
+/// How often a page is asked for before its place is given up.
+const TRIES: u32 = 3;
 
 /// What a sweep came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,6 +53,10 @@ pub struct Sweep {
     /// Buckets and prefixes, the next one last.
     left: Vec<(String, String)>,
     page: Option<String>,
+    /// How often the next page was asked for in vain.
+    failed: u32,
+    /// When it is asked for again, where it was.
+    again: Option<Timestamp>,
     /// What it came to so far.
     pub swept: Swept,
 }
@@ -72,29 +79,27 @@ pub struct Eyes<'a> {
 }
 
 impl Sweep {
-    /// A sweep of everything these rules watch, each place once.
+    /// A sweep of everything these rules watch, each place once; `ledger` is the URI of the ledger's folder, which says
+    /// where a bucket without a scheme is.
     #[must_use]
-    pub fn new(rules: &Rules) -> Self {
+    pub fn new(rules: &Rules, ledger: &str) -> Self {
         let mut swept = Swept::default();
         let watched = rules.triggers.values().flat_map(|rule| &rule.on).filter_map(|on| match on {
-            On::Objects(matching) => Some((matching.bucket.as_str(), matching.prefix.as_str())),
+            On::Objects(matching) => Some((matching.store_and_bucket(ledger), &matching.prefix)),
             On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,
         });
         let mut places: BTreeSet<(String, String)> = BTreeSet::new();
-        for (bucket, prefix) in watched {
-            match bucket.split_once("://") {
-                Some((SCHEME, bucket)) => places.insert((bucket.to_owned(), prefix.to_owned())),
-                None => places.insert((bucket.to_owned(), prefix.to_owned())),
-                Some((scheme, _)) => {
-                    swept.troubles.insert(format!("buckets of {scheme}:// are not swept"))
-                }
+        for ((store, bucket), prefix) in watched {
+            match store {
+                SCHEME => places.insert((bucket.to_owned(), prefix.clone())),
+                _ => swept.troubles.insert(format!("buckets of {store}:// are not swept")),
             };
         }
         let covers = |(bucket, prefix): &(String, String), other: &(String, String)| {
             bucket == &other.0 && other.1.starts_with(prefix.as_str()) && prefix != &other.1
         };
         let left = places.iter().filter(|place| !places.iter().any(|wider| covers(wider, place)));
-        Self { left: left.rev().cloned().collect(), page: None, swept }
+        Self { left: left.rev().cloned().collect(), page: None, failed: 0, again: None, swept }
     }
 
     /// Whether everything was looked at.
@@ -103,28 +108,37 @@ impl Sweep {
         self.left.is_empty()
     }
 
+    /// Whether the next page was asked for in vain, and is to be asked for later.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.again.is_some()
+    }
+
     /// Looks at one page, and answers with what was missed, ready to be recorded.
     ///
     /// # Errors
-    /// The store's, where the memory is read; what cannot be listed is noted, and passed by.
+    /// The store's, where the memory is read. A page that is not answered now is kept for the next time, thrice at the
+    /// most; a place that cannot be listed is noted, and passed by.
     pub async fn look(&mut self, eyes: &mut Eyes<'_>) -> Result<Vec<Event>, Error> {
         let Some((bucket, prefix)) = self.left.last().cloned() else { return Ok(Vec::new()) };
         let request = eyes.buckets.list(&bucket, &prefix, self.page.as_deref());
-        let listed = match eyes.caller.send(request).await {
+        let reply = eyes.caller.send(request).await;
+        let may_pass = may_pass(&reply);
+        let listed = match reply {
             Ok(response) => read(&bucket, &response),
             Err(failure) => Err(failure.to_string()),
         };
         let listed = match listed {
             Ok(listed) => listed,
             Err(why) => {
-                self.swept.troubles.insert(format!("{why}: bucket=`{bucket}`, prefix=`{prefix}`"));
-                self.go_on(None);
+                let trouble = format!("{why}: bucket=`{bucket}`, prefix=`{prefix}`");
+                let again = may_pass.then_some(eyes.now + eyes.state.timing.ping);
+                self.fail(trouble, again);
                 return Ok(Vec::new());
             }
         };
         if listed.unreadable > 0 {
-            let text = format!("objects that cannot be told as events: bucket=`{bucket}`");
-            self.swept.troubles.insert(text);
+            self.note(format!("objects that cannot be told as events: bucket=`{bucket}`"));
         }
         let mut missed = Vec::new();
         for event in listed.events {
@@ -134,7 +148,8 @@ impl Sweep {
         Ok(missed)
     }
 
-    /// Looks at so many pages at the most, and records what was missed.
+    /// Looks at so many pages at the most, and records what was missed. A page that was asked for in vain is left for a
+    /// ping's time.
     ///
     /// # Errors
     /// The store's.
@@ -145,15 +160,35 @@ impl Sweep {
         pages: usize,
     ) -> Result<(), Error> {
         for _ in 0..pages {
+            if self.is_over() || self.again.is_some_and(|again| eyes.now < again) {
+                break;
+            }
             let missed = self.look(eyes).await?;
             // Those that wait share a segment, as many as there is room for.
             let writes = missed.into_iter().map(|event| intake.append(vec![event]));
             futures::future::try_join_all(writes).await?;
-            if self.is_over() {
-                break;
-            }
         }
         Ok(())
+    }
+
+    /// Keeps the page until then, where another try may help, or gives its place up.
+    fn fail(&mut self, trouble: String, again: Option<Timestamp>) {
+        self.failed += 1;
+        if again.is_some() && self.failed < TRIES {
+            tracing::warn!(trouble, "a bucket could not be swept; it is tried again");
+            self.again = again;
+        } else {
+            self.note(trouble);
+            self.go_on(None);
+        }
+    }
+
+    /// Says once what is not looked at.
+    fn note(&mut self, trouble: String) {
+        if !self.swept.troubles.contains(&trouble) {
+            tracing::warn!(trouble, "a bucket is not swept to its end");
+            self.swept.troubles.insert(trouble);
+        }
     }
 
     fn go_on(&mut self, next: Option<String>) {
@@ -161,6 +196,7 @@ impl Sweep {
             self.left.pop();
         }
         self.page = next;
+        (self.failed, self.again) = (0, None);
     }
 
     /// The event as a sweep records it, if it was missed.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod env;
 #[cfg(feature = "gcp")]
 mod google;
+pub mod part;
 pub mod store;
 pub mod subscription;
 pub mod topic;

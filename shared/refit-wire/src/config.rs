@@ -21,7 +21,7 @@ mod v1;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::diagnostics::Diagnostic;
+use refit_core::diagnostics::{Diagnostic, Place};
 use refit_core::key::sha256_hex;
 use refit_core::rules::Rules;
 
@@ -56,6 +56,19 @@ pub struct Config {
     pub registries: BTreeMap<String, Arc<dyn ModelRegistry>>,
     /// The settings of the registries, by name.
     pub registry_configs: BTreeMap<String, RegistryConfig>,
+    /// The places of secrets it names.
+    pub secrets: Vec<Mention>,
+}
+
+/// Something a rule file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The name.
+    pub text: String,
+    /// Where in the text.
+    pub place: Place,
+    /// Where by name, such as `services.kubeflow.kubeflow.auth.bearer.secret`.
+    pub path: String,
 }
 
 /// Reads a rule file: what it says, unless there is an error in it, and everything there is to say about it, in the

@@ -5,7 +5,7 @@ use refit_core::event::Event;
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{Auth, Request, Response};
+use crate::http::{Auth, Reply, Request, Response};
 use crate::source::listed;
 
 /// Where the service is.
@@ -102,6 +102,12 @@ impl Buckets {
         }
         Request::new(Method::GET, url).auth(self.auth.clone())
     }
+}
+
+/// Whether a listing may be answered otherwise the next time: there was no answer, or the service was busy or down.
+#[must_use]
+pub fn may_pass(reply: &Reply) -> bool {
+    reply.as_ref().map_or(true, |response| matches!(response.status, 408 | 429 | 500..))
 }
 
 /// Reads the answer to [`Buckets::list`].

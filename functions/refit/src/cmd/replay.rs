@@ -29,7 +29,7 @@ use refit_wire::source::{Understood, understand};
 use serde::Serialize;
 use url::Url;
 
-use self::past::Recorded;
+use self::past::{ANEW, Past, Recorded};
 use self::selection::{Filters, Selection};
 use self::shadow::{Outlook, shadow};
 use super::inspect::sample;
@@ -49,7 +49,7 @@ const WRITES: usize = 512;
         is kept, which is 35 days; there must be a filter. A sample is a text file that ends in .http: a request line, \
         headers, an empty line and the body; ${now} and ${micros} stand for the time. An event that is a member of a \
         batch already is a duplicate, and with --trigger one that this trigger has taken; one that was refused is \
-        judged again, unless it is too old.
+        judged again, unless it is too old: so a trigger may take what is older than itself.
 
 Examples:
   refit replay events/gcs/eventarc-finalized.http
@@ -301,12 +301,16 @@ impl<'a> Stage<'a> {
     /// What the ledger recorded, as far as something may come of it.
     async fn recorded(&self, mut found: Found) -> Result<Found, Failure> {
         let Some(state) = &self.state else { return Err(no_ledger(&self.opened.location)) };
-        let past = past::range(self.context, self.opened, state, &self.selection).await?;
-        for recorded in past.events {
-            if self.selection.has_event(&recorded.event, Some(&self.rules)) {
-                let segment = recorded.segment.clone();
-                found.add(&segment, self.judge(&recorded));
-            }
+        let mut past = past::range(self.context, self.opened, state, &self.selection).await?;
+        past.events.retain(|recorded| self.selection.has_event(&recorded.event, Some(&self.rules)));
+        let ageless: Vec<Hash128> = past.events.iter().filter_map(Recorded::ageless).collect();
+        let whole = match ageless.is_empty() || self.args.force {
+            true => Past::default(),
+            false => past::of(self.context, self.opened, &ageless).await?,
+        };
+        for recorded in &past.events {
+            let judged = whole.get(recorded.event.id()).unwrap_or(recorded);
+            found.add(&recorded.segment, self.judge(judged));
         }
         Ok(found)
     }
@@ -317,8 +321,9 @@ impl<'a> Stage<'a> {
         Ok(found.map(|event| match past.get(event.id()) {
             Some(recorded) => self.judge(recorded),
             None => {
-                let reason = "it was never recorded: leave --trigger out, or no other trigger will ever be told of it; --force takes it for a new fact";
-                Err(LeftOut::new(&event, reason))
+                let never = || format!("it was never recorded: leave --trigger out, or no other trigger will ever be told of it; {ANEW}");
+                let reason = past.forgotten(event.id()).unwrap_or_else(never);
+                Err(LeftOut::new(&event, &reason))
             }
         }))
     }
@@ -331,16 +336,12 @@ impl<'a> Stage<'a> {
             return Ok(found.map(|event| Ok(self.again(event))));
         }
         let past = past::of(self.context, self.opened, &untimed).await?;
-        Ok(found.map(|event| {
-            let is_forgotten = past.is_forgotten(event.id());
-            match past.get(event.id()).filter(|_| event.time.is_none()) {
-                Some(recorded) => self.judge(recorded),
-                None if is_forgotten => {
-                    let reason = "it was recorded before, and what it said is not kept any more; --force takes it for a new fact";
-                    Err(LeftOut::new(&event, reason))
-                }
+        Ok(found.map(|event| match past.get(event.id()).filter(|_| event.time.is_none()) {
+            Some(recorded) => self.judge(recorded),
+            None => match past.forgotten(event.id()) {
+                Some(reason) => Err(LeftOut::new(&event, &reason)),
                 None => Ok(self.again(event)),
-            }
+            },
         }))
     }
 

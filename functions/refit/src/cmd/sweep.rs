@@ -6,6 +6,7 @@ use std::sync::Arc;
 use refit_core::event::{Event, Fact};
 use refit_core::key::Hash128;
 use refit_core::state::State;
+use refit_core::time::Span;
 use refit_engine::call::Caller;
 use refit_engine::gather::Gatherer;
 use refit_engine::sweep::{Eyes, Sweep, Swept};
@@ -21,8 +22,9 @@ use crate::progress::Progress;
 #[command(
     after_help = "The reconciler does the same once a day. Recorded is what a trigger in force watches, the ledger does not \
         know, is no older than that trigger and than the ledger remembers, and no younger than 10 minutes, whose \
-        notification may be under way. It takes the permission storage.objects.list on the buckets. A bucket of \
-        `refit dev` is swept with STORAGE_EMULATOR_HOST=127.0.0.1:8377.
+        notification may be under way. It takes the permission storage.objects.list on the buckets. Buckets of S3 \
+        are not swept: those written s3://, and those without a scheme where the ledger is in S3. What S3 never announced \
+        is not found. A bucket of `refit dev` is swept with STORAGE_EMULATOR_HOST=127.0.0.1:8377.
 
 Examples:
   refit sweep --dry-run
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 }
+
+/// How long to wait before what was not answered is asked again.
+const PAUSE: Span = Span::secs(2);
 
 /// What a sweep found.
 #[derive(Debug, Serialize)]
@@ -84,10 +89,13 @@ pub(crate) async fn look(
     let buckets = &base.buckets;
     let mut gatherer = Gatherer::new(Arc::clone(&base.store), read_rules(), buckets.clone());
     let mut eyes = Eyes { buckets, caller, gatherer: &mut gatherer, state, now, rules: &rules };
-    let mut sweep = Sweep::new(&rules);
+    let mut sweep = Sweep::new(&rules, &base.root);
     let progress = Progress::new(context.output, "objects looked at");
     let mut missed = Vec::new();
     while !sweep.is_over() {
+        if sweep.is_stuck() {
+            base.clock.sleep(PAUSE).await;
+        }
         missed.extend(sweep.look(&mut eyes).await?);
         progress.count(sweep.swept.objects);
     }

@@ -141,12 +141,11 @@ impl Facts {
 
     /// What triggers watch. A bucket without a scheme is where the ledger is.
     pub(crate) fn watched(&self) -> Vec<Watched<'_>> {
-        let usual = if self.ledger.location.starts_with("s3://") { "s3" } else { "gs" };
         let triggers = self.rules().into_iter().flat_map(|config| &config.rules.triggers);
         let pairs = triggers.flat_map(|(name, rule)| rule.on.iter().map(move |on| (name, on)));
         let watched = pairs.filter_map(|(trigger, on)| match on {
             On::Objects(of) => {
-                let (scheme, bucket) = of.bucket.split_once("://").unwrap_or((usual, &of.bucket));
+                let (scheme, bucket) = of.store_and_bucket(&self.ledger.location);
                 Some(Watched { trigger, scheme, bucket, of })
             }
             On::Message(_) | On::Drift(_) | On::Schedule(_) | On::Model(_) => None,

@@ -7,6 +7,7 @@
 mod alone;
 mod doctor;
 mod endings;
+mod forgotten;
 mod fsck;
 mod lasting;
 mod models;

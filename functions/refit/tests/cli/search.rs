@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use refit_core::run::Phase;
 use refit_core::time::{Span, Timestamp};
 use refit_core::timing::Timing;
 use refit_engine::layout;
@@ -94,6 +95,32 @@ fn a_sweep_records_what_was_missed_once() {
     assert_eq!(counts(&again, ["objects", "known", "missed"]), [1, 1, 0]);
     assert_eq!(again["is_recorded"], false);
     assert_eq!(world.state().runs.len(), 1);
+}
+
+/// What a sweep does not start, a person may.
+#[test]
+fn a_trigger_takes_what_is_older_than_itself_where_it_is_replayed_for_it() {
+    let world = World::timed(&Timing { grace: Span::secs(1), ..timing() }).under(EACH);
+    let (_server, told) = opened(&world, Bucket([vec![("churn/a", SystemClock.now())], vec![]]));
+    let path = world.path("refit.yaml");
+    let rules = std::fs::read_to_string(&path).unwrap();
+    let (_, triggers) = rules.split_once("triggers:\n").unwrap();
+    let younger = triggers.replacen("churn:", "younger:", 1);
+    std::fs::write(path, format!("{rules}{younger}")).unwrap();
+    world.refit("apply --yes").ends(0);
+    let end = SystemClock.elapsed() + Span::mins(1);
+    while counts(&world.told("sweep --json", &told).ends(0).json(), ["missed"]) != [1] {
+        assert!(SystemClock.elapsed() < end, "it is too new for ever");
+    }
+    world.until_runs(1, Phase::Running);
+    let replay = "replay --object gs://acme-data/churn/ --trigger younger";
+    let why = world.refit("why gs://acme-data/churn/a").ends(0);
+    why.says(
+        "younger: refused because the object is older than the trigger, and was found by a sweep",
+    );
+    world.refit(replay).ends(0).says("younger: accepted into batch");
+    world.until_runs(2, Phase::Running);
+    world.refit(replay).ends(0).says("nothing to record: younger: accepted into batch");
 }
 
 #[test]

@@ -286,7 +286,7 @@ fn matching<T>(
 }
 
 /// The batches that took members by a commit, each with its trigger.
-fn accepted(commit: &Commit) -> impl Iterator<Item = (&String, BatchId)> {
+pub(super) fn accepted(commit: &Commit) -> impl Iterator<Item = (&String, BatchId)> {
     commit.decisions.iter().filter_map(|decision| match decision {
         Decision::Accepted { trigger, batch, .. } => Some((trigger, *batch)),
         Decision::Refused { .. } | Decision::Answered { .. } => None,

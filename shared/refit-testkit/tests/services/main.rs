@@ -13,6 +13,7 @@ mod post;
 mod reading;
 mod restored;
 mod shelf;
+mod sweeping;
 mod world;
 
 use std::fmt::Write as _;

@@ -48,6 +48,7 @@ pub(super) fn config(notes: &mut Notes<'_>, revision: String) -> Option<Config> 
     keep_models(&mut config, registries);
     config.ledger = file.ledger.and_then(|ledger| ledger.value);
     config.rules.revision = revision;
+    config.secrets = notes.secrets();
     Some(config)
 }
 
@@ -136,6 +137,7 @@ fn assemble(services: Services, triggers: Triggers) -> Config {
         notifier_configs: BTreeMap::new(),
         registries: BTreeMap::new(),
         registry_configs: BTreeMap::new(),
+        secrets: Vec::new(),
     };
     for (name, service) in services.into_iter().filter_map(|(name, service)| Some((name, service?)))
     {

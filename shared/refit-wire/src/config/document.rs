@@ -26,7 +26,7 @@ pub(super) struct Document<'t> {
 }
 
 /// Which node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NodeId(pub(super) usize);
 
 /// A scalar, a list or a map.

@@ -1,10 +1,12 @@
 //! What was found wrong so far.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use refit_core::diagnostics::{Diagnostic, Place, Severity};
 use serde::de::DeserializeOwned;
 
+use super::Mention;
 use super::document::{Document, NodeId};
 use super::likely::is_meant;
 use super::shape::{self, Misfit, Reader};
@@ -26,6 +28,7 @@ pub(super) struct Notes<'d> {
     /// The nodes.
     pub(super) document: &'d Document<'d>,
     report: Report<'d>,
+    secrets: BTreeSet<NodeId>,
 }
 
 impl<'t> Report<'t> {
@@ -80,7 +83,17 @@ impl<'t> Report<'t> {
 
 impl<'d> Notes<'d> {
     pub(super) fn new(document: &'d Document<'d>, report: Report<'d>) -> Self {
-        Self { document, report }
+        Self { document, report, secrets: BTreeSet::new() }
+    }
+
+    /// The names of places of secrets among what was read, once each.
+    pub(super) fn secrets(&self) -> Vec<Mention> {
+        let mention = |at: &NodeId| {
+            let (text, path) = (self.document.text_of(*at)?.to_owned(), self.document.path(*at));
+            let place = Place::new(self.report.text, self.document.node(*at).point.clone());
+            Some(Mention { text, place, path })
+        };
+        self.secrets.iter().filter_map(mention).collect()
     }
 
     /// Every diagnostic, in the order of the text.
@@ -100,8 +113,9 @@ impl<'d> Notes<'d> {
         names: &'static [&'static str],
         read: impl FnOnce(Reader<'d, '_>) -> Result<T, Misfit>,
     ) -> Option<T> {
-        let (read, faults) = shape::read(self.document, at, names, read);
-        for fault in faults {
+        let (read, seen) = shape::read(self.document, at, names, read);
+        self.secrets.extend(seen.secrets);
+        for fault in seen.faults {
             let secret =
                 fault.secret || self.document.text_of(fault.at).is_some_and(holds_password);
             let noted = self.refuse(fault.at, fault.message);

@@ -47,17 +47,26 @@ pub(super) enum Misfit {
     Found(Fault),
 }
 
-/// Reads a node as if the entries of these names were not in it, with everything that does not fit.
+/// What was come across while a node was read.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Everything that does not fit.
+    pub(super) faults: Vec<Fault>,
+    /// The names of places of secrets.
+    pub(super) secrets: Vec<NodeId>,
+}
+
+/// Reads a node as if the entries of these names were not in it, with what was come across.
 pub(super) fn read<'d, T>(
     document: &'d Document<'d>,
     at: NodeId,
     names: &'static [&'static str],
     read: impl FnOnce(Reader<'d, '_>) -> Result<T, Misfit>,
-) -> (Option<T>, Vec<Fault>) {
-    let faults = RefCell::default();
-    let reader = Reader { document, at, without: names, faults: &faults };
+) -> (Option<T>, Seen) {
+    let seen = RefCell::default();
+    let reader = Reader { document, at, without: names, seen: &seen };
     let read = read(reader).map_err(|misfit| reader.note(misfit)).ok();
-    (read, faults.into_inner())
+    (read, seen.into_inner())
 }
 
 /// A deserialiser of one node.
@@ -66,7 +75,7 @@ pub(super) struct Reader<'d, 'f> {
     document: &'d Document<'d>,
     at: NodeId,
     without: &'static [&'static str],
-    faults: &'f RefCell<Vec<Fault>>,
+    seen: &'f RefCell<Seen>,
 }
 
 impl<'d> Reader<'d, '_> {
@@ -84,7 +93,7 @@ impl<'d> Reader<'d, '_> {
 
     fn note(self, misfit: Misfit) -> Misfit {
         match misfit.at(self.at) {
-            Misfit::Found(fault) => self.faults.borrow_mut().push(fault),
+            Misfit::Found(fault) => self.seen.borrow_mut().faults.push(fault),
             Misfit::Noted | Misfit::Because(_) | Misfit::Lacks(_) => {}
         }
         Misfit::Noted
@@ -260,6 +269,9 @@ impl<'d> Deserializer<'d> for Reader<'d, '_> {
                 let Some(chosen) = self.one_of(entries, &known, variants)? else {
                     return Err(Misfit::Noted);
                 };
+                if name == SECRET {
+                    self.seen.borrow_mut().secrets.push(chosen.value);
+                }
                 let choice = Choice { reader: self, name: chosen.name, value: Some(chosen.value) };
                 visitor.visit_enum(choice)
             }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use refit_core::commit::Commit;
 use refit_core::error::Error;
-use refit_core::event::{Event, Fact};
+use refit_core::event::{Event, Fact, ReplayMode};
 use refit_core::key::Hash128;
 use refit_core::reason::Refusal;
 use refit_core::state::State;
 use refit_core::time::Timestamp;
 use refit_core::timing::Timing;
-use refit_engine::explain::{Verdict, first_after, verdicts};
+use refit_engine::explain::{Verdict, first_after, takers, verdicts};
 use refit_engine::layout;
 use refit_engine::record::read_segment;
 
@@ -24,6 +24,9 @@ use crate::progress::Progress;
 
 /// Segments read at the same time.
 const READS: usize = 16;
+
+/// What takes an event once more whatever became of it.
+pub(super) const ANEW: &str = "--force takes it for a new fact";
 
 /// Events with what was decided of them, in the order they were recorded.
 #[derive(Default)]
@@ -42,6 +45,8 @@ pub(super) struct Recorded {
     /// The time of the commit that decided first.
     pub(super) decided: Timestamp,
     verdicts: Vec<Verdict>,
+    /// The triggers that may have taken it by commits whose segments housekeeping has deleted.
+    taken: BTreeSet<String>,
 }
 
 /// The events that were recorded in the bounds of a selection.
@@ -80,24 +85,34 @@ pub(super) async fn of(
     let mut past = Past::default();
     let progress = Progress::new(context.output, "commits read");
     let mut commits = std::pin::pin!(opened.commits_after(0));
+    let mut taken = BTreeMap::<Hash128, BTreeSet<String>>::new();
     while let Some(commit) = commits.try_next().await? {
-        let is_mentioned = |id: &&Hash128| commit.fresh.identity(**id).is_some();
-        let mentioned: Vec<Hash128> = events.iter().filter(is_mentioned).copied().collect();
-        past.read(opened, &commit, |_, _| !mentioned.is_empty()).await?;
-        past.mentioned.extend(mentioned);
+        let named = |id: &Hash128| Some((*id, takers(&commit, *id)?));
+        let mentioned: BTreeMap<Hash128, BTreeSet<&str>> =
+            events.iter().filter_map(named).collect();
+        let is_whole = past.read(opened, &commit, |_, _| !mentioned.is_empty()).await?;
+        for (id, takers) in mentioned {
+            past.mentioned.insert(id);
+            if !is_whole {
+                taken.entry(id).or_default().extend(takers.into_iter().map(str::to_owned));
+            }
+        }
         progress.count(commit.seq);
+    }
+    for recorded in &mut past.events {
+        recorded.taken = taken.remove(&recorded.event.id()).unwrap_or_default();
     }
     Ok(past)
 }
 
 impl Past {
-    /// Reads the segments of a commit that are wanted.
+    /// Reads the segments of a commit that are wanted, and says whether all of them are still there.
     async fn read(
         &mut self,
         opened: &Opened,
         commit: &Commit,
         mut wanted: impl FnMut(&str, u32) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let names = (0..).zip(&commit.segments);
         let names: Vec<(u32, &String)> =
             names.filter(|(number, name)| wanted(name, *number)).collect();
@@ -106,14 +121,16 @@ impl Past {
             Ok::<_, Error>((number, name, store.get(&layout::segment_object(name)).await?))
         });
         let mut reads = std::pin::pin!(stream::iter(reads).buffered(READS));
+        let mut is_whole = true;
         while let Some((number, name, body)) = reads.try_next().await? {
+            is_whole &= body.is_some();
             // One that cannot be read was refused as such.
             let events = body.and_then(|body| read_segment(name, &body).ok()).unwrap_or_default();
             for (place, event) in (0..).zip(events) {
                 self.add(name, commit, event, verdicts(commit, number, place));
             }
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     fn add(&mut self, segment: &str, commit: &Commit, event: Event, verdicts: Vec<Verdict>) {
@@ -125,14 +142,18 @@ impl Past {
             Some(known) => known.verdicts.extend(verdicts),
             None => {
                 let (segment, decided) = (segment.to_owned(), commit.now);
-                self.events.push(Recorded { segment, event, decided, verdicts });
+                let taken = BTreeSet::new();
+                self.events.push(Recorded { segment, event, decided, verdicts, taken });
             }
         }
     }
 
-    /// Whether the log knows an event whose segment housekeeping has deleted.
-    pub(super) fn is_forgotten(&self, id: Hash128) -> bool {
-        self.mentioned.contains(&id) && !self.places.contains_key(&id)
+    /// Why an event is not sent again that the log knows and whose segments housekeeping has deleted.
+    pub(super) fn forgotten(&self, id: Hash128) -> Option<String> {
+        let is_forgotten = self.mentioned.contains(&id) && !self.places.contains_key(&id);
+        let reason =
+            || format!("it was recorded before, and what it said is not kept any more; {ANEW}");
+        is_forgotten.then(reason)
     }
 
     /// What is known of an event.
@@ -142,9 +163,19 @@ impl Past {
 }
 
 impl Recorded {
+    /// Its id, if it may have had no time of its own, but for one that an earlier replay gave it. Such never get too old,
+    /// and the ledger's memory ends after 35 days, so it is the whole log that says what became of them.
+    pub(super) fn ageless(&self) -> Option<Hash128> {
+        let is_ageless = self.event.time.is_none() || self.event.is_replayed(ReplayMode::Again);
+        is_ageless.then(|| self.event.id())
+    }
+
     /// Why nothing would come of it if it were sent again, for one trigger or for all.
     pub(super) fn settled(&self, trigger: Option<&str>) -> Option<String> {
         let is_meant = |name: &str| trigger.is_none_or(|only| only == name);
+        if let Some(taker) = self.taken.iter().find(|name| is_meant(name)) {
+            return Some(format!("{taker}: accepted before, of which more is not kept; {ANEW}"));
+        }
         let mut is_known = false;
         for verdict in &self.verdicts {
             match verdict {
