@@ -44,9 +44,32 @@ pub(crate) struct Opened {
 }
 
 impl Context {
+    /// The ledger that the option names, else the environment.
+    fn stated(&self) -> Option<String> {
+        self.global.ledger.clone().or_else(|| env::var("REFIT_LEDGER"))
+    }
+
+    /// Reads a rule file for the ledger in use, and says so where the file names another.
+    pub(crate) fn rules(&self, path: &Path) -> Result<RuleFile, Failure> {
+        let Some(stated) = self.stated() else { return RuleFile::read(path) };
+        let rules = RuleFile::read_for(path, Some(&stated))?;
+        let uri = |location: &str| {
+            let bare = || location.trim_end_matches('/').to_owned();
+            store::root_uri(location).unwrap_or_else(|_| bare())
+        };
+        let named = rules.ledger().ok().flatten();
+        if let Some(named) = named.filter(|named| uri(named) != uri(&stated)) {
+            let file = path.display();
+            self.output.note(&format!(
+                "the ledger is {stated} here; {named}, which {file} names, is left alone"
+            ));
+        }
+        Ok(rules)
+    }
+
     /// Where the ledger lies: as the option says, else the environment, else the rule file, else this folder.
     pub(crate) fn location(&self, rules: Option<&RuleFile>) -> Result<String, Failure> {
-        if let Some(location) = self.global.ledger.clone().or_else(|| env::var("REFIT_LEDGER")) {
+        if let Some(location) = self.stated() {
             return Ok(location);
         }
         let found = match rules {

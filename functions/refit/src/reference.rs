@@ -51,6 +51,17 @@ fn every_command_says_what_it_prints_as_json() {
     assert!(leaves.len() >= 35 && silent.is_empty(), "{silent:?} of {}", leaves.len());
 }
 
+#[test]
+fn examples_are_nothing_but_commands() {
+    let section = commands();
+    let blocks: Vec<&str> = section.split("```sh\n").skip(1).collect();
+    assert!(blocks.len() >= 30, "{}", blocks.len());
+    for line in blocks.iter().flat_map(|block| block.split("```").next().unwrap().lines()) {
+        let program = line.split(' ').find(|word| !word.contains('='));
+        assert_eq!(program, Some("refit"), "{line}");
+    }
+}
+
 /// The commands that do something, by the words that name them, but for those no help shows.
 fn leaves(command: &Command) -> Vec<String> {
     let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
@@ -110,7 +121,8 @@ fn commands() -> String {
     cli.build();
     let global: Vec<&Arg> = cli.get_arguments().filter(|arg| arg.is_global_set()).collect();
     let options = table(&["option", "meaning"], global.iter().map(|arg| argument(arg)));
-    let listed = cli.get_subcommands().filter(|command| command.get_name() != "help");
+    let is_shown = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();
+    let listed = cli.get_subcommands().filter(is_shown);
     let described = listed.map(|command| described("refit", command));
     format!("Options of every command:\n\n{options}\n{}", described.collect::<String>())
 }

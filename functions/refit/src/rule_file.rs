@@ -59,8 +59,13 @@ struct Described {
 impl RuleFile {
     /// Reads a rule file, right or wrong.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        Self::read_for(path, None)
+    }
+
+    /// The same of one that is meant for the ledger at that location, whatever it says itself.
+    pub(crate) fn read_for(path: &Path, ledger: Option<&str>) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-        let (config, mut diagnostics) = config::read(&text);
+        let (config, mut diagnostics) = config::read_for(&text, ledger);
         diagnostics.extend(config.iter().flat_map(|config| unbuilt(&text, config)));
         let config = config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
         Ok(Self { path: path.to_owned(), text, config, diagnostics })

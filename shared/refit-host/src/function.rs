@@ -116,6 +116,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let base = Base::open(&settings.ledger).await?;
+    if base.root.starts_with("memory:") {
+        tracing::warn!(
+            "the ledger is in memory: what is acknowledged ends with this process, and no other sees it"
+        );
+    }
     if settings.platform == Platform::Lambda {
         return on_lambda(doors, settings, &base).await;
     }

@@ -25,7 +25,7 @@ use refit_wire::http::Auth;
 use refit_wire::http::{Failure, Reply, Request, Secret};
 use refit_wire::outgoing::Mail;
 
-pub(crate) use self::allow::{Allowed, place};
+pub(crate) use self::allow::Allowed;
 pub(crate) use self::client::Client;
 use self::client::Clients;
 pub use self::outbound::Outbound;

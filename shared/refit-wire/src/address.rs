@@ -1,4 +1,5 @@
-//! Where no request that a rule file names may lead: to the machine's own metadata and to addresses that are no host's.
+//! How a place is named, which places are Google's, and where no request that a rule file names may lead: to the
+//! machine's own metadata and to addresses that are no host's.
 //!
 //! Private addresses and this machine are not among them: pipeline services live there. A metadata server hands out the
 //! credentials of the function to whoever can ask it; only the credentials of the function are asked for there.
@@ -18,6 +19,32 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 ];
 /// The metadata server of AWS over IPv6.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// Domains below which nobody answers but Google: they are sent access tokens. The second is that of the proxies before
+/// Kubeflow Pipelines; below others of its parent, such as `bc.googleusercontent.com`, are customers' machines.
+const GOOGLE: [&str; 2] = [".googleapis.com", ".pipelines.googleusercontent.com"];
+
+/// Host and port, the port left out where it is the usual one: how a place is listed, and all of a URL an error names.
+#[must_use]
+pub fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether the place of a URL is among those listed.
+#[must_use]
+pub fn is_listed(url: &Url, places: &[String]) -> bool {
+    let place = place(url);
+    places.iter().any(|listed| listed.eq_ignore_ascii_case(&place))
+}
+
+/// Whether a URL leads to Google, so that an access token may be sent there: over https, on the usual port.
+#[must_use]
+pub fn is_of_google(url: &Url) -> bool {
+    let host = url.domain().unwrap_or_default();
+    let below = |domain: &str| host.ends_with(domain);
+    url.scheme() == "https" && url.port().is_none() && GOOGLE.into_iter().any(below)
+}
 
 /// Whether no request that a rule file names may lead to this address.
 #[must_use]

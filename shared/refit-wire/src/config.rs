@@ -75,12 +75,19 @@ pub struct Mention {
 /// order of the text.
 #[must_use]
 pub fn read(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    read_for(text, None)
+}
+
+/// The same of a rule file that is meant for a ledger at that location, whatever it says itself: nothing in it may
+/// watch that one either.
+#[must_use]
+pub fn read_for(text: &str, ledger: Option<&str>) -> (Option<Config>, Vec<Diagnostic>) {
     let mut report = Report::new(text);
     let Some(document) = Document::read(text, &mut report) else {
         return (None, report.finish());
     };
     let mut notes = Notes::new(&document, report);
-    let config = convert::config(&mut notes, sha256_hex(text.as_bytes()));
+    let config = convert::config(&mut notes, sha256_hex(text.as_bytes()), ledger);
     let found = notes.finish();
     (config.filter(|_| !found.iter().any(Diagnostic::is_error)), found)
 }

@@ -108,6 +108,9 @@ trait Settings: Clone + fmt::Debug + DeserializeOwned + JsonSchema {
     /// How it is used, in words.
     const ABOUT: About;
 
+    /// Whether a rule can say that the service may answer steps from its cache.
+    const CACHES: bool = false;
+
     /// The service, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn PipelineService>, String>;
 
@@ -170,6 +173,14 @@ macro_rules! services {
                     $(Self::$kind(config) => {
                         format!("{} {:?}", stringify!($module), config.without_auth())
                     })*
+                }
+            }
+
+            /// Whether a rule can say that the service may answer steps from its cache.
+            #[must_use]
+            pub fn caches(&self) -> bool {
+                match self {
+                    $(Self::$kind(_) => <$module::Config as Settings>::CACHES,)*
                 }
             }
 

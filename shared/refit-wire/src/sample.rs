@@ -1,8 +1,8 @@
 //! Samples of deliveries as text files: a request line, headers, an empty line and the body.
 //!
 //! `${now}` stands for the time the sample is read at, `${micros}` for the same in microseconds since 1970, which
-//! is how generations of objects look; a length of time may be added or taken off, as in `${now-5m}`. In a body
-//! that is JSON, `{"$base64": ...}` stands for what it holds, encoded. Lines that begin with `#` before the empty
+//! is how generations of objects look, `${seconds}` in seconds, as headers of webhooks tell it; a length of time may
+//! be added or taken off, as in `${now-5m}`. In a body that is JSON, `{"$base64": ...}` stands for what it holds, encoded. Lines that begin with `#` before the empty
 //! line are comments.
 
 use base64::Engine as _;
@@ -83,6 +83,7 @@ fn value_of(placeholder: &str, now: Timestamp) -> Result<String, String> {
     match name {
         "now" => Ok(time.to_string()),
         "micros" => Ok(format!("{}000", time.as_millis())),
+        "seconds" => Ok((time.as_millis() / 1000).to_string()),
         _ => Err(format!("not a placeholder such as now or micros: name=`{name}`")),
     }
 }
@@ -140,6 +141,7 @@ mod tests {
             ("${now-5m}|${now+1d}", "2026-01-05T11:55:00.000Z|2026-01-06T12:00:00.000Z"),
             ("${micros}", "1767614400000000"),
             ("${micros-1ms}", "1767614399999000"),
+            ("${seconds+1s}", "1767614401"),
             ("$now {}", "$now {}"),
         ];
         for (text, expected) in cases {

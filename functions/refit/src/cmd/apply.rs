@@ -50,6 +50,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Proposal {
     file: String,
+    /// Where the ledger lies in which it is to be in force.
+    ledger: String,
     revision: String,
     /// The revision it replaces.
     replaces: Option<String>,
@@ -70,18 +72,20 @@ struct Applied {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let output = context.output;
-    let file = RuleFile::read(&args.file)?;
+    let file = context.rules(&args.file)?;
     let Some(new) = file.config.clone().map(book) else {
         output.show(&file.checked(output))?;
         return Ok(Exit::Invalid);
     };
     let rules = &new.rules;
-    let opened = open(context, &file, args.dry_run).await?;
+    let location = context.location(Some(&file))?;
+    let opened = open(context, &location, args.dry_run).await?;
     let state = match &opened {
         Some(opened) => opened.state().await?,
         None => None,
     };
-    let proposal = propose(opened.as_ref().zip(state.as_ref()), &file, &new, args.start).await?;
+    let ledger = (location.as_str(), opened.as_ref().zip(state.as_ref()));
+    let proposal = propose(ledger, &file, &new, args.start).await?;
     let in_force = proposal.replaces.as_ref() == Some(&rules.revision);
     let opened = opened.filter(|_| !args.dry_run);
     if in_force && let Some(opened) = &opened {
@@ -109,15 +113,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 }
 
 /// Opens the ledger; a dry run makes none.
-async fn open(
-    context: &Context,
-    file: &RuleFile,
-    dry_run: bool,
-) -> Result<Option<Opened>, Failure> {
-    let location = context.location(Some(file))?;
+async fn open(context: &Context, location: &str, dry_run: bool) -> Result<Option<Opened>, Failure> {
     match dry_run {
-        false => context.open_at(location).await.map(Some),
-        true => match context.open_existing_at(location).await {
+        false => context.open_at(location.to_owned()).await.map(Some),
+        true => match context.open_existing_at(location.to_owned()).await {
             Err(failure) if failure.exit == Exit::NotFound => Ok(None),
             opened => opened.map(Some),
         },
@@ -125,7 +124,7 @@ async fn open(
 }
 
 async fn propose(
-    ledger: Option<(&Opened, &State)>,
+    (location, ledger): (&str, Option<(&Opened, &State)>),
     file: &RuleFile,
     new: &RuleBook,
     start: bool,
@@ -143,6 +142,7 @@ async fn propose(
     let before = before.and_then(Result::ok).unwrap_or_default();
     Ok(Proposal {
         file: file.path.display().to_string(),
+        ledger: location.to_owned(),
         revision: rules.revision.clone(),
         replaces: ledger.and_then(|(_, state)| state.rules.clone()),
         changes: RuleChanges::between(&before, &file.text),
@@ -176,8 +176,9 @@ async fn submit(
 
 impl fmt::Display for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, ledger, revision, .. } = self;
         let replaces = self.replaces.as_deref().unwrap_or("none");
-        writeln!(f, "{}: revision {} replaces {replaces}", self.file, self.revision)?;
+        writeln!(f, "{file}: revision {revision} replaces {replaces} in {ledger}")?;
         write!(f, "{}", self.changes)?;
         self.staying.iter().try_for_each(|staying| writeln!(f, "{staying}"))?;
         match self.due.is_empty() {

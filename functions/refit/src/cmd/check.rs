@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::rule_file::{DEFAULT, RuleFile};
+use crate::rule_file::DEFAULT;
 
 /// Check a rule file, and say what each trigger will do
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let checked = RuleFile::read(&args.file)?.checked(context.output);
+    let checked = context.rules(&args.file)?.checked(context.output);
     context.output.show(&checked)?;
     Ok(match (checked.has_errors(), checked.has_warnings() && args.strict) {
         (true, _) => Exit::Invalid,

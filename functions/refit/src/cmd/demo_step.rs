@@ -20,7 +20,11 @@ impl Args {
     }
 }
 
-pub(super) async fn run(_: &Context, args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    if context.output.is_json() {
+        let message = "a step prints its log, which is no JSON: leave out --json";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let done = args.command.run(&mut std::io::stdout()).await;
     done.map_err(|error| Failure::new(Exit::Internal, format!("{error:#}")))?;
     Ok(Exit::Ok)

@@ -38,11 +38,12 @@ const LOOK_EVERY: Span = Span::from_millis(250);
 /// Serve the rules of a folder on this machine alone: buckets, pipelines, scheduler and functions in one process
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Beside refit.yaml lie `buckets/NAME/OBJECT`, watched and announced as a bucket would, and the pipelines of the
-service `local: {}`, each a folder with a pipeline.yaml (docs/pipelines.md), here or in `pipelines`. The rule file is applied when it
-changes; what a pipeline names in `serve` runs with the version of its model in Production. The ledger is a directory,
-`.refit` unless said; no cloud is asked for anything the rules do not name, and none gets credentials from here. The
-times of the protocol are shorter than elsewhere, and told when it begins.
+    after_help = "Beside refit.yaml lie `buckets/NAME/OBJECT`, watched and announced as a bucket would, with what lies there
+already when a folder is first served; and the pipelines of the service `local: {}`, each a folder with a pipeline.yaml
+(docs/pipelines.md), here or in `pipelines`. The rule file is applied when it changes; what a pipeline names in `serve`
+runs with the version of its model in Production. The ledger is a directory, `.refit` unless said; no cloud is asked for
+anything the rules do not name, and none gets credentials from here. The times of the protocol are shorter than
+elsewhere, and told when it begins.
 
 Examples:
   refit dev --demo

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let file = args.file.map(|path| RuleFile::read(&path)).transpose()?;
+    let file = args.file.map(|path| context.rules(&path)).transpose()?;
     let location = context.location(file.as_ref())?;
     let opened = context.open_existing_at(location.clone()).await;
     let mut facts = Facts { config: file.map(of_file), ..Facts::default() };
@@ -59,7 +59,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         }
     };
     if facts.config.is_none() && Path::new(DEFAULT).exists() {
-        facts.config = Some(of_file(RuleFile::read(Path::new(DEFAULT))?));
+        facts.config = Some(of_file(context.rules(Path::new(DEFAULT))?));
     }
     let limit = Timing::default().call;
     let caller = Caller { transport: &base.transport, clock: &base.clock, limit };

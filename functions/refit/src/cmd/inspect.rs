@@ -22,14 +22,14 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The result is JSON in any case. A delivery that is rejected exits with 3.
 
+Signatures of webhooks are verified where their secrets are in the environment: REFIT_HOOK_GITHUB,
+REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD. How long ago they were made does not matter here.
+
 Examples:
   refit inspect events/gcs/eventarc-finalized.http
   refit inspect --headers headers.json body.json
   refit inspect --lambda invocation.json
-  refit inspect --document report.json
-
-Signatures of webhooks are verified where their secrets are in the environment: REFIT_HOOK_GITHUB,
-REFIT_HOOK_MLFLOW, REFIT_HOOK_STANDARD. How long ago they were made does not matter here.")]
+  refit inspect --document report.json")]
 pub(crate) struct Args {
     /// A sample, or with --headers the body alone
     #[arg(required_unless_present_any = ["lambda", "document"])]

@@ -7,10 +7,11 @@ use crate::exit::{Exit, Failure};
 
 /// Print the JSON Schema of rule files, for editors
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  refit schema > refit.schema.json
-and as the first line of refit.yaml:
-  # yaml-language-server: $schema=refit.schema.json")]
+#[command(after_help = "An editor completes a refit.yaml whose first line is
+`# yaml-language-server: $schema=refit.schema.json`.
+
+Example:
+  refit schema > refit.schema.json")]
 pub(crate) struct Args {}
 
 pub(super) async fn run(context: &Context, _: Args) -> Result<Exit, Failure> {

@@ -193,6 +193,8 @@ fn what_is_for_machines_is_one_json_value() {
     assert_eq!((is_set("PORT"), is_set("REFIT_LEDGER")), (Value::Bool(true), Value::Bool(false)));
     assert_eq!(known("REFIT_REPORTS", "read_by"), json!(["drift", "refit serve"]));
     refit(folder, "env").ends(0).says("REFIT_LEDGER");
+    let step = "demo-step train --run-dir . --parameters p.json --buckets b --json";
+    assert_eq!(refit(folder, step).ends(2).json()["error"]["kind"], "usage");
     write(folder, DOUBTFUL);
     assert_eq!(refit(folder, "services --json").ends(0).json()["services"][0]["name"], "local");
 }

@@ -142,3 +142,15 @@ fn serve_answers_until_it_is_told_to_end() {
     assert_eq!(serve.ended().ends(0).json(), json!({ "ended": true }));
     refit(folder.path(), "status --ledger ledger").ends(0);
 }
+
+#[test]
+fn a_ledger_in_memory_is_warned_of_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    for (ledger, is_warned_of) in [("memory:", true), ("ledger", false)] {
+        let mut serve = command(folder.path(), &["serve", "--port", "0", "--ledger", ledger]);
+        serve.stdout(Stdio::null());
+        let mut serve = Running::start(serve);
+        let first = serve.line(|line| line.contains("\"listening\"") || line.contains("in memory"));
+        assert_eq!(first.contains("in memory"), is_warned_of, "{first}");
+    }
+}

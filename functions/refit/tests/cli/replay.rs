@@ -25,6 +25,25 @@ fn members_that_had_a_run_get_no_second_one_unless_forced() {
 }
 
 #[test]
+fn samples_of_the_repository_are_recorded_in_a_ledger_of_today() {
+    let world = World::ruled("batch: { quiet: 1h, max_wait: 2h }");
+    let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
+    world
+        .refit(&format!("replay {events}/gcs/eventarc-finalized.http"))
+        .ends(0)
+        .says("churn: accepted into batch");
+    let state = world.state();
+    assert_eq!(state.triggers["churn"].open.len(), 1, "{state:#?}");
+    world.refit("why gs://acme-data/churn/2026-01-05/part-0001.parquet").ends(0).says("accepted");
+    for sample in
+        ["gcs/eventarc-unusual-name", "drift/databricks", "webhook/mlflow", "webhook/standard"]
+    {
+        let told = world.refit(&format!("replay {events}/{sample}.http")).ends(0);
+        assert!(!told.stdout.contains("older than the ledger"), "{sample}: {told:#?}");
+    }
+}
+
+#[test]
 fn what_is_too_old_stays_so_unless_forced() {
     let world = World::ruled(EACH);
     world.write_sample("old", "1", "2020-01-01T00:00:00Z");

@@ -25,6 +25,34 @@ fn rules_are_shown_and_applied_once() {
 }
 
 #[test]
+fn a_rule_file_that_names_another_ledger_is_not_silently_put_in_force() {
+    let world = World::new();
+    world.write_rules("batch: { quiet: 1h, max_wait: 2h }");
+    let told = |line: &str, ledger: &str| {
+        let ended = world.told(line, &[("REFIT_LEDGER", ledger.to_owned())]);
+        (ended.stderr.contains("is left alone"), ended)
+    };
+    let at = world.path("ledger").display().to_string();
+    for same in ["ledger", "./ledger/", &at] {
+        assert!(!told("check", same).0 && !told("apply --dry-run", same).0, "{same}");
+    }
+    let other = "elsewhere";
+    let said = "the ledger is elsewhere here; ledger, which refit.yaml names, is left alone";
+    for line in ["check", "apply --dry-run"] {
+        let (_, ended) = told(line, other);
+        assert!(ended.stderr.contains(said), "{ended:#?}");
+    }
+    told("apply --dry-run", other).1.ends(0).says(" replaces none in elsewhere");
+    assert_eq!(world.json("apply --dry-run")["proposal"]["ledger"], "ledger");
+    assert_eq!(told("apply --dry-run --json", other).1.json()["proposal"]["ledger"], other);
+    assert!(!told("check", "gs://acme-refit/prod").1.stdout.contains("watches the ledger"));
+    let loops = "`churn` watches the ledger, which it writes to: ledger=`gs://acme-data/churn`";
+    for line in ["check", "apply --dry-run"] {
+        told(line, "gs://acme-data/churn").1.ends(3).says(loops);
+    }
+}
+
+#[test]
 fn what_becomes_due_waits_unless_it_is_to_start() {
     let world = World::ruled("batch: { min_count: 9, quiet: 1h, max_wait: 2h }");
     world.write_sample("a", "1", "${now}");

@@ -71,7 +71,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REFIT_LEDGER",
-        meaning: "where the ledger lies: a directory, gs://bucket/folder, s3://bucket/folder or memory:",
+        meaning: "where the ledger lies: a directory, gs://bucket/folder, s3://bucket/folder, or for a trial memory:, which ends with the process and no other sees",
         default: "none: functions must be told; the command line looks into ./refit.yaml, and then for .refit in this folder",
         read_by: ALL,
     },

@@ -24,7 +24,7 @@ use super::metadata::life;
 use super::token::Token;
 use super::{bearer, refused};
 use crate::env;
-use crate::transport::{Allowed, Client, place};
+use crate::transport::{Allowed, Client};
 
 /// The type of a configuration.
 const TYPE: &str = "external_account";

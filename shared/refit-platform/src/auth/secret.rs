@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
+use refit_wire::address::place;
 use refit_wire::http::{Auth, Request, Response};
 use url::Url;
 
@@ -15,7 +16,7 @@ use super::cache::{Cache, Source};
 use super::google::{GoogleTokens, Kind};
 use super::token::Token;
 use super::{bearer, refused};
-use crate::transport::{Allowed, Client, place};
+use crate::transport::{Allowed, Client};
 
 /// How long a secret is kept at most. It is read again at half of that: rotated ones take effect in five minutes.
 pub(super) const LIFE: Span = Span::mins(10);

@@ -2,12 +2,9 @@
 //!
 //! What a name leads to is looked at where it is resolved, in [`guard`](super::guard).
 
-use refit_wire::address::leads_nowhere;
+use refit_wire::address::{is_listed, is_of_google, leads_nowhere, place};
 use refit_wire::http::Auth;
 use url::{Host, Url};
-
-/// Domains of Google that are sent access tokens, with all below them.
-const GOOGLE: [&str; 2] = ["googleapis.com", "googleusercontent.com"];
 
 /// What is allowed beyond the rules every request is held to.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +36,7 @@ impl Allowed {
             other => return Err(format!("only http and https can be sent: scheme=`{other}`")),
         }
         match auth {
-            Auth::GoogleAccessToken { hosts } if !is_google(url) && !is_listed(url, hosts) => {
+            Auth::GoogleAccessToken { hosts } if !is_of_google(url) && !is_listed(url, hosts) => {
                 Err(format!(
                     "an access token of Google is sent to Google and to hosts that the rules list only: host=`{place}`"
                 ))
@@ -72,25 +69,6 @@ impl Allowed {
             }
         }
     }
-}
-
-/// Host and port, the port left out where it is the usual one: how a place is listed, and all of a URL an error names.
-pub(crate) fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn is_listed(url: &Url, list: &[String]) -> bool {
-    let place = place(url);
-    list.iter().any(|listed| listed.eq_ignore_ascii_case(&place))
-}
-
-fn is_google(url: &Url) -> bool {
-    let below = |domain: &str| {
-        let host = url.domain().and_then(|host| host.strip_suffix(domain));
-        host.is_some_and(|host| host.ends_with('.'))
-    };
-    url.scheme() == "https" && url.port().is_none() && GOOGLE.into_iter().any(below)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -140,6 +118,9 @@ mod tests {
             ("http://127.0.0.1:9000/", true),
             ("https://10.0.0.1/", true),
             ("https://googleapis.com/", false),
+            ("https://abc.pipelines.googleusercontent.com:8443/", false),
+            ("https://8.8.34.bc.googleusercontent.com/", false),
+            ("https://lh3.googleusercontent.com/", false),
             ("https://storage.googleapis.com:8443/", false),
             ("https://evilgoogleapis.com/", false),
             ("https://googleapis.com.evil.com/", false),

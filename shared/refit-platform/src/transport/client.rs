@@ -4,12 +4,12 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
+use refit_wire::address::place;
 use refit_wire::http::{Failure, Reply, Request, Response};
 use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 
-use super::allow::place;
 use super::guard::Guard;
 use super::{RESPONSE_BYTES_MAX, roots};
 use crate::auth::Credential;

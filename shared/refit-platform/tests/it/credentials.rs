@@ -17,6 +17,7 @@ use refit_platform::env;
 use refit_platform::transport::{HttpTransport, Options};
 use refit_testkit::skip::skipped;
 use refit_wire::http::{Auth, Failure, Reply, Request, Secret};
+use refit_wire::pipeline::{self, endpoint::Endpoint};
 use serde_json::{Value, json};
 
 use crate::alone::{alone, given, new_folder, passes};
@@ -159,6 +160,21 @@ async fn a_host_that_is_not_listed_gets_no_token_and_none_is_asked_for() {
     let message = not_sent(transport(options(&metadata)).send(get(&target, elsewhere)).await);
     assert!(message.contains(&format!("host=`{}`", target.place)), "{message}");
     assert_eq!((metadata.requests().len(), target.requests().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_rule_file_may_list_is_what_the_transport_sends_a_token_to() {
+    let (metadata, target) = (metadata().await, Server::start(|_| Answer::ok("")).await);
+    let endpoint = Endpoint::new(target.url("/").as_str()).unwrap();
+    let resolve = |host: &str| {
+        let listed = pipeline::auth::Auth::GoogleFor(vec![host.to_owned()]);
+        pipeline::auth::Auth::resolve(Some(&listed), &endpoint)
+    };
+    let refused = resolve(endpoint.host()).unwrap_err();
+    assert!(refused.contains(&format!("[\"{}\"]", target.place)), "{refused}");
+    let auth = resolve(&target.place).unwrap();
+    transport(options(&metadata)).send(get(&target, auth)).await.unwrap();
+    assert_eq!(header(&target, "authorization"), [format!("Bearer {CANARY}-0")]);
 }
 
 #[tokio::test]

@@ -27,38 +27,42 @@ struct Place<'a> {
     folder: String,
 }
 
-/// Checks where the ledger is, and that nothing watches it: every run would start the next.
+/// Checks where the ledger is, and that nothing watches it or the one that is in use: every run would start the next.
 pub(super) fn ledger(
     notes: &mut Notes<'_>,
-    setting: &Option<Located<String>>,
+    (setting, in_use): (&Option<Located<String>>, Option<&str>),
     triggers: &Triggers,
 ) {
-    let Some((text, at)) = given(setting) else {
-        return;
-    };
-    if text.is_empty() {
-        notes.refuse(at, "a place is missing").cured_by("write such as `gs://acme-refit/prod`");
+    let named = given(setting);
+    if let Some((text, at)) = named {
+        if text.is_empty() {
+            notes.refuse(at, "a place is missing").cured_by("write such as `gs://acme-refit/prod`");
+        } else if text.contains("://") && place(text).is_none() {
+            let cure = "write `gs://BUCKET/FOLDER`, `s3://BUCKET/FOLDER`, or a directory";
+            notes.refuse(at, format!("a ledger cannot be there: ledger=`{text}`")).cured_by(cure);
+        }
     }
-    if !text.contains("://") {
-        return;
+    let named = named.map(|(text, _)| text.as_str());
+    let bare = |text: &str| text.trim_end_matches('/').to_owned();
+    let in_use = in_use.filter(|text| named.map(bare) != Some(bare(text)));
+    for location in named.into_iter().chain(in_use) {
+        keep_out(notes, location, triggers);
     }
-    let inside = format!("{}/", text.trim_end_matches('/'));
+}
+
+/// Refuses what writes into the ledger at a location, or watches it.
+fn keep_out(notes: &mut Notes<'_>, location: &str, triggers: &Triggers) {
+    let Some(place) = place(location) else { return };
+    let inside = format!("{}/", location.trim_end_matches('/'));
     for (name, trigger, rule) in triggers {
         let guard = rule.run.guard.iter().find(|guard| format!("{guard}/").starts_with(&inside));
         if let Some(guard) = guard {
             let message = format!("claims of `{name}` would lie in the ledger: guard=`{guard}`");
             notes.refuse(*trigger, message).cured_by("give them a bucket of their own");
         }
-    }
-    let Some(place) = place(text) else {
-        let cure = "write `gs://BUCKET/FOLDER`, `s3://BUCKET/FOLDER`, or a directory";
-        notes.refuse(at, format!("a ledger cannot be there: ledger=`{text}`")).cured_by(cure);
-        return;
-    };
-    for (name, trigger, rule) in triggers {
         if rule.on.iter().any(|on| is_loop(on, &place)) {
             let message =
-                format!("`{name}` watches the ledger, which it writes to: ledger=`{text}`");
+                format!("`{name}` watches the ledger, which it writes to: ledger=`{location}`");
             let cure =
                 "watch a prefix beside the ledger, or move the ledger to a bucket of its own";
             notes.refuse(on_of(notes, *trigger, name), message).cured_by(cure);

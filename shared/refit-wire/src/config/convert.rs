@@ -29,14 +29,18 @@ use super::v1::{self, Duration};
 use super::{Config, check};
 use crate::pipeline::{PipelineService, ServiceConfig};
 
-/// Converts a whole file; none if it is no map at all.
-pub(super) fn config(notes: &mut Notes<'_>, revision: String) -> Option<Config> {
+/// Converts a whole file, which is meant for that ledger as well as its own; none if it is no map at all.
+pub(super) fn config(
+    notes: &mut Notes<'_>,
+    revision: String,
+    ledger: Option<&str>,
+) -> Option<Config> {
     let file: v1::File = notes.read(notes.document.root())?;
     let services = services(notes, &file);
     let receivers = notify::receivers(notes, &file);
     let registries = models::registries(notes, &file);
     let triggers = triggers(notes, &file, (&services, &registries, &receivers));
-    check::ledger(notes, &file.ledger, &triggers);
+    check::ledger(notes, (&file.ledger, ledger), &triggers);
     check::twins(notes, &triggers);
     check::services_in_use(notes, &services, &file);
     check::receivers_in_use(notes, &triggers, &file);

@@ -65,7 +65,7 @@ pub(super) struct Trigger {
     pub(super) timeout: Option<Located<Duration>>,
     /// Starts nothing while this stands here.
     pub(super) pause: Option<Located<Pause>>,
-    /// What to do where the fate of a start call cannot be learned; `relaunch` asks a person once two keys in a row were given up. Default: `relaunch`.
+    /// What to do where the fate of a start call cannot be learned; `relaunch` asks a person once two keys in a row were given up. Nothing is to be said of services that start no run twice. Default: `relaunch`.
     pub(super) on_unknown: Option<Located<OnUnknown>>,
     /// Who is told of what happens: names of the map `notify` at the top of the file. Default: nobody.
     pub(super) notify: Option<Located<Vec<Located<String>>>>,
@@ -226,9 +226,9 @@ pub(super) struct Budget {
 pub(super) struct Retry {
     /// Attempts in all, from 1 to 20. Default: 1.
     pub(super) attempts: Option<Located<Count>>,
-    /// The wait before the second attempt; it doubles from attempt to attempt. Default: `1m`.
+    /// The wait before the second attempt, where there is one; it doubles from attempt to attempt. Default: `1m`.
     pub(super) backoff: Option<Located<Duration>>,
-    /// The longest wait. Default: `1h`.
+    /// The longest wait, where there is one. Default: `1h`.
     pub(super) max_backoff: Option<Located<Duration>>,
 }
 
@@ -263,7 +263,7 @@ pub(super) struct Run {
     /// `member`, and with `on: { model: … }` at `member` and `model`.
     #[schemars(with = "Option<std::collections::BTreeMap<String, Value>>")]
     pub(super) parameters: Option<Located<Value>>,
-    /// Whether the service may answer steps from its cache, which trains nothing. Default: `off`.
+    /// Whether `kubeflow` or `vertex` may answer steps from its cache, which trains nothing. Default: `off`.
     pub(super) cache: Option<Located<Switch>>,
     /// The folder in Cloud Storage or in S3 where the first step of the pipeline makes its claim, such as
     /// `gs://acme-guards/churn`, on a service that may start a run twice. The pipeline is told which claim to make by a

@@ -14,9 +14,10 @@ pub enum Auth {
     /// No credential, as for a service in the same cluster or behind `kubectl port-forward`.
     None,
     /// An access token of the function's service account, fetched for every call. It opens all of the project, so
-    /// it is sent to `*.googleapis.com` and `*.googleusercontent.com` over https only.
+    /// it is sent to `*.googleapis.com` and `*.pipelines.googleusercontent.com` over https only.
     Google,
-    /// The same token for these hosts as well. Whoever runs them can act as the service account.
+    /// The same token for these hosts as well, each with its port where that is not the usual one: `HOST:PORT`. Whoever
+    /// runs them can act as the service account.
     GoogleFor(Vec<String>),
     /// An ID token of the function's service account, as for a service behind Identity-Aware Proxy or on Cloud Run.
     IdToken {
@@ -46,14 +47,14 @@ impl Auth {
     pub fn resolve(stated: Option<&Self>, endpoint: &Endpoint) -> Result<http::Auth, String> {
         let auth = match stated {
             Some(auth) => auth.credential(endpoint)?,
-            None if is_of_google(endpoint) => http::Auth::GoogleAccessToken { hosts: Vec::new() },
+            None if endpoint.is_of_google() => http::Auth::GoogleAccessToken { hosts: Vec::new() },
             None if endpoint.is_plain() => http::Auth::None,
             None => {
-                let host = endpoint.host();
+                let place = endpoint.place();
                 return Err(format!(
                     "say with `auth` what this host is asked with: `none`, `{{ bearer: {{ env: NAME }} }}` or \
-                     `{{ bearer: {{ secret: … }} }}`, `{{ id_token: {{ audience: … }} }}`, `{{ google_for: [{host}] }}`: \
-                     host=`{host}`"
+                     `{{ bearer: {{ secret: … }} }}`, `{{ id_token: {{ audience: … }} }}`, `{{ google_for: [\"{place}\"] }}`: \
+                     host=`{place}`"
                 ));
             }
         };
@@ -98,20 +99,14 @@ impl SecretRef {
 }
 
 fn google(hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {
-    let host = endpoint.host();
-    let hosts: Vec<String> = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-    if is_of_google(endpoint) || hosts.iter().any(|allowed| allowed == host) {
-        return Ok(http::Auth::GoogleAccessToken { hosts });
+    if endpoint.is_of_google() || endpoint.is_listed(hosts) {
+        return Ok(http::Auth::GoogleAccessToken { hosts: hosts.to_vec() });
     }
+    let place = endpoint.place();
     Err(format!(
         "a Google access token goes to hosts of Google only; to send it to others, write \
-         `auth: {{ google_for: [{host}] }}`: host=`{host}`"
+         `auth: {{ google_for: [\"{place}\"] }}`: host=`{place}`"
     ))
-}
-
-fn is_of_google(endpoint: &Endpoint) -> bool {
-    let of_google = [".googleapis.com", ".googleusercontent.com"];
-    !endpoint.is_plain() && of_google.iter().any(|suffix| endpoint.host().ends_with(suffix))
 }
 
 fn is_env_name(name: &str) -> bool {
@@ -167,7 +162,8 @@ mod tests {
         assert_eq!(resolve("http://ml-pipeline:8888", null.clone()), Ok(http::Auth::None));
         let told = resolve("https://kfp.acme.example", null.clone()).unwrap_err();
         assert!(told.contains("`none`, `{ bearer: { env: NAME } }`"), "{told}");
-        assert!(resolve("https://evilgoogleapis.com", null).is_err());
+        assert!(resolve("https://evilgoogleapis.com", null.clone()).is_err());
+        assert!(resolve("https://storage.googleapis.com:8443", null).is_err());
     }
 
     #[test]
@@ -177,6 +173,17 @@ mod tests {
             ("https://kfp.acme.example", json!("google"), false),
             ("https://kfp.acme.example", json!({"google_for": ["KFP.acme.example"]}), true),
             ("https://kfp.acme.example", json!({"google_for": ["acme.example"]}), false),
+            ("https://kfp.acme.example:443", json!({"google_for": ["kfp.acme.example"]}), true),
+            ("https://kfp.acme.example:8443", json!({"google_for": ["kfp.acme.example"]}), false),
+            (
+                "https://kfp.acme.example:8443",
+                json!({"google_for": ["KFP.acme.example:8443"]}),
+                true,
+            ),
+            ("https://kfp.acme.example", json!({"google_for": ["kfp.acme.example:8443"]}), false),
+            ("https://storage.googleapis.com", json!("google"), true),
+            ("https://storage.googleapis.com:8443", json!("google"), false),
+            ("https://8.8.34.bc.googleusercontent.com", json!("google"), false),
             ("https://kfp.acme.example", json!({"id_token": {"audience": "a"}}), true),
             ("https://kfp.acme.example", json!({"id_token": {"audience": ""}}), false),
             ("https://kfp.acme.example", json!({"bearer": {"env": "KFP_TOKEN"}}), true),
@@ -186,10 +193,27 @@ mod tests {
             ("http://ml-pipeline:8888", json!({"google_for": ["ml-pipeline"]}), false),
             ("http://127.0.0.1:8888", json!({"bearer": {"env": "KFP_TOKEN"}}), true),
             ("http://127.0.0.1:8888", json!("google"), false),
+            ("http://127.0.0.1:8888", json!({"google_for": ["127.0.0.1"]}), false),
+            ("http://127.0.0.1:8888", json!({"google_for": ["127.0.0.1:8888"]}), true),
         ];
         for (endpoint, auth, good) in cases {
             let resolved = resolve(endpoint, auth.clone());
             assert_eq!(resolved.is_ok(), good, "{endpoint} {auth} {resolved:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_in_the_form_that_is_taken() {
+        for endpoint in
+            ["https://kfp.acme.example", "https://kfp.acme.example:8443", "https://[fd00::1]:8443"]
+        {
+            for auth in [Value::Null, json!("google"), json!({"google_for": ["acme.example"]})] {
+                let told = resolve(endpoint, auth).unwrap_err();
+                let (_, advice) = told.split_once("{ google_for: ").unwrap();
+                let (listed, _) = advice.split_once(" }").unwrap();
+                let listed: Value = serde_json::from_str(listed).unwrap();
+                assert!(resolve(endpoint, json!({ "google_for": listed })).is_ok(), "{told}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::address::leads_nowhere;
+use crate::address::{self, leads_nowhere};
 
 /// Where a service answers: an `http` or `https` URL without user, query and fragment. A path such as `/pipeline`
 /// is kept, and everything is asked below it.
@@ -88,8 +88,19 @@ impl Endpoint {
     /// Host and port, the port left out where it is the usual one: how the places of credentials are listed.
     #[must_use]
     pub fn place(&self) -> String {
-        let host = self.host();
-        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        address::place(&self.0)
+    }
+
+    /// Whether this place is among those listed.
+    #[must_use]
+    pub fn is_listed(&self, places: &[String]) -> bool {
+        address::is_listed(&self.0, places)
+    }
+
+    /// Whether Google answers there, so that an access token may be sent without more being said.
+    #[must_use]
+    pub fn is_of_google(&self) -> bool {
+        address::is_of_google(&self.0)
     }
 
     /// Whether what is sent there can be read on the way.

@@ -20,8 +20,7 @@ impl Site {
     pub(crate) fn open(stated: Option<&Endpoint>, usual: &str) -> Result<Self, String> {
         let endpoint = place(stated, usual)?;
         let auth = Auth::resolve(None, &endpoint).map_err(|_| {
-            let host = endpoint.host();
-            format!("the endpoint is no host of Google: host=`{host}`")
+            format!("the endpoint is no host of Google: host=`{}`", endpoint.place())
         })?;
         Ok(Self { endpoint, auth })
     }

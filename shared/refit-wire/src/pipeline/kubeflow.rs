@@ -117,6 +117,8 @@ impl Settings for Config {
         specs: &["kfp-v2beta1.swagger.json", "kfp-v1beta1.swagger.json"],
     };
 
+    const CACHES: bool = true;
+
     fn without_auth(&self) -> Self {
         Self { auth: None, ..self.clone() }
     }

@@ -111,6 +111,8 @@ impl Settings for Config {
         specs: &["google-aiplatform-v1.trimmed.json"],
     };
 
+    const CACHES: bool = true;
+
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
         let site = self.site()?;
         check_labels(&self.labels)?;

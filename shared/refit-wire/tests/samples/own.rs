@@ -6,14 +6,27 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use refit_core::event::Identity;
-use refit_core::time::Timestamp;
+use refit_core::time::{Span, Timestamp};
 use refit_wire::normal_form::normal_form;
 use refit_wire::sample::{Sample, read_sample};
 use refit_wire::source::{Understood, understand};
 
+/// Samples whose tools write times in forms that `${now}` has not: without a zone, or with one that has no colon.
+const DATED: [&str; 6] = [
+    "drift/cloudwatch-direct.http",
+    "drift/cloudwatch-eventbridge.http",
+    "drift/cloudwatch-sns.http",
+    "drift/evidently-legacy-report.http",
+    "drift/evidently-legacy-suite.http",
+    "drift/nannyml.http",
+];
+
 /// The samples, by their folder and name, as they would be sent at noon of some day.
 pub(crate) fn samples() -> Vec<(PathBuf, Sample)> {
-    let now: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap();
+    samples_at("2026-01-05T12:00:00Z".parse().unwrap())
+}
+
+fn samples_at(now: Timestamp) -> Vec<(PathBuf, Sample)> {
     let paths = files("http").into_iter();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
@@ -50,6 +63,21 @@ fn every_sample_has_its_normal_form() {
         let text = format!("{}\n", serde_json::to_string_pretty(&form).unwrap());
         expect_file![path.with_extension("normal.json")].assert_eq(&text);
     }
+}
+
+#[test]
+fn what_a_sample_tells_is_new_whenever_it_is_sent() {
+    let now: Timestamp = "2027-03-04T05:06:07Z".parse().unwrap();
+    let is_old = |(path, sample): &(PathBuf, Sample)| match understand(&sample.delivery()) {
+        Ok(Understood::Record(events)) => {
+            let too_old = |time: Timestamp| time < now - Span::days(2);
+            events.iter().filter_map(|event| event.time).any(too_old).then(|| path.clone())
+        }
+        Ok(Understood::Ping(_) | Understood::Ignore { .. }) | Err(_) => None,
+    };
+    let old: Vec<PathBuf> = samples_at(now).iter().filter_map(is_old).collect();
+    assert!(old.iter().zip(DATED).all(|(path, dated)| path.ends_with(dated)), "{old:#?}");
+    assert_eq!(old.len(), DATED.len(), "{old:#?}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn rule<'s>(
         service: given(&value.service).map(|(name, _)| name.clone()).unwrap_or_default(),
         target,
         parameters: parameters(notes, &value.parameters, (batch, on)),
-        cache: given(&value.cache).is_some_and(|(cache, _)| *cache == v1::Switch::On),
+        cache: cache(notes, &value.cache, service),
         guard: None,
     };
     let guard = guard::folder(notes, value, &rule, service);
@@ -100,6 +100,20 @@ fn target(notes: &mut Notes<'_>, service: Option<&Service>, run: NodeId) -> Valu
     }
     let target = notes.read_without(run, RUN_SETTINGS, |reader| Value::deserialize(reader));
     target.unwrap_or_default()
+}
+
+fn cache(
+    notes: &mut Notes<'_>,
+    setting: &Option<Located<v1::Switch>>,
+    service: Option<&Service>,
+) -> bool {
+    let Some((cache, at)) = given(setting) else { return false };
+    if let Some(service) = service.filter(|service| !service.config.caches()) {
+        let kind = service.config.kind();
+        let message = format!("this service has no cache that refit switches: kind=`{kind}`");
+        notes.refuse(at, message).cured_by("leave it out, and see to it in the pipeline");
+    }
+    *cache == v1::Switch::On
 }
 
 fn parameters(

@@ -1,7 +1,9 @@
 //! One trigger.
 
 use refit_core::event::PauseMode;
-use refit_core::rules::{Budget, On, OnUnknown, Overlap, Retry, ServiceProfile, Trigger};
+use refit_core::rules::{
+    Budget, Idempotency, On, OnUnknown, Overlap, Retry, ServiceProfile, Trigger,
+};
 use refit_core::time::Span;
 use refit_core::timing::BUDGET_PER_MAX;
 
@@ -44,10 +46,7 @@ pub(super) fn rule(
             v1::Pause::Hold => PauseMode::Hold,
             v1::Pause::Ignore => PauseMode::Ignore,
         }),
-        on_unknown: match given(&rule.on_unknown) {
-            Some((v1::OnUnknown::Ask, _)) => OnUnknown::Ask,
-            Some((v1::OnUnknown::Relaunch, _)) | None => OnUnknown::Relaunch,
-        },
+        on_unknown: on_unknown(notes, &rule.on_unknown, service.map(|service| service.profile)),
         promote: models::promote(notes, registries, &rule.promote, service),
         ..Trigger::new(on, run?)
     };
@@ -81,6 +80,30 @@ fn overlap(
                 notes.refuse(at, message).cured_by("write `forbid` or `{ queue: N }`");
             }
             Overlap::Replace
+        }
+    }
+}
+
+fn on_unknown(
+    notes: &mut Notes<'_>,
+    setting: &Option<Located<v1::OnUnknown>>,
+    service: Option<ServiceProfile>,
+) -> OnUnknown {
+    let Some((on_unknown, at)) = given(setting) else { return OnUnknown::Relaunch };
+    let (is_safe, finds) =
+        service.map_or((false, true), |service| (service.class == Idempotency::A, service.finds));
+    if is_safe {
+        let message = "this service starts no run twice: a call of unknown fate is made again";
+        notes.refuse(at, message).cured_by("leave it out");
+    }
+    match on_unknown {
+        v1::OnUnknown::Ask => OnUnknown::Ask,
+        v1::OnUnknown::Relaunch => {
+            if !is_safe && !finds {
+                let message = "this service cannot look a run up, so a person is always asked";
+                notes.refuse(at, message).cured_by("write `ask`, or leave it out");
+            }
+            OnUnknown::Relaunch
         }
     }
 }
@@ -123,9 +146,12 @@ fn retry(notes: &mut Notes<'_>, setting: &Option<Located<v1::Retry>>) -> Retry {
     let backoff = span(notes, &retry.backoff, usual.backoff, ANY);
     let max_backoff = span(notes, &retry.max_backoff, usual.max_backoff, ANY);
     let at = retry.backoff.as_ref().or(retry.max_backoff.as_ref()).map(|setting| setting.at);
-    if let Some(at) = at.filter(|_| attempts == 1) {
+    let is_once = retry.attempts.is_none() || (given(&retry.attempts).is_some() && attempts == 1);
+    if let Some(at) = at.filter(|_| is_once) {
         let message = "there is one attempt, so nothing is ever waited for";
-        notes.warn(at, message).cured_by("add `attempts: 3`, which is two more");
+        notes
+            .refuse(at, message)
+            .cured_by("write `attempts: 3`, which is two more, or leave it out");
     } else if let Some(at) = at.filter(|_| backoff > max_backoff) {
         let message = format!("the first wait is above the longest: max_backoff=`{max_backoff}`");
         notes.refuse(at, message).cured_by(format!("set `max_backoff` to at least {backoff}"));
@@ -145,8 +171,6 @@ fn attempts(notes: &mut Notes<'_>, retry: &v1::Retry) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use refit_core::rules::Idempotency;
-
     use super::super::super::document::Document;
     use super::super::super::report::Report;
     use super::*;
