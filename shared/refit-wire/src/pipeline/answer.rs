@@ -134,7 +134,8 @@ pub(crate) fn started(
 fn not_started(response: &Response, words: Words) -> Outcome {
     let message = describe(response, words);
     match response.status {
-        // Limits of a rate come as 403 as well, with a time to wait.
+        // A login stands before the service, which itself answers no start so. Limits of a rate come as 403 as well, with
+        // a time to wait.
         301 | 302 | 307 | 308 | 401 | 403 => {
             let after = retry_after(response).unwrap_or(UNAUTHORIZED_WAIT);
             Outcome::NotStarted { after: Some(after), message }

@@ -358,6 +358,9 @@ impl PipelineService for Described {
             (Ok(response), again) if response.status == 409 && service.config.repeatable => {
                 adopt(again)
             }
+            (Ok(response), _) if [301, 302].contains(&response.status) => {
+                Step::Done(elsewhere(response.status))
+            }
             _ => Step::Done(answer::started(service.owned(reply), words, |answer| {
                 let Start { run, page, .. } = &service.config.start;
                 service.external(answer, run, page.as_ref())
@@ -435,6 +438,11 @@ fn adopt(find: Option<Call<Option<Outcome>>>) -> Step<Outcome> {
         })),
         None => Step::Done(unclear()),
     }
+}
+
+/// A login answers so before a start, and a service after it, which leads to the page of the run it has started.
+fn elsewhere(status: u16) -> Outcome {
+    Outcome::Unclear(format!("a start was answered with a way elsewhere: status=`{status}`"))
 }
 
 impl From<Verb> for Method {
