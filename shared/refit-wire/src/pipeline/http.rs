@@ -75,12 +75,14 @@ pub struct Start {
     pub page: Option<Pointer>,
 }
 
-/// How a run is found by its key: one GET, answered with the run, 404, or a list.
+/// How a run is found by its key: one GET, answered with the run, 404, or a list. That nothing is found counts only where
+/// `path` has `{key}`, or a start is `repeatable`: without the key a run may be on a page that was not asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HttpFind")]
 pub struct Find {
-    /// The path below the endpoint, such as `/runs?label={key}`.
+    /// The path below the endpoint, such as `/runs?label={key}`. Without `{key}` in it a run can be found, and never be
+    /// told to be missing: a person settles.
     pub path: Path,
     /// Where the answer has the list of runs, as a JSON pointer. Default: the answer is one run.
     #[serde(default)]
@@ -177,7 +179,7 @@ impl Settings for Config {
     const ABOUT: About = About {
         class: "C; `repeatable: true`: A",
         start: "as `start` says",
-        find: "as `find` says; without it a person settles",
+        find: "as `find` says; without it a person settles, as where nothing is found by a `find` without `{key}`",
         status: "as `status` says",
         cancel: "as `cancel` says",
         push: "none",
@@ -207,8 +209,23 @@ impl Settings for Config {
         }
     }
 
+    fn doubt(&self) -> Option<String> {
+        let find = self.find.as_ref()?;
+        (!self.repeatable && !find.asks_by_key()).then(|| {
+            "`find.path` does not send `{key}`: a run can be found so, and never be told to be missing, since it may be on \
+             a page that was not asked for"
+                .to_owned()
+        })
+    }
+
     fn hosts(&self) -> Vec<String> {
         vec![self.endpoint.host().to_owned()]
+    }
+}
+
+impl Find {
+    fn asks_by_key(&self) -> bool {
+        self.path.names().any(|name| name == "key")
     }
 }
 
@@ -374,6 +391,9 @@ impl PipelineService for Described {
         let values = Values::of_start(launch, &target.with);
         let request = self.request(Method::GET, &find.path, &values);
         let (service, key) = (self.clone(), launch.key.to_string());
+        // Where a start is repeatable, one that was there starts nothing.
+        let counts = self.config.repeatable || find.asks_by_key();
+        let absent = counts.then_some(Outcome::Absent);
         Some(Call::once(request, move |reply| match service.read(reply) {
             Ok(answer) => {
                 let runs = match &find.list {
@@ -383,10 +403,10 @@ impl PipelineService for Described {
                 let ours = runs.iter().find(|run| find.key.text(run).as_deref() == Some(&key));
                 match ours {
                     Some(run) => service.external(run, &find.run, None).map(Outcome::Found),
-                    None => Some(Outcome::Absent),
+                    None => absent,
                 }
             }
-            Err(answer::Fault::Missing) => Some(Outcome::Absent),
+            Err(answer::Fault::Missing) => absent,
             Err(_) => None,
         }))
     }
