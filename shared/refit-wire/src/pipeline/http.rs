@@ -50,7 +50,8 @@ pub struct Config {
     #[serde(default)]
     pub cancel: Option<Cancel>,
     /// Where an error of the service has its message, as a JSON pointer. Without it any JSON object is an error of
-    /// the service's own.
+    /// the service's own, but for a 404, which a gateway may have said that knows no way to it: a run is then never
+    /// known to be missing, and is followed until it is cancelled and settled.
     #[serde(default)]
     pub error: Option<Pointer>,
 }
@@ -76,7 +77,8 @@ pub struct Start {
 }
 
 /// How a run is found by its key: one GET, answered with the run, 404, or a list. That nothing is found counts only where
-/// `path` has `{key}`, or a start is `repeatable`: without the key a run may be on a page that was not asked for.
+/// `path` has `{key}`, or a start is `repeatable`: without the key a run may be on a page that was not asked for. A 404
+/// counts where `error` says that it is the service's own, or a start is `repeatable`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HttpFind")]
@@ -210,12 +212,15 @@ impl Settings for Config {
     }
 
     fn doubt(&self) -> Option<String> {
-        let find = self.find.as_ref()?;
-        (!self.repeatable && !find.asks_by_key()).then(|| {
-            "`find.path` does not send `{key}`: a run can be found so, and never be told to be missing, since it may be on \
-             a page that was not asked for"
-                .to_owned()
-        })
+        let find = self.find.as_ref().filter(|_| !self.repeatable)?;
+        let why = if !find.asks_by_key() {
+            "`find.path` does not send `{key}`, and a run may be on a page that was not asked for"
+        } else if find.list.is_none() && self.error.is_none() {
+            "`find` is answered with one run or a 404, which says nothing without `error`"
+        } else {
+            return None;
+        };
+        Some(format!("a run can be found, and never be told to be missing: {why}"))
     }
 
     fn hosts(&self) -> Vec<String> {
@@ -320,7 +325,7 @@ impl Described {
         Some(ExternalRun { id, url: page.and_then(|page| page.text(answer)) })
     }
 
-    /// The service's own words: where it says they are, else anything in an object.
+    /// The service's own words: where it says they are, else anything in an object that is no 404.
     fn read(&self, reply: Reply) -> Result<Value, answer::Fault> {
         answer::read(self.owned(reply), words)
     }
@@ -333,7 +338,7 @@ impl Described {
         {
             let said = match &self.config.error {
                 Some(pointer) => pointer.text(&body),
-                None => body.is_object().then(String::new),
+                None => (body.is_object() && response.status != 404).then(String::new),
             };
             response.body = json!({ "own": said }).to_string().into();
         }
@@ -394,20 +399,24 @@ impl PipelineService for Described {
         // Where a start is repeatable, one that was there starts nothing.
         let counts = self.config.repeatable || find.asks_by_key();
         let absent = counts.then_some(Outcome::Absent);
-        Some(Call::once(request, move |reply| match service.read(reply) {
-            Ok(answer) => {
-                let runs = match &find.list {
-                    Some(list) => list.of(&answer)?.as_array()?.clone(),
-                    None => vec![answer],
-                };
-                let ours = runs.iter().find(|run| find.key.text(run).as_deref() == Some(&key));
-                match ours {
-                    Some(run) => service.external(run, &find.run, None).map(Outcome::Found),
-                    None => absent,
+        Some(Call::once(request, move |reply| {
+            let no_such = matches!(&reply, Ok(response) if response.status == 404);
+            match service.read(reply) {
+                Ok(answer) => {
+                    let runs = match &find.list {
+                        Some(list) => list.of(&answer)?.as_array()?.clone(),
+                        None => vec![answer],
+                    };
+                    let ours = runs.iter().find(|run| find.key.text(run).as_deref() == Some(&key));
+                    match ours {
+                        Some(run) => service.external(run, &find.run, None).map(Outcome::Found),
+                        None => absent,
+                    }
                 }
+                Err(answer::Fault::Missing) => absent,
+                Err(_) if no_such && service.config.repeatable => absent,
+                Err(_) => None,
             }
-            Err(answer::Fault::Missing) => absent,
-            Err(_) => None,
         }))
     }
 
