@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod counterpart;
 pub mod fake;
 pub mod fault;
+pub mod fields;
 pub mod folder;
 pub mod process;
 pub mod shared;

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::fields::Fields;
+
 /// The description of an API.
 #[derive(Clone, Debug)]
 pub struct Swagger(Value);
@@ -87,6 +89,32 @@ impl Swagger {
             None => note(&mut faults, "answer", "no such operation or status"),
         }
         faults
+    }
+
+    /// What is wrong with the fields that are asked for of an answer of success.
+    #[must_use]
+    pub fn check_fields_asked(&self, asked: Asked<'_>, fields: &Fields) -> String {
+        let mut faults = String::new();
+        let responses = self.operation(asked.method, asked.path).map(|it| &it["responses"]);
+        match responses.and_then(|all| all.get("200").or(all.get("default"))) {
+            Some(response) => self.check_named(&response["schema"], fields, "answer", &mut faults),
+            None => note(&mut faults, "answer", "no such operation"),
+        }
+        faults
+    }
+
+    fn check_named(&self, schema: &Value, fields: &Fields, at: &str, faults: &mut String) {
+        let mut schema = self.resolve(schema);
+        while schema["type"] == "array" {
+            schema = self.resolve(&schema["items"]);
+        }
+        for (name, within) in fields.named() {
+            let at = format!("{at}.{name}");
+            match schema["properties"].get(name) {
+                Some(field) => self.check_named(field, within, &at, faults),
+                None => note(faults, &at, "unknown field"),
+            }
+        }
     }
 
     /// What is wrong with a value of a named type.
@@ -313,6 +341,20 @@ mod tests {
         }
         assert_eq!(faults("POST", "/runs", &[], None), "body: missing\n");
         assert_eq!(faults("GET", "/runs/7", &[], Some(&json!({}))), "body: not wanted\n");
+    }
+
+    #[test]
+    fn fields_that_are_asked_for_are_those_of_the_answer() {
+        let asked = Asked { method: "POST", path: "/runs", query: &[], body: None };
+        let faults = |fields: &str| swagger().check_fields_asked(asked, &Fields::read(fields));
+        assert_eq!(faults("name,sizes"), "");
+        assert_eq!(
+            faults("nam,sizes(x)"),
+            "answer.nam: unknown field\nanswer.sizes.x: unknown field\n"
+        );
+        let other = Asked { path: "/none", ..asked };
+        let none = swagger().check_fields_asked(other, &Fields::read("name"));
+        assert_eq!(none, "answer: no such operation\n");
     }
 
     #[test]

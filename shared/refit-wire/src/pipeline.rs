@@ -114,6 +114,11 @@ trait Settings: Clone + fmt::Debug + DeserializeOwned + JsonSchema {
     /// The service, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn PipelineService>, String>;
 
+    /// What these settings can do less well than it seems.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
+
     /// What cannot be with these settings.
     fn check(&self, target: &Self::Target) -> Result<(), String>;
 
@@ -152,6 +157,14 @@ macro_rules! services {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$kind(_) => stringify!($module),)*
+                }
+            }
+
+            /// What the settings can do less well than it seems, if anything.
+            #[must_use]
+            pub fn doubt(&self) -> Option<String> {
+                match self {
+                    $(Self::$kind(config) => config.doubt(),)*
                 }
             }
 

@@ -84,14 +84,17 @@ fn services(notes: &mut Notes<'_>, file: &v1::File) -> Services {
 }
 
 fn service(notes: &mut Notes<'_>, config: &ServiceConfig, at: NodeId) -> Option<Service> {
+    let kind = notes.document.entry(at, config.kind()).map_or(at, |kind| kind.value);
     match config.open() {
         Ok(adapter) => {
+            if let Some(doubt) = config.doubt() {
+                notes.warn(kind, doubt);
+            }
             let profile = adapter.profile();
             Some(Service { config: config.clone(), adapter: Arc::from(adapter), profile })
         }
         Err(message) => {
-            let kind = notes.document.entry(at, config.kind());
-            notes.refuse(kind.map_or(at, |kind| kind.value), message);
+            notes.refuse(kind, message);
             None
         }
     }

@@ -106,7 +106,8 @@ fn fault(response: &Response, words: Words) -> Fault {
         200..=399 | 401 | 403 => Fault::Unauthorized(message),
         404 if own => Fault::Missing,
         429 => Fault::Throttled { after: retry_after(response), message },
-        408 => Fault::Unavailable(message),
+        // Given up on the way, by whoever did.
+        408 | 425 | 499 => Fault::Unavailable(message),
         400..=499 if own => Fault::Refused { status: response.status, message },
         _ => Fault::Unavailable(message),
     }
@@ -134,12 +135,14 @@ pub(crate) fn started(
 fn not_started(response: &Response, words: Words) -> Outcome {
     let message = describe(response, words);
     match response.status {
-        // Limits of a rate come as 403 as well, with a time to wait.
+        // A login stands before the service, which itself answers no start so. Limits of a rate come as 403 as well, with
+        // a time to wait.
         301 | 302 | 307 | 308 | 401 | 403 => {
             let after = retry_after(response).unwrap_or(UNAUTHORIZED_WAIT);
             Outcome::NotStarted { after: Some(after), message }
         }
-        408 => Outcome::Unclear(message),
+        // It was given up on the way, or collided with something, which may be its own run.
+        408 | 409 | 425 | 499 => Outcome::Unclear(message),
         429 => Outcome::NotStarted { after: retry_after(response), message },
         413 => Outcome::Rejected(message),
         400..=499 if is_own(response, words) => Outcome::Rejected(message),
@@ -147,6 +150,11 @@ fn not_started(response: &Response, words: Words) -> Outcome {
         400..=499 => Outcome::NotStarted { after: None, message },
         _ => Outcome::Unclear(message),
     }
+}
+
+/// A start that was refused for good, in the service's words.
+pub(crate) fn rejected(response: &Response, words: Words) -> Outcome {
+    Outcome::Rejected(describe(response, words))
 }
 
 impl Fault {
@@ -157,6 +165,8 @@ impl Fault {
             Self::Missing => {
                 Outcome::Rejected("the service no longer knows what is to be run".to_owned())
             }
+            // What is read is being changed.
+            Self::Refused { status: 409, .. } => Outcome::NotStarted { after: None, message },
             Self::Refused { .. } => Outcome::Rejected(message),
             Self::Unauthorized(_) => {
                 Outcome::NotStarted { after: Some(UNAUTHORIZED_WAIT), message }
@@ -198,6 +208,7 @@ fn describe(response: &Response, words: Words) -> String {
     let what = match status {
         300..=399 => "the service sends to a login, or elsewhere",
         401 | 403 => "the service does not let us in",
+        408 | 425 | 499 => "the request was given up",
         429 => "the service asks to wait",
         500..=599 => "the service is in trouble",
         400..=499 if said.is_some() => "the service refused",

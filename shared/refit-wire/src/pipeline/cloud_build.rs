@@ -29,6 +29,11 @@ const BATCH: &str = "_REFIT_BATCH";
 /// Substitutions a build takes.
 const SUBSTITUTIONS_MAX: usize = 200;
 
+/// What is read of a build, and of a page of them, which may be larger than an answer is let in.
+const FIELDS: [(&str, &str); 1] =
+    [("fields", "id,status,statusDetail,createTime,failureInfo(type,detail),approval/state")];
+const LISTED: (&str, &str) = ("fields", "builds(id,logUrl,substitutions),nextPageToken");
+
 /// Cloud Build. The function's account needs `roles/cloudbuild.builds.editor`, and `iam.serviceAccounts.actAs` on the
 /// account of the trigger.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -197,7 +202,7 @@ impl PipelineService for CloudBuild {
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
-        Call::once(self.request(Method::GET, &["builds", &run.id], &[]), |reply| {
+        Call::once(self.request(Method::GET, &["builds", &run.id], &FIELDS), |reply| {
             let standing = |build: &Value| build.get("id").map(|_| standing(build));
             answer::status(reply, words, standing)
         })
@@ -259,8 +264,8 @@ impl Listing for Builds {
         let Self { trigger, since, .. } = self;
         let filter = format!("build_trigger_id=\"{trigger}\" AND create_time>=\"{since}\"");
         let token = token.map(|token| ("pageToken", token));
-        let query: Vec<_> =
-            [("filter", filter.as_str()), ("pageSize", "100")].into_iter().chain(token).collect();
+        let query = [("filter", filter.as_str()), ("pageSize", "100"), LISTED];
+        let query: Vec<_> = query.into_iter().chain(token).collect();
         self.service.request(Method::GET, &["builds"], &query)
     }
 

@@ -27,6 +27,11 @@ const KEY: &str = "REFIT_KEY";
 /// The variable that holds the batch.
 const BATCH: &str = "REFIT_BATCH";
 
+/// What is read of an execution, and of a page of them, which may be larger than an answer is let in.
+const FIELDS: [(&str, &str); 1] = [("fields", "name,createTime,startTime,runningCount,conditions")];
+const LISTED: (&str, &str) =
+    ("fields", "executions(name,template/containers/env(name,value)),nextPageToken");
+
 /// Cloud Run jobs. The function's account needs `run.jobs.runWithOverrides`, as in `roles/run.developer`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,7 +149,8 @@ impl CloudRun {
     /// The request for an execution, or for something to be done to it.
     fn execution(&self, method: Method, id: &str, verb: &str) -> Request {
         let (job, execution) = id.split_once('/').unwrap_or((id, ""));
-        self.request(method, &[job, "executions", &format!("{execution}{verb}")], &[])
+        let query = if method == Method::GET { &FIELDS[..] } else { &[] };
+        self.request(method, &[job, "executions", &format!("{execution}{verb}")], query)
     }
 }
 
@@ -259,7 +265,7 @@ struct Executions {
 impl Listing for Executions {
     fn request(&self, token: Option<&str>) -> Request {
         let token = token.map(|token| ("pageToken", token));
-        let query: Vec<_> = [("pageSize", "100")].into_iter().chain(token).collect();
+        let query: Vec<_> = [("pageSize", "100"), LISTED].into_iter().chain(token).collect();
         self.service.request(Method::GET, &[&self.job, "executions"], &query)
     }
 

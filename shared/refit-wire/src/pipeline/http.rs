@@ -50,7 +50,8 @@ pub struct Config {
     #[serde(default)]
     pub cancel: Option<Cancel>,
     /// Where an error of the service has its message, as a JSON pointer. Without it any JSON object is an error of
-    /// the service's own.
+    /// the service's own, but for a 404, which a gateway may have said that knows no way to it: a run is then never
+    /// known to be missing, and is followed until it is cancelled and settled.
     #[serde(default)]
     pub error: Option<Pointer>,
 }
@@ -75,12 +76,15 @@ pub struct Start {
     pub page: Option<Pointer>,
 }
 
-/// How a run is found by its key: one GET, answered with the run, 404, or a list.
+/// How a run is found by its key: one GET, answered with the run, 404, or a list. That nothing is found counts only where
+/// `path` has `{key}`, or a start is `repeatable`: without the key a run may be on a page that was not asked for. A 404
+/// counts where `error` says that it is the service's own, or a start is `repeatable`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HttpFind")]
 pub struct Find {
-    /// The path below the endpoint, such as `/runs?label={key}`.
+    /// The path below the endpoint, such as `/runs?label={key}`. Without `{key}` in it a run can be found, and never be
+    /// told to be missing: a person settles.
     pub path: Path,
     /// Where the answer has the list of runs, as a JSON pointer. Default: the answer is one run.
     #[serde(default)]
@@ -177,7 +181,7 @@ impl Settings for Config {
     const ABOUT: About = About {
         class: "C; `repeatable: true`: A",
         start: "as `start` says",
-        find: "as `find` says; without it a person settles",
+        find: "as `find` says; without it a person settles, as where nothing is found by a `find` without `{key}`",
         status: "as `status` says",
         cancel: "as `cancel` says",
         push: "none",
@@ -207,8 +211,26 @@ impl Settings for Config {
         }
     }
 
+    fn doubt(&self) -> Option<String> {
+        let find = self.find.as_ref().filter(|_| !self.repeatable)?;
+        let why = if !find.asks_by_key() {
+            "`find.path` does not send `{key}`, and a run may be on a page that was not asked for"
+        } else if find.list.is_none() && self.error.is_none() {
+            "`find` is answered with one run or a 404, which says nothing without `error`"
+        } else {
+            return None;
+        };
+        Some(format!("a run can be found, and never be told to be missing: {why}"))
+    }
+
     fn hosts(&self) -> Vec<String> {
         vec![self.endpoint.host().to_owned()]
+    }
+}
+
+impl Find {
+    fn asks_by_key(&self) -> bool {
+        self.path.names().any(|name| name == "key")
     }
 }
 
@@ -303,7 +325,7 @@ impl Described {
         Some(ExternalRun { id, url: page.and_then(|page| page.text(answer)) })
     }
 
-    /// The service's own words: where it says they are, else anything in an object.
+    /// The service's own words: where it says they are, else anything in an object that is no 404.
     fn read(&self, reply: Reply) -> Result<Value, answer::Fault> {
         answer::read(self.owned(reply), words)
     }
@@ -316,7 +338,7 @@ impl Described {
         {
             let said = match &self.config.error {
                 Some(pointer) => pointer.text(&body),
-                None => body.is_object().then(String::new),
+                None => (body.is_object() && response.status != 404).then(String::new),
             };
             response.body = json!({ "own": said }).to_string().into();
         }
@@ -358,6 +380,9 @@ impl PipelineService for Described {
             (Ok(response), again) if response.status == 409 && service.config.repeatable => {
                 adopt(again)
             }
+            (Ok(response), _) if [301, 302].contains(&response.status) => {
+                Step::Done(elsewhere(response.status))
+            }
             _ => Step::Done(answer::started(service.owned(reply), words, |answer| {
                 let Start { run, page, .. } = &service.config.start;
                 service.external(answer, run, page.as_ref())
@@ -371,20 +396,27 @@ impl PipelineService for Described {
         let values = Values::of_start(launch, &target.with);
         let request = self.request(Method::GET, &find.path, &values);
         let (service, key) = (self.clone(), launch.key.to_string());
-        Some(Call::once(request, move |reply| match service.read(reply) {
-            Ok(answer) => {
-                let runs = match &find.list {
-                    Some(list) => list.of(&answer)?.as_array()?.clone(),
-                    None => vec![answer],
-                };
-                let ours = runs.iter().find(|run| find.key.text(run).as_deref() == Some(&key));
-                match ours {
-                    Some(run) => service.external(run, &find.run, None).map(Outcome::Found),
-                    None => Some(Outcome::Absent),
+        // Where a start is repeatable, one that was there starts nothing.
+        let counts = self.config.repeatable || find.asks_by_key();
+        let absent = counts.then_some(Outcome::Absent);
+        Some(Call::once(request, move |reply| {
+            let no_such = matches!(&reply, Ok(response) if response.status == 404);
+            match service.read(reply) {
+                Ok(answer) => {
+                    let runs = match &find.list {
+                        Some(list) => list.of(&answer)?.as_array()?.clone(),
+                        None => vec![answer],
+                    };
+                    let ours = runs.iter().find(|run| find.key.text(run).as_deref() == Some(&key));
+                    match ours {
+                        Some(run) => service.external(run, &find.run, None).map(Outcome::Found),
+                        None => absent,
+                    }
                 }
+                Err(answer::Fault::Missing) => absent,
+                Err(_) if no_such && service.config.repeatable => absent,
+                Err(_) => None,
             }
-            Err(answer::Fault::Missing) => Some(Outcome::Absent),
-            Err(_) => None,
         }))
     }
 
@@ -435,6 +467,11 @@ fn adopt(find: Option<Call<Option<Outcome>>>) -> Step<Outcome> {
         })),
         None => Step::Done(unclear()),
     }
+}
+
+/// A login answers so before a start, and a service after it, which leads to the page of the run it has started.
+fn elsewhere(status: u16) -> Outcome {
+    Outcome::Unclear(format!("a start was answered with a way elsewhere: status=`{status}`"))
 }
 
 impl From<Verb> for Method {

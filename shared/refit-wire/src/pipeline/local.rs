@@ -146,7 +146,11 @@ impl PipelineService for Local {
             "labels": { "trigger": launch.trigger, "batch": launch.batch },
         });
         let request = self.request(Method::POST, &["runs"]).json(&body);
-        Step::Send(Call::once(request, |reply| answer::started(reply, words, external)))
+        Step::Send(Call::once(request, |reply| match &reply {
+            // The key has a run of another request.
+            Ok(response) if response.status == 409 => answer::rejected(response, words),
+            _ => answer::started(reply, words, external),
+        }))
     }
 
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {

@@ -27,6 +27,9 @@ use super::{About, Launch, PipelineService, Settings, compiled};
 use crate::call::{Call, Step};
 use crate::http::{Reply, Request};
 
+/// What is read of a run. Its definition and the details of its steps may be larger than an answer is let in.
+const FIELDS: [(&str, &str); 1] = [("fields", "name,labels,state,createTime,error(code,message)")];
+
 /// Vertex AI Pipelines. The function's account needs `roles/aiplatform.user`, and `iam.serviceAccounts.actAs` on the
 /// account of the runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -223,21 +226,22 @@ impl PipelineService for Vertex {
     }
 
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>> {
-        let request = self.request(Method::POST, &format!("{}:cancel", run.id)).json(&json!({}));
+        let request =
+            self.request(Method::POST, &format!("{}:cancel", run.id), &[]).json(&json!({}));
         // A run that has ended already is refused with 400.
         Some(Call::once(request, |reply| answer::cancelled(reply, words, 400)))
     }
 }
 
 impl Vertex {
-    fn request(&self, method: Method, rest: &str) -> Request {
+    fn request(&self, method: Method, rest: &str, query: &[(&str, &str)]) -> Request {
         let Config { project, location, .. } = &self.config;
         let path = ["v1", "projects", project, "locations", location, "pipelineJobs", rest];
-        self.site.request(method, &path, &[])
+        self.site.request(method, &path, query)
     }
 
     fn job(&self, id: &str) -> Request {
-        self.request(Method::GET, id)
+        self.request(Method::GET, id, &FIELDS)
     }
 
     fn body(
@@ -276,7 +280,8 @@ impl Vertex {
         let Config { project, location, .. } = &self.config;
         let path = ["v1", "projects", project, "locations", location, "pipelineJobs"];
         let id = key.to_string();
-        let request = self.site.request(Method::POST, &path, &[("pipelineJobId", &id)]).json(body);
+        let query = [("pipelineJobId", id.as_str()), ("fields", "name")];
+        let request = self.site.request(Method::POST, &path, &query).json(body);
         let vertex = self.clone();
         Call::new(request, move |reply| match &reply {
             Ok(response) if response.status == 409 => Step::Send(vertex.adopt(key)),

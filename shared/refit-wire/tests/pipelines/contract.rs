@@ -6,6 +6,7 @@ use std::path::Path;
 use percent_encoding::percent_decode_str;
 use refit_core::plan::Outcome;
 use refit_core::run::{ExternalRun, Phase};
+use refit_testkit::fields;
 use refit_testkit::shared::shared_data;
 use refit_testkit::spec::{Asked, Swagger};
 use refit_wire::call::Step;
@@ -103,6 +104,9 @@ impl Api {
         let method = request.method.as_str();
         let asked = Asked { method, path, query: &query, body: body.as_ref() };
         let mut faults = self.rest.check_request(asked);
+        if let Some(fields) = fields::asked(request) {
+            faults.push_str(&self.rest.check_fields_asked(asked, &fields));
+        }
         let filter = query.iter().find(|(name, _)| name == "filter");
         if let (Some((_, filter)), Some(_)) = (filter, &self.filters) {
             faults.push_str(&self.filter_faults(filter));

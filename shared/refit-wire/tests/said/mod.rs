@@ -1,5 +1,6 @@
 //! Recordings: cases of what is asked for, with every request, its answer, and what is made of it.
 
+use refit_testkit::fields::partial;
 use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
 use refit_wire::http::{Auth, Reply, Request};
@@ -56,7 +57,7 @@ impl<'a> Script<'a> {
         Self { replies: replies.into_iter(), said: Vec::new(), shown: String::new() }
     }
 
-    /// Answers every request with the next recorded answer.
+    /// Answers every request with the next recorded answer, or with the fields of it that were asked for.
     pub(crate) fn follow<T>(&mut self, mut step: Step<T>) -> T {
         loop {
             match step {
@@ -66,8 +67,8 @@ impl<'a> Script<'a> {
                     let text = self.replies.next();
                     let text = text.unwrap_or_else(|| panic!("not recorded: {}", shown(&request)));
                     self.shown.push_str(&format!("> {}\n< {text}\n", shown(&request)));
+                    step = call.read(partial(&request, recorded(text)));
                     self.said.push((request, recorded(text)));
-                    step = call.read(recorded(text));
                 }
             }
         }
