@@ -9,6 +9,7 @@
 //! | when | size, time of modification and inode have stood still for half a second |
 //! | generation | when the file was last changed or moved there, in microseconds, by the system's word |
 //! | not an object | anything hidden (`.name`), unfinished (`*.part`, `*.partial`, `*.tmp`, `*.crdownload`, `*.swp`, `*~`), in no bucket, linked, or not named in UTF-8 |
+//! | cannot be looked at | a folder, or a file, is complained of once; what was announced of it is not taken for gone |
 //! | across restarts | what was acknowledged is kept in a file and not announced again; what was not is, under the same generation, so that the ledger knows it |
 
 mod listing;
@@ -37,6 +38,7 @@ use url::Url;
 use crate::news::{News, Teller};
 pub use listing::listing;
 use notification::{Checksums, Message};
+use scan::Seen;
 use standing::{Notice, Object, Standing, Stat};
 
 /// How long between two looks, unless looking takes long.
@@ -74,6 +76,8 @@ pub struct Watcher {
     back_off: BackOff,
     /// Files that cannot be read, so that each is complained of once.
     unreadable: BTreeSet<Object>,
+    /// Places that cannot be looked at, so that each is complained of once.
+    hidden: BTreeSet<String>,
     /// Files that lie in no bucket, by name.
     loose: BTreeSet<String>,
 }
@@ -116,8 +120,9 @@ impl Watcher {
     /// `Unavailable` if that cannot be read, `Data` if it is not what a watcher has written.
     pub fn open(config: Config) -> Result<Self, Error> {
         let announced = read(&config.record)?;
-        let (back_off, unreadable, loose) = Default::default();
-        Ok(Self { config, standing: Standing::new(announced), back_off, unreadable, loose })
+        let (back_off, unreadable, hidden, loose) = Default::default();
+        let standing = Standing::new(announced);
+        Ok(Self { config, standing, back_off, unreadable, hidden, loose })
     }
 
     /// Watches until `stop` says so.
@@ -140,8 +145,10 @@ impl Watcher {
         let looked = disk(look).await;
         let now = self.config.clock.elapsed();
         match looked {
-            Ok((found, loose)) => {
+            Ok((seen, loose)) => {
                 self.tell_loose(loose);
+                self.complain(&seen);
+                let found = self.with_hidden(seen);
                 self.announce(now, &found).await;
             }
             Err(error) => {
@@ -163,6 +170,24 @@ impl Watcher {
             .collect()
             .await;
         self.note(told).await;
+    }
+
+    /// Complains once of every place that cannot be looked at.
+    fn complain(&mut self, seen: &Seen) {
+        for (place, error) in &seen.unread {
+            if !self.hidden.contains(place) {
+                tracing::warn!(%error, place, "a place cannot be looked at; what is there is not announced");
+            }
+        }
+        self.hidden = seen.unread.keys().cloned().collect();
+    }
+
+    /// The files that were seen. One that was announced and may be there unseen is not gone.
+    fn with_hidden(&self, mut seen: Seen) -> BTreeMap<Object, Stat> {
+        let hidden = self.standing.announced().iter().filter(|(object, _)| seen.hides(object));
+        let hidden: Vec<_> = hidden.map(|(object, stat)| (object.clone(), *stat)).collect();
+        seen.files.extend(hidden);
+        seen.files
     }
 
     /// Tells once of every file that lies in no bucket.

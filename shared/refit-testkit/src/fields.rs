@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// What of an answer is asked for: fields by name, each with what is asked for within it; all of it where there are
 /// none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields(BTreeMap<String, Fields>);
+pub struct Fields(BTreeMap<String, Self>);
 
 impl Fields {
     /// Reads `a,b/c,d(e,f)`.
@@ -84,7 +84,9 @@ pub fn asked(request: &Request) -> Option<Fields> {
 }
 
 /// The answer with what was asked for only. Errors are answered whole.
-#[must_use]
+///
+/// # Errors
+/// The failure, where that is the answer.
 pub fn partial(request: &Request, reply: Reply) -> Reply {
     let mut response = reply?;
     if let Some(fields) = asked(request)

@@ -43,7 +43,7 @@ async fn list(
 }
 
 fn page(buckets: &Path, bucket: &str, wanted: &Wanted) -> io::Result<Value> {
-    let found = scan(buckets)?;
+    let found = scan(buckets)?.files;
     let prefix = format!("{bucket}/{}", wanted.prefix);
     let is_wanted = |object: &Object| {
         object.0.starts_with(&prefix) && object.parts().1 >= wanted.page_token.as_str()
@@ -51,7 +51,7 @@ fn page(buckets: &Path, bucket: &str, wanted: &Wanted) -> io::Result<Value> {
     let mut objects = found.iter().filter(|(object, _)| is_wanted(object));
     let mut items = Vec::new();
     for (object, stat) in objects.by_ref().take(PAGE) {
-        items.extend(item(buckets, object, stat)?);
+        items.extend(item(buckets, object, stat));
     }
     let mut page = json!({ "kind": "storage#objects", "items": items });
     if let Some((next, _)) = objects.next() {
@@ -60,13 +60,10 @@ fn page(buckets: &Path, bucket: &str, wanted: &Wanted) -> io::Result<Value> {
     Ok(page)
 }
 
-/// One that has just gone is none.
-fn item(buckets: &Path, object: &Object, stat: &Stat) -> io::Result<Option<Value>> {
-    match Checksums::of(&buckets.join(&object.0)) {
-        Ok(checksums) => Ok(Some(resource(object, stat, &checksums))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+/// One that has just gone, or cannot be read, is none.
+fn item(buckets: &Path, object: &Object, stat: &Stat) -> Option<Value> {
+    let checksums = Checksums::of(&buckets.join(&object.0)).ok()?;
+    Some(resource(object, stat, &checksums))
 }
 
 #[cfg(test)]
@@ -89,5 +86,22 @@ mod tests {
         assert_eq!(last["items"][0]["name"], format!("in/{PAGE:04}"));
         assert_eq!(last["nextPageToken"], Value::Null);
         assert_eq!(page(folder.path(), "none", &wanted).unwrap()["items"], json!([]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_listed_and_everything_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("uploads")).unwrap();
+        let file = folder.path().join("uploads/a");
+        std::fs::write(&file, "x").unwrap();
+        let stat = crate::watcher::scan::look_at(&file).unwrap().unwrap();
+        let object = |name: &str| Object(format!("uploads/{name}"));
+        assert!(item(folder.path(), &object("a"), &stat).is_some());
+        // A name that is too long cannot be opened, whoever asks.
+        assert_eq!(item(folder.path(), &object(&"a".repeat(300)), &stat), None);
+        crate::watcher::tests::bury(&folder.path().join("uploads"));
+        let wanted = Wanted { prefix: String::new(), page_token: String::new() };
+        let page = page(folder.path(), "uploads", &wanted).unwrap();
+        assert_eq!(page["items"][0]["name"], "a");
     }
 }

@@ -11,15 +11,33 @@ use super::standing::{Object, Stat};
 /// Endings of files that are being written.
 const UNFINISHED: [&str; 6] = ["~", ".crdownload", ".part", ".partial", ".swp", ".tmp"];
 
-/// Every object: a regular file below the folder of a bucket.
-pub(super) fn scan(buckets: &Path) -> io::Result<BTreeMap<Object, Stat>> {
-    let mut found = BTreeMap::new();
+/// What was seen below the folders of buckets.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Every object: a regular file.
+    pub(super) files: BTreeMap<Object, Stat>,
+    /// The places that could not be looked at: folders, and files in folders that tell no more than names.
+    pub(super) unread: BTreeMap<String, io::Error>,
+}
+
+impl Seen {
+    /// Whether an object may be there unseen.
+    pub(super) fn hides(&self, object: &Object) -> bool {
+        let below = |place: &String| object.0.strip_prefix(place);
+        let mut below = self.unread.keys().filter_map(below);
+        below.any(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// Looks at everything. What cannot be looked at hides nothing else.
+pub(super) fn scan(buckets: &Path) -> io::Result<Seen> {
+    let mut seen = Seen::default();
     for (name, kind) in names(buckets)? {
         if kind.is_dir() {
-            add(&buckets.join(&name), &name, &mut found)?;
+            add(&buckets.join(&name), &name, &mut seen);
         }
     }
-    Ok(found)
+    Ok(seen)
 }
 
 /// The files that lie beside the folders of buckets, and so are no objects.
@@ -28,18 +46,25 @@ pub(super) fn loose(buckets: &Path) -> io::Result<Vec<String>> {
     Ok(files.map(|(name, _)| name).collect())
 }
 
-fn add(folder: &Path, prefix: &str, found: &mut BTreeMap<Object, Stat>) -> io::Result<()> {
-    for (name, kind) in names(folder)? {
+fn add(folder: &Path, prefix: &str, seen: &mut Seen) {
+    let names = match names(folder) {
+        Ok(names) => names,
+        Err(error) => {
+            seen.unread.insert(prefix.to_owned(), error);
+            return;
+        }
+    };
+    for (name, kind) in names {
         let (path, place) = (folder.join(&name), format!("{prefix}/{name}"));
         if kind.is_dir() {
-            add(&path, &place, found)?;
-        } else if kind.is_file()
-            && let Some(file) = present(fs::symlink_metadata(&path))?
-        {
-            found.insert(Object(place), stat(&file));
+            add(&path, &place, seen);
+        } else if kind.is_file() {
+            match look_at(&path) {
+                Ok(stat) => seen.files.extend(stat.map(|stat| (Object(place), stat))),
+                Err(error) => seen.unread.extend([(place, error)]),
+            }
         }
     }
-    Ok(())
 }
 
 /// What lies in a folder and is neither hidden nor being written. A folder that has just gone is empty.
@@ -108,9 +133,19 @@ mod tests {
         ];
         files.iter().for_each(|name| fs::write(at(name), "x").unwrap());
         std::os::unix::fs::symlink(at("uploads/a.csv"), at("uploads/link.csv")).unwrap();
-        let found: Vec<_> = scan(folder.path()).unwrap().into_keys().map(|it| it.0).collect();
+        let found: Vec<_> = scan(folder.path()).unwrap().files.into_keys().map(|it| it.0).collect();
         assert_eq!(found, ["uploads/a.csv", "uploads/in/é b.csv"]);
         assert_eq!(loose(folder.path()).unwrap(), ["in-no-bucket"]);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_hides_what_is_below_it() {
+        let error = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let unread = ["uploads/in", "uploads/a.csv"].map(|place| (place.to_owned(), error()));
+        let seen = Seen { unread: unread.into(), ..Seen::default() };
+        let hides = |place: &str| seen.hides(&Object(place.to_owned()));
+        assert!(hides("uploads/in/b.csv") && hides("uploads/a.csv"));
+        assert!(!hides("uploads/inner/b.csv") && !hides("uploads/b.csv"));
     }
 
     #[test]

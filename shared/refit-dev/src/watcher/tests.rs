@@ -1,5 +1,6 @@
 //! The watcher over real files, a door that answers as it is told, and a clock that is moved.
 
+use std::os::fd::AsRawFd as _;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -86,6 +87,20 @@ impl World {
     }
 }
 
+/// Makes folders in a folder, the last of which have paths longer than any call takes, so that nobody can look at them,
+/// whatever their rights; the place of the last, below the folder.
+pub(super) fn bury(folder: &Path) -> String {
+    let name = "d".repeat(250);
+    let mut open = fs::File::open(folder).unwrap();
+    let deep = 17;
+    for _ in 0..deep {
+        let next = format!("/proc/self/fd/{}/{name}", open.as_raw_fd());
+        fs::create_dir(&next).unwrap();
+        open = fs::File::open(&next).unwrap();
+    }
+    vec![name; deep].join("/")
+}
+
 fn generation(path: &Path) -> i64 {
     scan::look_at(path).unwrap().unwrap().generation
 }
@@ -131,6 +146,24 @@ async fn an_overwritten_file_is_a_new_generation_and_one_that_is_gone_is_deleted
     assert!(second >= first);
     fs::remove_file(world.file("a.csv")).unwrap();
     assert_eq!(world.looks(&mut watcher).await, [format!("OBJECT_DELETE a.csv {second}")]);
+    assert_eq!(world.looks(&mut watcher).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_looked_at_hides_nothing_else_and_its_files_are_not_gone() {
+    let world = World::new();
+    world.answers(204);
+    let place = bury(&world.file(""));
+    let stat = json!({ "inode": 1, "bytes": 1, "modified_ns": 1, "generation": 1 });
+    let kept = json!({ format!("uploads/{place}/x.csv"): stat, "uploads/gone.csv": stat });
+    fs::write(world.folder.path().join("announced.json"), kept.to_string()).unwrap();
+    fs::write(world.file("a.csv"), "x").unwrap();
+    let line = format!("OBJECT_FINALIZE a.csv {}", generation(&world.file("a.csv")));
+    let mut watcher = world.watcher();
+    let mut told = world.looks(&mut watcher).await;
+    told.sort();
+    assert_eq!(told, ["OBJECT_DELETE gone.csv 1", line.as_str()]);
+    assert_eq!(watcher.hidden.len(), 1, "it is complained of once");
     assert_eq!(world.looks(&mut watcher).await, [""; 0]);
 }
 
