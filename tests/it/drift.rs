@@ -59,14 +59,15 @@ async fn reports_of_drift_make_one_run_and_what_is_not_drift_makes_none() {
         ("\"01a2\"", "\"01a3\""),
     ];
     let drifted = sample("native-pubsub", &drifted);
-    let now = (SystemClock.now().as_millis() / 1000 - 60).to_string();
-    let incident = sample("monitoring-open", &[("1767614100", &now)]);
+    let untold = [("\"verdict\": \"ok\"", "\"verdict\": \"unknown\""), ("\"01a2\"", "\"01a4\"")];
+    let untold = sample("native-pubsub", &untold);
+    let incident = sample("monitoring-open", &[]);
     // Twice each, as Pub/Sub may deliver them.
-    for sample in [&fine, &drifted, &incident, &fine, &drifted, &incident] {
+    for sample in [&fine, &drifted, &untold, &incident].repeat(2) {
         assert_eq!(post(&drift.place, sample).await, 204);
     }
     let report = world.settle().await;
-    assert_eq!((report.events, report.accepted, report.runs), (7, 2, 1), "and the rules");
+    assert_eq!((report.events, report.accepted, report.runs), (9, 2, 1), "and the rules");
     let runs = world.runs();
     let [run] = &runs[..] else { panic!("not one run: {runs:#?}") };
     assert_eq!(world.members(run).await.len(), 2, "the report and the incident");

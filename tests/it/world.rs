@@ -268,17 +268,22 @@ impl World {
         process
     }
 
-    /// The door of drift reports, which wakes nobody.
+    /// The door of drift reports, which wakes `tick`.
     pub(crate) async fn drift(&self, variables: &[(&str, &str)]) -> Process {
-        start("drift", &self.ground, &self.metadata, variables).await
+        self.waking("drift", variables).await
     }
 
     /// The door of webhooks and links, which wakes `tick`.
     pub(crate) async fn hook(&self, variables: &[(&str, &str)]) -> Process {
+        self.waking("hook", variables).await
+    }
+
+    /// A function that wakes `tick`.
+    async fn waking(&self, name: &str, variables: &[(&str, &str)]) -> Process {
         let tick = self.tick.as_ref().expect("tick runs");
         let wake = format!("http://{}/", tick.place);
         let wake = [("REFIT_WAKE", wake.as_str())];
-        start("hook", &self.ground, &self.metadata, &[&wake, variables].concat()).await
+        start(name, &self.ground, &self.metadata, &[&wake, variables].concat()).await
     }
 
     /// Everything every process has logged.
