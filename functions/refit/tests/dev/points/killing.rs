@@ -85,7 +85,9 @@ impl Watch {
     fn tell(&self, operation: &str) {
         let mut names = self.names.lock().expect("no holder of the lock panics");
         if names.insert(operation.to_owned()) {
-            writeln!(std::io::stderr(), "{MET}{operation}").expect("stderr takes what is told");
+            // In one piece: another thread may be about to end the process.
+            let line = format!("{MET}{operation}\n");
+            std::io::stderr().write_all(line.as_bytes()).expect("stderr takes what is told");
         }
     }
 }
