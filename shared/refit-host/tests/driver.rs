@@ -1,8 +1,8 @@
 //! The loop around the reconciler while the store is down: few passes, a line of the log for each, and it goes on.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use refit_core::error::ErrorKind;
 use refit_core::time::{Span, Timestamp};
@@ -18,7 +18,7 @@ use refit_platform::store::MemoryStore;
 use refit_testkit::clock::ManualClock;
 use refit_testkit::fault::{Call, Fault, FaultyStore};
 use refit_testkit::transport::ScriptedTransport;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -28,12 +28,15 @@ const PING: Span = Span::secs(60);
 const MOMENT: Span = Span::from_millis(100);
 /// How often whoever is ready may go on before time passes: more often than anything here does in a moment.
 const TURNS: usize = 50;
+/// One test at a time: a line that a thread without a listener is the first to come to is told to nobody from then on.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// Passes in ten minutes at the most: five seconds after each that failed.
 const PASSES_MAX: u64 = 600 / 5;
 
 /// The lines of a log.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Lines {
     fn count(&self, word: &str) -> u64 {
@@ -131,6 +134,7 @@ impl Driven {
 /// 33 of the scenarios: the store is down for ten minutes, whether nobody asks for a pass or everybody does at any moment.
 #[tokio::test]
 async fn a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time() {
+    let _alone = ALONE.lock().await;
     for is_busy in [false, true] {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false);
@@ -164,6 +168,7 @@ async fn a_store_that_is_down_is_asked_now_and_then_and_told_of_once_each_time()
 
 #[tokio::test]
 async fn it_ends_when_it_is_stopped_and_when_nobody_is_left_to_stop_it_and_says_so() {
+    let _alone = ALONE.lock().await;
     for how in ["stopped", "left alone", "broken"] {
         let mut driven = Driven::begin();
         let driver = driven.driver.clone();
