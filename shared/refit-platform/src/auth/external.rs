@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, header};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::{Span, Timestamp};
 use refit_engine::port::Clock;
+use refit_wire::address::place;
 use refit_wire::http::{Auth, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
