@@ -10,6 +10,7 @@ use refit_wire::claim;
 use refit_wire::config::{self, Config, Mention};
 use refit_wire::notify::sample;
 use refit_wire::outgoing::Outgoing;
+use refit_wire::pipeline::auth::is_of_aws;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,8 +21,6 @@ use crate::words::count;
 
 /// The rule file where none is named.
 pub(crate) const DEFAULT: &str = "refit.yaml";
-/// What the name of a secret in Secrets Manager of AWS begins with.
-const ARN: &str = "arn:";
 
 /// A rule file that was read.
 pub(crate) struct RuleFile {
@@ -138,7 +137,7 @@ fn unbuilt(text: &str, config: &Config) -> Vec<Diagnostic> {
             instead: "",
         })
     });
-    let secrets = config.secrets.iter().filter(|secret| secret.text.starts_with(ARN));
+    let secrets = config.secrets.iter().filter(|secret| is_of_aws(&secret.text));
     let secrets = secrets.map(|Mention { text, place, path }| Lacking {
         part: Part::Aws,
         what: format!("secrets of aws are not in this build: secret=`{text}`"),

@@ -46,8 +46,8 @@ pub enum Woken {
 }
 
 impl Driver {
-    /// Starts a task that drives the reconciler until `stop` says so or nobody is left to say it: when it is woken, when something is due, and
-    /// every `ping` if given.
+    /// Starts a task that drives the reconciler until `stop` says so or nobody is left to say it: when it is woken, when
+    /// something is due, and every `ping` if given.
     pub fn start(
         mut reconciler: Reconciler,
         clock: Arc<dyn Clock>,

@@ -54,7 +54,7 @@ impl Reports {
         };
         let (scheme, place) = root.split_once("://").unwrap_or_default();
         let (bucket, name) = place.split_once('/').unwrap_or_default();
-        if bucket.is_empty() || !has_path(&format!("{name}x")) {
+        if bucket.is_empty() || !(name.is_empty() || has_path(name)) {
             return Err(invalid("it is no folder in a bucket"));
         }
         let object = DataRef {

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod fields;
 pub mod folder;
 pub mod process;
+pub mod recording;
 pub mod shared;
 pub mod skip;
 pub mod spec;

@@ -5,31 +5,17 @@ use std::fmt;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use refit_engine::port::Transport;
-use refit_wire::http::{Failure, Reply, Request, Response};
+use refit_wire::http::{Reply, Request};
 
-/// An answer as recordings have it: a status and headers (`429 retry-after=7`), then the body. `lost` is an answer
-/// that never came, `refused` a connection that was not taken.
+use crate::recording;
+
+/// An answer as [recordings](crate::recording::answer) have it.
 ///
 /// # Panics
 /// If it is none.
 pub fn recorded(text: &str) -> Reply {
-    let (line, body) = text.split_once('\n').unwrap_or((text, ""));
-    let mut words = line.split(' ');
-    let status = match words.next() {
-        Some("lost") => return Err(Failure::Unclear("the connection was reset".to_owned())),
-        Some("refused") => return Err(Failure::NotSent("the connection was refused".to_owned())),
-        status => status.and_then(|status| status.parse().ok()).expect("a status"),
-    };
-    let headers = words.map(|word| {
-        let (name, value) = word.split_once('=').expect("a header");
-        let name: HeaderName = name.parse().expect("a header's name");
-        (name, HeaderValue::from_str(value).expect("a header's value"))
-    });
-    let headers = headers.collect();
-    Ok(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
+    recording::answer(text).expect("an answer as recordings have it")
 }
 
 /// One exchange of a script.

@@ -2,7 +2,7 @@
 
 use refit_core::run::Claim;
 
-use crate::content::is_found;
+use crate::content::{self, is_found};
 use crate::http::{Request, Response};
 use crate::listing::Buckets;
 
@@ -35,10 +35,10 @@ impl Buckets {
     /// Says why it cannot be asked for.
     pub fn claim(&self, uri: &str) -> Result<Request, String> {
         if let Some((bucket, name)) = place(uri, CLOUD_STORAGE) {
-            return self.object("gs", bucket, name);
+            return self.object(content::CLOUD_STORAGE, bucket, name);
         }
         let (bucket, name) = place(uri, S3).ok_or("no object of Cloud Storage or of S3")?;
-        self.object("s3", bucket, name)
+        self.object(content::S3, bucket, name)
     }
 }
 

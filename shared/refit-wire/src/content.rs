@@ -8,9 +8,9 @@ use refit_core::event::DataRef;
 use crate::http::{Request, Response};
 use crate::listing::Buckets;
 
-/// The kinds of stores.
-const CLOUD_STORAGE: &str = "gs";
-const S3: &str = "s3";
+/// The kinds of stores, as URIs name them.
+pub(crate) const CLOUD_STORAGE: &str = "gs";
+pub(crate) const S3: &str = "s3";
 /// What the checksum of an object of S3 begins with that is its tag.
 const TAG: &str = "etag:";
 
@@ -110,12 +110,8 @@ mod tests {
             bucket: "acme".to_owned(),
             name: name.to_owned(),
             generation: generation.map(str::to_owned),
-            metageneration: None,
-            size: None,
             checksum: Some(checksum.to_owned()),
-            created: None,
-            content_type: None,
-            metadata: std::collections::BTreeMap::new(),
+            ..DataRef::default()
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! `${now}` stands for the time the sample is read at, `${micros}` for the same in microseconds since 1970, which
 //! is how generations of objects look, `${seconds}` in seconds, as headers of webhooks tell it; a length of time may
-//! be added or taken off, as in `${now-5m}`. In a body that is JSON, `{"$base64": ...}` stands for what it holds, encoded. Lines that begin with `#` before the empty
-//! line are comments.
+//! be added or taken off, as in `${now-5m}`. In a body that is JSON, `{"$base64": ...}` stands for what it holds, encoded.
+//! Lines that begin with `#` before the empty line are comments.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -90,9 +90,7 @@ impl SecretRef {
         match self {
             Self::Env(name) if is_env_name(name) => Ok(http::Secret::Env(name.clone())),
             Self::Env(_) => Err("`env` takes the name of a variable, never its value".to_owned()),
-            Self::Secret(name) if name.starts_with("arn:") => {
-                secret_of_aws(name).map(http::Secret::Aws)
-            }
+            Self::Secret(name) if is_of_aws(name) => secret_of_aws(name).map(http::Secret::Aws),
             Self::Secret(name) => secret_version(name).map(http::Secret::Google),
         }
     }
@@ -112,6 +110,12 @@ fn google(hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {
 fn is_env_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(legal)
+}
+
+/// Whether the name of a secret is one in Secrets Manager of AWS, right or wrong.
+#[must_use]
+pub fn is_of_aws(name: &str) -> bool {
+    name.starts_with("arn:")
 }
 
 /// The ARN of a secret, whole: a pattern or the name alone could be another's.

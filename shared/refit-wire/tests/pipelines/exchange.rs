@@ -2,8 +2,9 @@
 
 use refit_core::plan::Prepared;
 use refit_core::run::ExternalRun;
+use refit_testkit::recording::{self, launch as launch_of};
 use refit_wire::call::Step;
-use refit_wire::pipeline::{Launch, PipelineService, ServiceConfig};
+use refit_wire::pipeline::{PipelineService, ServiceConfig};
 use serde_json::Value;
 
 use crate::said::{self, Played, Script};
@@ -12,7 +13,7 @@ use crate::said::{self, Played, Script};
 /// should have as well.
 pub(crate) fn play(text: &str) -> (Vec<Played>, String) {
     let head = |name: &str| {
-        let line = said::head(text, name);
+        let line = recording::head(text, name);
         line.map_or(Value::Null, |json| serde_json::from_str(json).expect("the head is JSON"))
     };
     let config: ServiceConfig = serde_json::from_value(head("service")).expect("settings");
@@ -35,11 +36,13 @@ fn ask(
         }
         "start" => {
             let launch = patched(launch, input);
-            format!("{:?}", script.follow(service.start(&launch_of(&launch))))
+            format!("{:?}", script.follow(service.start(&launch_of(&launch).expect("a launch"))))
         }
         "find" => {
             let launch = patched(launch, input);
-            let call = service.find(&launch_of(&launch)).expect("the service has a look-up");
+            let call = service
+                .find(&launch_of(&launch).expect("a launch"))
+                .expect("the service has a look-up");
             format!("{:?}", script.follow(Step::Send(call)))
         }
         "status" => format!("{:?}", script.follow(Step::Send(service.status(&run)))),
@@ -58,19 +61,6 @@ fn patched(launch: &Value, patch: &str) -> Value {
         launch[name] = value.clone();
     }
     launch
-}
-
-fn launch_of(launch: &Value) -> Launch<'_> {
-    let text = |field: &str| launch[field].as_str().expect("a text in the launch");
-    Launch {
-        key: text("key").parse().expect("a run key"),
-        trigger: text("trigger"),
-        batch: text("batch"),
-        target: &launch["target"],
-        parameters: &launch["parameters"],
-        cache: launch["cache"].as_bool().expect("whether to cache"),
-        since: text("since").parse().expect("a time"),
-    }
 }
 
 fn prepared(result: Result<Prepared, String>) -> String {

@@ -2,28 +2,17 @@
 
 use std::sync::Arc;
 
-use refit_wire::registry::{
-    ModelRegistry, Registration, RegistryConfig, enter, has_stage, look_up, register,
-};
+use refit_testkit::recording::{head, registration};
+use refit_wire::registry::{ModelRegistry, RegistryConfig, enter, has_stage, look_up, register};
 
 use crate::said::{self, Played, Script};
 
 /// Plays every case of a recording, whose head has the registry; returns the text the file should have as well.
 pub(crate) fn play(text: &str) -> (Vec<Played>, String) {
-    let line = said::head(text, "registry").expect("a registry");
+    let line = head(text, "registry").expect("a registry");
     let config: RegistryConfig = serde_json::from_str(line).expect("settings");
     let registry: Arc<dyn ModelRegistry> = Arc::from(config.open().expect("it opens"));
     said::play(text, |script, asked| ask(script, &registry, asked))
-}
-
-fn wanted() -> Registration {
-    Registration {
-        model: "churn".to_owned(),
-        key: "rf-00112233445566778899aabbccddeeff".parse().expect("a run key"),
-        external: "run-7".to_owned(),
-        trigger: "churn-new-data".to_owned(),
-        batch: "b12".to_owned(),
-    }
 }
 
 /// Does what a line says, such as `enter 3 staging`.
@@ -35,11 +24,11 @@ fn ask(script: &mut Script<'_>, registry: &Arc<dyn ModelRegistry>, asked: &str) 
         ("churn", word(), word().parse().expect("a stage"))
     };
     match verb {
-        "find" => format!("{:?}", script.follow(registry.find(&wanted()))),
-        "create" => format!("{:?}", script.follow(registry.create(&wanted()))),
+        "find" => format!("{:?}", script.follow(registry.find(&registration()))),
+        "create" => format!("{:?}", script.follow(registry.create(&registration()))),
         "stages" => format!("{:?}", script.follow(registry.stages("churn"))),
-        "register" => format!("{:?}", script.follow(register(registry, &wanted()))),
-        "look_up" => format!("{:?}", script.follow(look_up(registry, &wanted()))),
+        "register" => format!("{:?}", script.follow(register(registry, &registration()))),
+        "look_up" => format!("{:?}", script.follow(look_up(registry, &registration()))),
         "enter" => format!("{:?}", script.follow(enter(registry, place()))),
         "has_stage" => format!("{:?}", script.follow(has_stage(registry, place()))),
         _ => panic!("unknown verb: {verb}"),

@@ -1,6 +1,7 @@
 //! Recordings: cases of what is asked for, with every request, its answer, and what is made of it.
 
 use refit_testkit::fields::partial;
+use refit_testkit::recording::answers;
 use refit_testkit::transport::recorded;
 use refit_wire::call::Step;
 use refit_wire::http::{Auth, Reply, Request};
@@ -18,12 +19,6 @@ pub(crate) struct Script<'a> {
     replies: std::vec::IntoIter<&'a str>,
     said: Vec<(Request, Reply)>,
     shown: String,
-}
-
-/// What a line of the head of a recording says, by its first word.
-pub(crate) fn head<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (head, _) = text.split_once("\n## ").expect("a recording has cases");
-    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
 }
 
 /// Has every case of a recording asked for; returns the text the file should have as well.
@@ -49,12 +44,7 @@ pub(crate) fn play(
 
 impl<'a> Script<'a> {
     fn of(case: &'a str) -> Self {
-        let reply = |block: &'a str| {
-            let end = ["\n> ", "\n= "].iter().filter_map(|mark| block.find(mark)).min();
-            block[..end.unwrap_or(block.len())].trim_end()
-        };
-        let replies: Vec<&str> = case.split("\n< ").skip(1).map(reply).collect();
-        Self { replies: replies.into_iter(), said: Vec::new(), shown: String::new() }
+        Self { replies: answers(case).into_iter(), said: Vec::new(), shown: String::new() }
     }
 
     /// Answers every request with the next recorded answer, or with the fields of it that were asked for.

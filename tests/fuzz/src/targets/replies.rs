@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
 use refit_core::plan::Outcome as Answer;
 use refit_core::run::ExternalRun;
+use refit_testkit::recording::{answer, answers, head, launch as read_launch, registration};
 use refit_wire::call::Step;
-use refit_wire::http::{Failure, Reply, Response};
-use refit_wire::pipeline::{Launch, PipelineService, ServiceConfig};
-use refit_wire::registry::{ModelRegistry, Registration, RegistryConfig, look_up, register};
+use refit_wire::http::Failure;
+use refit_wire::pipeline::{PipelineService, ServiceConfig};
+use refit_wire::registry::{ModelRegistry, RegistryConfig, look_up, register};
 use serde_json::Value;
 
 use super::{Outcome, Target, texts};
@@ -24,13 +25,15 @@ const REQUESTS_MAX: usize = 1_000;
 
 /// A recording is a head and cases; each case with the head is an input.
 fn seeds() -> Vec<Vec<u8>> {
-    let recordings = texts("shared/refit-wire/testdata", ".txt").into_iter();
+    let is_asked =
+        |text: &String| ["service", "registry"].iter().any(|it| head(text, it).is_some());
+    let recordings = texts("shared/refit-wire/testdata", ".txt").into_iter().filter(is_asked);
     let cases = recordings.flat_map(|text| {
         let (head, cases) = text.split_once("\n## ").unwrap_or((&text, ""));
         let with_head = |case: &str| format!("{head}\n## {case}").into_bytes();
         cases.split("\n## ").map(with_head).collect::<Vec<_>>()
     });
-    cases.filter(|case| matches!(give(case), Outcome::Understood(_))).collect()
+    cases.collect()
 }
 
 /// What answers, and what it was asked: whether each request changes something, and the status it was answered with.
@@ -41,12 +44,7 @@ struct Peer<'a> {
 
 impl<'a> Peer<'a> {
     fn of(case: &'a str) -> Self {
-        let end = |reply: &'a str| {
-            let end = ["\n> ", "\n= "].iter().filter_map(|mark| reply.find(mark)).min();
-            &reply[..end.unwrap_or(reply.len())]
-        };
-        let replies = case.split("\n< ").skip(1).map(end).collect();
-        Self { replies, asked: Vec::new() }
+        Self { replies: answers(case), asked: Vec::new() }
     }
 
     fn follow<T>(&mut self, mut step: Step<T>) -> T {
@@ -55,7 +53,9 @@ impl<'a> Peer<'a> {
                 Step::Done(result) => return result,
                 Step::Send(call) => {
                     let text = self.replies.get(self.asked.len()).or(self.replies.last());
-                    let reply = reply(text.copied().unwrap_or("lost"));
+                    // What is no answer never came.
+                    let lost = || Err(Failure::Unclear("lost".to_owned()));
+                    let reply = text.and_then(|text| answer(text)).unwrap_or_else(lost);
                     let is_write = ![Method::GET, Method::HEAD].contains(&call.request.method);
                     let status = reply.as_ref().map_or(0, |response| response.status);
                     self.asked.push((is_write, status));
@@ -67,31 +67,11 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// An answer as recordings have it; what is none never came.
-fn reply(text: &str) -> Reply {
-    let (line, body) = text.split_once('\n').unwrap_or((text, ""));
-    let mut words = line.split(' ');
-    let status = match words.next().map(str::trim) {
-        Some("refused") => return Err(Failure::NotSent("refused".to_owned())),
-        word => word.and_then(|word| word.parse().ok()).filter(|it| (100..1000).contains(it)),
-    };
-    let Some(status) = status else { return Err(Failure::Unclear("lost".to_owned())) };
-    let headers = words.filter_map(|word| {
-        let (name, value) = word.split_once('=')?;
-        Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
-    });
-    let headers: HeaderMap = headers.collect();
-    Ok(Response { status, headers, body: body.as_bytes().to_vec().into() })
-}
-
 fn give(input: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(input);
     let refused = |why: &str| Outcome::Refused(why.to_owned());
-    let Some((head, case)) = text.split_once("\n## ") else { return refused("no case") };
-    let said = |name: &str| {
-        let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        serde_json::from_str::<Value>(line).ok()
-    };
+    let Some((_, case)) = text.split_once("\n## ") else { return refused("no case") };
+    let said = |name: &str| serde_json::from_str::<Value>(head(&text, name)?).ok();
     let asked = case.lines().nth(1).unwrap_or_default();
     let mut peer = Peer::of(case);
     let service = said("service").and_then(|it| serde_json::from_value::<ServiceConfig>(it).ok());
@@ -118,13 +98,11 @@ fn ask(
     let answer = match verb {
         "prepare" => {
             let target = serde_json::from_str(input).ok()?;
-            return Some(kind(
-                "prepare",
-                &format!("{:?}", peer.follow(service.prepare(&target)).is_ok()),
-            ));
+            let prepared = peer.follow(service.prepare(&target));
+            return Some(kind("prepare", &format!("{:?}", prepared.is_ok())));
         }
         "start" => Some(started(peer, service, launch)?),
-        "find" => peer.follow(Step::Send(service.find(&launch_of(launch)?)?)),
+        "find" => peer.follow(Step::Send(service.find(&read_launch(launch)?)?)),
         "status" => peer.follow(Step::Send(service.status(&run))),
         "cancel" => {
             let cancelled = peer.follow(Step::Send(service.cancel(&run)?));
@@ -138,9 +116,9 @@ fn ask(
     Some(kind(verb, &format!("{answer:?}")))
 }
 
-/// A start that certainly started nothing was sent by no request that was taken.
+/// A start is sent once, or again after one that was refused; what came of it is one of the answers to a start.
 fn started(peer: &mut Peer<'_>, service: &dyn PipelineService, launch: &Value) -> Option<Answer> {
-    let answer = peer.follow(service.start(&launch_of(launch)?));
+    let answer = peer.follow(service.start(&read_launch(launch)?));
     let writes: Vec<u16> =
         peer.asked.iter().filter(|(is_write, _)| *is_write).map(|(_, status)| *status).collect();
     let earlier = &writes[..writes.len().saturating_sub(1)];
@@ -157,26 +135,8 @@ fn started(peer: &mut Peer<'_>, service: &dyn PipelineService, launch: &Value) -
     Some(answer)
 }
 
-fn launch_of(launch: &Value) -> Option<Launch<'_>> {
-    Some(Launch {
-        key: launch["key"].as_str()?.parse().ok()?,
-        trigger: launch["trigger"].as_str()?,
-        batch: launch["batch"].as_str()?,
-        target: &launch["target"],
-        parameters: &launch["parameters"],
-        cache: launch["cache"].as_bool()?,
-        since: launch["since"].as_str()?.parse().ok()?,
-    })
-}
-
 fn ask_registry(peer: &mut Peer<'_>, registry: &Arc<dyn ModelRegistry>, asked: &str) -> String {
-    let wanted = Registration {
-        model: "churn".to_owned(),
-        key: "rf-00112233445566778899aabbccddeeff".parse().expect("it is a key"),
-        external: "run-7".to_owned(),
-        trigger: "churn-new-data".to_owned(),
-        batch: "b12".to_owned(),
-    };
+    let wanted = registration();
     let verb = asked.split(' ').next().unwrap_or_default();
     let answer = match verb {
         "find" => format!("{:?}", peer.follow(registry.find(&wanted))),
