@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use refit_testkit::fake::kfp::Options;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::patience::{call, exchange, soon};
 use crate::world::{Api, World, upload};
@@ -133,6 +133,18 @@ async fn whoever_is_slow_to_speak_is_cut_off_and_does_not_keep_others_out() {
         let text = String::from_utf8_lossy(&rest);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_never_reads_an_answer_is_cut_off() {
+    let world = World::ruled(Options::default(), Api::V2beta1, RULE).await;
+    let place = &world.object.place;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = socket.connect(place.parse().unwrap()).await.unwrap();
+    let questions = format!("GET /healthz HTTP/1.1\r\nhost: {place}\r\n\r\n").repeat(1000);
+    let asking = async { while deaf.write_all(questions.as_bytes()).await.is_ok() {} };
+    soon("it is cut off", asking).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

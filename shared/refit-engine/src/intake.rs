@@ -1,7 +1,8 @@
 //! Accepting events: they are durable in the inbox before they are acknowledged.
 //!
 //! Intake reads nothing and knows no rules; all it needs of the store is `create`. Events that arrive while a
-//! write is under way share the next segment, so that a burst costs few writes and a single event waits for none.
+//! write is under way share the next segment, so that a burst costs few writes and a single event waits for none. Where
+//! that one is full they wait for room, so that no more than two segments are kept however slow the store is.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -85,28 +86,43 @@ impl Intake {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let unavailable = |message: String| Error::new(ErrorKind::Unavailable, message);
-        let write = self.join(events, bytes);
-        match within(&*self.writer.clock, self.deadline, write).await {
+        let stored = self.store(events, bytes);
+        match within(&*self.writer.clock, self.deadline, stored).await {
             Some(outcome) => outcome.map_err(unavailable),
             None => Err(unavailable("the store did not answer in time".to_owned())),
         }
     }
 
-    /// Joins the newest segment if it is not being written yet and has room, or begins the next.
-    fn join(&self, events: Vec<Event>, bytes: usize) -> Write {
+    /// Waits for room, then for the write.
+    async fn store(&self, mut events: Vec<Event>, bytes: usize) -> Outcome {
+        loop {
+            match self.join(events, bytes) {
+                Ok(write) => return write.await,
+                Err((newest, left)) => {
+                    let _ = newest.await;
+                    events = left;
+                }
+            }
+        }
+    }
+
+    /// Joins the newest segment, or begins the next where that is being written; gives the events back where it is full.
+    fn join(&self, events: Vec<Event>, bytes: usize) -> Result<Write, (Write, Vec<Event>)> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let events = match &*line {
-            Some(newest) => match newest.content().take_in(events, bytes) {
-                None => return newest.write.clone(),
-                Some(left) => left,
-            },
-            None => events,
-        };
+        if let Some(newest) = &*line {
+            let mut content = newest.content();
+            if !content.sealed {
+                return match content.take_in(events, bytes) {
+                    None => Ok(newest.write.clone()),
+                    Some(left) => Err((newest.write.clone(), left)),
+                };
+            }
+        }
         let content = Arc::new(Mutex::new(Content { events, bytes, sealed: false }));
         let before = line.take().map(|newest| newest.write);
         let write = Arc::clone(&self.writer).write(Arc::clone(&content), before);
         *line = Some(Segment { content, write: write.clone() });
-        write
+        Ok(write)
     }
 }
 
@@ -121,7 +137,7 @@ impl Content {
     fn take_in(&mut self, events: Vec<Event>, bytes: usize) -> Option<Vec<Event>> {
         let fits = self.bytes + bytes <= SEGMENT_BYTES_MAX
             && self.events.len() + events.len() <= SEGMENT_EVENTS_MAX;
-        if self.sealed || !fits {
+        if !fits {
             return Some(events);
         }
         self.events.extend(events);

@@ -18,12 +18,15 @@ use refit_engine::port::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use crate::body::TimedBody;
 
 /// How long a caller may take to send the head of a request.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a caller may leave what it is answered unread.
+const TAKES_WITHIN: Duration = Duration::from_secs(10);
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
 /// How long all that is under way may take to end once the process is told to.
@@ -103,7 +106,10 @@ fn spawn(
             Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
         }
     });
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKES_WITHIN));
+    let stream = TokioIo::new(Box::pin(stream));
+    let connection = graceful.watch(builder.serve_connection(stream, service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");

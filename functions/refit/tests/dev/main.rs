@@ -12,3 +12,4 @@ mod promotion;
 mod proof;
 mod serve;
 mod serving;
+mod terminal;

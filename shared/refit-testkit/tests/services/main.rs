@@ -7,6 +7,7 @@
 mod guards;
 mod held;
 mod hidden;
+mod line;
 mod models;
 mod notices;
 mod post;
