@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, ExitStatus};
@@ -15,8 +16,8 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::process::refit;
 
-const ROWS: u16 = 80;
-const COLUMNS: u16 = 160;
+const ROWS: NonZero<u16> = NonZero::new(80).unwrap();
+const COLUMNS: NonZero<u16> = NonZero::new(160).unwrap();
 
 /// A program on a terminal, and what is seen there.
 struct Terminal {
@@ -83,7 +84,7 @@ fn pair() -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
-    let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&ours, size).unwrap();
     let name = ptsname(&ours, Vec::new()).unwrap();
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
