@@ -74,6 +74,18 @@ impl Opened {
         Ok(Submitted { command: id.to_string(), segment, answer })
     }
 
+    /// Records a command, and prints what the reconciler answers.
+    pub(crate) async fn obey(
+        &self,
+        output: Output,
+        command: Command,
+        wait: &Wait,
+        from: u64,
+    ) -> Result<Exit, Failure> {
+        output.show(&self.submit(output, command, wait, from).await?)?;
+        Ok(Exit::Ok)
+    }
+
     /// Wakes the reconciler and waits for the commits after `from` that consume these segments.
     pub(crate) async fn consumed(
         &self,
@@ -166,9 +178,7 @@ fn obeyed(answer: Answer) -> Result<Obeyed, Failure> {
 /// Gives a command to the reconciler of a ledger that exists, and prints what it answers.
 pub(crate) async fn run(context: &Context, command: Command, wait: &Wait) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
-    let submitted = opened.submit(context.output, command, wait, state.seq).await?;
-    context.output.show(&submitted)?;
-    Ok(Exit::Ok)
+    opened.obey(context.output, command, wait, state.seq).await
 }
 
 impl fmt::Display for Submitted {

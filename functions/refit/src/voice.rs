@@ -6,7 +6,7 @@ use refit_platform::env;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::submit::{self, Wait};
+use crate::submit::Wait;
 
 /// Who says so, and why.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,8 +45,13 @@ pub(crate) struct Said {
 impl Said {
     /// Says it, and shows what came of it.
     pub(crate) async fn submit(self, context: &Context, says: Says) -> Result<Exit, Failure> {
-        let command = self.voice.says(says, self.named, self.stage)?;
-        submit::run(context, command, &self.wait).await
+        let (opened, state) = context.load().await?;
+        let version = state.models.get(&self.named.model);
+        let version = version.and_then(|model| model.version(&self.named.version));
+        // Named now, as what is said must not be taken for the next stage if it is heard late.
+        let stage = self.stage.or_else(|| version?.next());
+        let command = self.voice.says(says, self.named, stage)?;
+        opened.obey(context.output, command, &self.wait, state.seq).await
     }
 }
 

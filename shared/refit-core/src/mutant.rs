@@ -91,6 +91,7 @@ mutants! {
     PromotedUntested => "lets a version go on although its acceptance test has not ended",
     TwoEnterAtOnce => "gives a stage of a model to a version while another is being given one",
     TestsCutShort => "lets a rule put a version in staging while another one is tested there",
+    GateJudgedOnce => "lets into production what its gate was asked of before a better one was there",
     RollbackOfAnother => "lets a rollback take production from a version that it does not name",
     RegisteredWithoutLookUp => "registers a version again without looking whether it is registered",
     ClaimUnread => "takes the end of a run for that of the batch, whoever made the claim",

@@ -226,6 +226,8 @@ pub enum Outcome {
     },
     /// The service no longer knows a run it had.
     Vanished,
+    /// The service does not let the run be looked at.
+    Unseen(String),
 }
 
 /// What a registry of models was asked, and answered.

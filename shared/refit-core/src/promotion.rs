@@ -406,6 +406,17 @@ impl Promotion {
         self.requests.last()
     }
 
+    /// The stage that is asked for, or that comes next; none where nothing can be asked for.
+    #[must_use]
+    pub fn next(&self) -> Option<Stage> {
+        match self.phase {
+            PromotionPhase::Candidate => Some(Stage::Staging),
+            PromotionPhase::Accepted => Some(Stage::Production),
+            PromotionPhase::Requested => self.request().map(|request| request.stage),
+            _ => None,
+        }
+    }
+
     /// The number of the newest request, counted from 1; 0 where there is none.
     #[must_use]
     pub fn current(&self) -> u32 {

@@ -142,9 +142,12 @@ impl Passage<'_> {
                 Some(self.about((run, attempt), kind, "finished", message))
             }
             RunChange::CancelAsked(Cancel::TimedOut) => {
-                let message = Some("it takes longer than its trigger allows, and is cancelled");
+                let said = message.map(|text| format!(": {text}")).unwrap_or_default();
+                let message = format!(
+                    "it takes longer than its trigger allows, and is to be cancelled{said}"
+                );
                 let occasion = format!("timed out {}", self.seq);
-                Some(self.about((run, attempt), NoticeKind::Stuck, &occasion, message))
+                Some(self.about((run, attempt), NoticeKind::Stuck, &occasion, Some(&message)))
             }
             RunChange::CancelAsked(_) | RunChange::Archived => None,
         }

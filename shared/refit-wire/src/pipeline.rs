@@ -98,6 +98,8 @@ pub struct About {
     pub push: &'static str,
     /// The published descriptions that requests and answers are checked against, by file.
     pub specs: &'static [&'static str],
+    /// What else shows that a batch is one run, and the tests that do.
+    pub proof: &'static str,
 }
 
 /// The settings of one kind of service.

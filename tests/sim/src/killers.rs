@@ -132,6 +132,11 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
     (Mutant::NoticeIdsComeAgain, DECISIONS, "an_id_that_comes_again_is_noticed"),
     (Mutant::LetterSentUnsealed, NOTICES, "a_letter_that_is_sent_unsealed_loses_what_joins_it"),
     (Mutant::TestsCutShort, DECISIONS, "a_test_that_is_cut_short_is_noticed"),
+    (
+        Mutant::GateJudgedOnce,
+        DECISIONS,
+        "a_version_is_judged_beside_the_one_that_is_in_production_when_its_turn_comes",
+    ),
     (Mutant::RollbackOfAnother, DECISIONS, "a_rollback_of_another_version_is_noticed"),
     (Mutant::ApprovalCountsTwice, DECISIONS, "a_person_who_is_counted_twice_is_noticed"),
     (Mutant::OneForTheOther, DECISIONS, "a_person_who_approves_what_they_asked_for_is_noticed"),

@@ -35,7 +35,5 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     })?;
     let named = Named { model: args.model, version };
     let command = args.voice.says(Says::Rollback, named, Some(Stage::Production))?;
-    let submitted = opened.submit(context.output, command, &args.wait, state.seq).await?;
-    context.output.show(&submitted)?;
-    Ok(Exit::Ok)
+    opened.obey(context.output, command, &args.wait, state.seq).await
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_wire::config::Config;
+use refit_wire::pipeline::ServiceConfig;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -27,9 +28,8 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Serialize)]
-struct Services {
-    services: Vec<Service>,
-}
+#[serde(transparent)]
+struct Services(Vec<Service>);
 
 #[derive(Debug, Serialize)]
 struct Service {
@@ -44,20 +44,19 @@ struct Service {
     status: &'static str,
     /// Whether a run can be cancelled.
     cancel: &'static str,
+    /// How the service could tell that a run ended.
+    push: &'static str,
+    /// What shows that a batch is one run.
+    proof: &'static str,
     hosts: Vec<String>,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let config = config(context, args.file).await?;
     let services = config.services.iter().map(|(name, service)| {
-        let settings = config.service_configs.get(name);
-        Service {
-            kind: settings.map_or("-", |settings| settings.kind()),
-            hosts: settings.map(|settings| settings.hosts()).unwrap_or_default(),
-            ..Service::new(name.clone(), service.profile())
-        }
+        Service::new(name.clone(), service.profile(), config.service_configs.get(name))
     });
-    context.output.show(&Services { services: services.collect() })?;
+    context.output.show(&Services(services.collect()))?;
     Ok(Exit::Ok)
 }
 
@@ -92,7 +91,9 @@ async fn in_force(context: &Context) -> Result<Config, Failure> {
 }
 
 impl Service {
-    fn new(name: String, profile: ServiceProfile) -> Self {
+    fn new(name: String, profile: ServiceProfile, settings: Option<&ServiceConfig>) -> Self {
+        let kind = settings.map_or("-", ServiceConfig::kind);
+        let about = ServiceConfig::about().into_iter().find(|(of, _)| *of == kind);
         let start = match profile.class {
             Idempotency::A => "repeatable",
             Idempotency::B | Idempotency::C => "once",
@@ -105,21 +106,23 @@ impl Service {
         let cancel = if profile.cancels { "yes" } else { "no" };
         Self {
             name,
-            kind: "",
+            kind,
             class: profile.class,
             start,
             find,
             status: "polled",
             cancel,
-            hosts: Vec::new(),
+            push: about.as_ref().map_or("-", |(_, about)| about.push),
+            proof: about.as_ref().map_or("-", |(_, about)| about.proof),
+            hosts: settings.map(ServiceConfig::hosts).unwrap_or_default(),
         }
     }
 }
 
 impl fmt::Display for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells = self.services.iter().map(|service| {
-            let Service { name, kind, class, start, find, status, cancel, hosts } = service;
+        let cells = self.0.iter().map(|service| {
+            let Service { name, kind, class, start, find, status, cancel, hosts, .. } = service;
             let text = |text: &&str| (*text).to_owned();
             [
                 name.clone(),

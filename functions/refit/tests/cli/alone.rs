@@ -196,7 +196,7 @@ fn what_is_for_machines_is_one_json_value() {
     let step = "demo-step train --run-dir . --parameters p.json --buckets b --json";
     assert_eq!(refit(folder, step).ends(2).json()["error"]["kind"], "usage");
     write(folder, DOUBTFUL);
-    assert_eq!(refit(folder, "services --json").ends(0).json()["services"][0]["name"], "local");
+    assert_eq!(refit(folder, "services --json").ends(0).json()[0]["name"], "local");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn rules_are_shown_and_applied_once() {
     world.write_rules("batch: { quiet: 30m, max_wait: 2h }");
     world.refit("apply --yes").ends(0).says("~ triggers.churn.batch.quiet: 1h -> 30m");
     let services = world.json("services");
-    assert_eq!(services["services"][0]["kind"], "kubeflow");
+    assert_eq!(services[0]["kind"], "kubeflow");
     std::fs::remove_file(world.path("refit.yaml")).unwrap();
     assert_eq!(world.json("services --ledger ledger"), services, "those in force are the same");
 }

@@ -102,6 +102,8 @@ fn on_a_terminal_the_demo_counts_down_draws_the_steps_and_goes_on_until_it_is_in
     terminal.shows("with 8 members succeeded");
     terminal.shows("waits for: refit approve breast-cancer 1");
     terminal.shows("waiting for files; ctrl-c ends");
+    let is_counted = |left: &u32| terminal.written.contains(&format!("b2 waits for {left}s"));
+    assert!((0..6).filter(is_counted).count() > 1, "{}", terminal.written);
     assert!(terminal.written.contains("evaluate [##########]"), "{}", terminal.written);
     let done = "\u{1b}[32mb2: step 4 of 4, evaluate: done";
     assert!(terminal.written.contains(done), "in green: {}", terminal.written);

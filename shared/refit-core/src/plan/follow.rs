@@ -46,7 +46,11 @@ impl Desk<'_> {
                 self.report(*batch, &attempt, *phase, message.clone())
             }
             Outcome::Vanished if is_new && is_followed => self.vanished(*batch, &attempt),
-            Outcome::Status { .. } | Outcome::Vanished => {}
+            Outcome::Unseen(message) if is_followed && attempt.is_live() => {
+                let message = format!("it cannot be looked at: {message}");
+                self.report(*batch, &attempt, attempt.phase, Some(message))
+            }
+            Outcome::Status { .. } | Outcome::Vanished | Outcome::Unseen(_) => {}
             Outcome::NotStarted { .. }
             | Outcome::Rejected(_)
             | Outcome::Unclear(_)
@@ -114,7 +118,8 @@ impl Desk<'_> {
             Outcome::Started(_)
             | Outcome::Found(_)
             | Outcome::Status { .. }
-            | Outcome::Vanished => return,
+            | Outcome::Vanished
+            | Outcome::Unseen(_) => return,
         };
         self.change_attempt(run, number, change);
     }

@@ -97,7 +97,9 @@ impl Desk<'_> {
         for notice in notices {
             for (name, receiver) in rules.told(&notice) {
                 if !mutant::is(Mutant::NoticeForgotten) {
-                    self.raise(name, receiver.groups, notice.clone());
+                    // Each has a link of its own, which a letter of many has no room for.
+                    let groups = receiver.groups && notice.kind != NoticeKind::Requested;
+                    self.raise(name, groups, notice.clone());
                 }
             }
         }

@@ -6,14 +6,15 @@ use crate::commit::{Change, RunChange, TriggerChange};
 use crate::member::Member;
 use crate::mutant::{self, Mutant};
 use crate::promotion::{
-    Asking, Model, ModelChange, Promotion, PromotionChange, PromotionPhase, Stage, StageEntry,
-    Stages, Version,
+    Asking, Intent, Model, ModelChange, PromoteRule, Promotion, PromotionChange, PromotionPhase,
+    Request, Stage, StageEntry, Stages, Version,
 };
 use crate::reason::Refusal;
 use crate::rules::Rules;
 use crate::run::{Finished, Phase, Run};
 use crate::scope::scope_of_entry;
 use crate::state::BatchId;
+use crate::time::Span;
 use crate::timing::REGISTRY_TRIES_MAX;
 
 /// Steps a version takes in one commit at the most.
@@ -70,14 +71,13 @@ impl Desk<'_> {
             }
             _ if !is_new => return,
             RegistryOutcome::Entered => return self.entered(rules, model, run),
-            RegistryOutcome::Absent => PromotionChange::Retaken,
-            RegistryOutcome::NotDone { message, .. } if intent.refused >= REGISTRY_TRIES_MAX => {
-                PromotionChange::Failed(format!("{message}; tries=`{}`", intent.refused + 1))
+            RegistryOutcome::Absent => {
+                let said = intent.message.iter().map(String::as_str);
+                let words: Vec<_> = said.chain(["the registry does not have it"]).collect();
+                self.not_done(&intent, words.join("; "), None)
             }
             RegistryOutcome::NotDone { after, message } => {
-                let wait = self.state.timing.backoff(intent.refused);
-                let until = self.now + after.unwrap_or(wait).max(wait);
-                PromotionChange::Postponed { until, message: message.clone() }
+                self.not_done(&intent, message.clone(), *after)
             }
             RegistryOutcome::Refused(message) => PromotionChange::Failed(message.clone()),
             RegistryOutcome::Unclear(message) if intent.message.as_ref() == Some(message) => return,
@@ -85,6 +85,16 @@ impl Desk<'_> {
             RegistryOutcome::Stages(_) => return,
         };
         self.change_promotion(model, run, change);
+    }
+
+    /// What certainly was not done is tried again, later each time, and not for ever.
+    fn not_done(&self, intent: &Intent, message: String, after: Option<Span>) -> PromotionChange {
+        if intent.refused >= REGISTRY_TRIES_MAX {
+            return PromotionChange::Failed(format!("{message}; tries=`{}`", intent.refused + 1));
+        }
+        let wait = self.state.timing.backoff(intent.refused);
+        let until = self.now + after.unwrap_or(wait).max(wait);
+        PromotionChange::Postponed { until, message }
     }
 
     /// Somebody may have changed at the registry who has a stage: that is noted, and not fought.
@@ -273,8 +283,12 @@ impl Desk<'_> {
         let is_free = !model.is_entering() || mutant::is(Mutant::TwoEnterAtOnce);
         let tested = model.tested_before(promotion);
         let is_held = tested.is_some_and(|_| !mutant::is(Mutant::TestsCutShort));
-        let is_granted = promotion.is_approved(rule) && is_free && !is_held;
-        is_granted.then_some(PromotionChange::Entering)
+        if !promotion.is_approved(rule) || !is_free || is_held {
+            return None;
+        }
+        let faults = outdone(model, promotion, rule);
+        let passes = faults.is_empty() || mutant::is(Mutant::GateJudgedOnce);
+        Some(if passes { PromotionChange::Entering } else { PromotionChange::Refused(faults) })
     }
 
     /// The run of its acceptance test decides once it has ended; without a test nothing is asked of a version.
@@ -317,6 +331,20 @@ impl Desk<'_> {
     /// Whether a batch is open, or a run under way.
     fn is_coming(&self, batch: BatchId) -> bool {
         self.state.open_batch(batch).is_some() || self.state.runs.contains_key(&batch)
+    }
+}
+
+/// What is wrong with a version that is to go to production, beside the one that is there by now: the gate was judged by
+/// the one that was there when it was registered.
+fn outdone(model: &Model, promotion: &Promotion, rule: &PromoteRule) -> Vec<String> {
+    let goes_on = |request: &&Request| request.stage == Stage::Production && !request.rollback;
+    let holder = promotion.request().filter(goes_on).and(model.holders.get(&Stage::Production));
+    let current = holder.and_then(|holder| model.promotions.get(&holder.run?)?.version.as_ref());
+    match (current, &promotion.version) {
+        (Some(current), Some(version)) => {
+            rule.gate.faults(&version.metrics, Some(&current.metrics))
+        }
+        _ => Vec::new(),
     }
 }
 

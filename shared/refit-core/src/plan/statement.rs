@@ -133,12 +133,11 @@ fn rule_of<'r>(
 }
 
 fn request(rules: &Rules, promotion: &Promotion, said: &Statement) -> Result<Heard, String> {
-    let next = match promotion.phase {
-        PromotionPhase::Candidate => Stage::Staging,
-        PromotionPhase::Accepted => Stage::Production,
-        PromotionPhase::Requested => return Err(stands(promotion, "it is asked for already")),
-        _ => return Err(stands(promotion, "no stage can be asked for it now")),
-    };
+    if promotion.phase == PromotionPhase::Requested {
+        return Err(stands(promotion, "it is asked for already"));
+    }
+    let next = promotion.next();
+    let next = next.ok_or_else(|| stands(promotion, "no stage can be asked for it now"))?;
     if said.stage.is_some_and(|stage| stage != next) {
         return Err(stands(promotion, &format!("the stage that comes next is {next}")));
     }

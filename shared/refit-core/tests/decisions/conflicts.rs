@@ -316,3 +316,38 @@ fn a_plan_copies_neither_versions_nor_letters_that_stay_as_they_are() {
     assert!(Arc::ptr_eq(&before.models, &world.state.models));
     assert!(Arc::ptr_eq(&before.outboxes, &world.state.outboxes));
 }
+
+/// Of two versions that passed the gate, the better one is in production when the other one's turn comes.
+pub(crate) const OUTDONE: &str =
+    "rule t bucket=b quiet=0s overlap=allow promote='churn manual gate=auc:drop:0.01' notify=ml
+     receiver ml on=refused
+     10:00 put a#1
+     10:01 started b2; succeeded b2; registered b2 1 auc=0.90
+     10:02 put b#1
+     10:03 started b5; succeeded b5; registered b5 2 auc=0.95
+     10:04 request churn 2 ann
+     10:05 entered b5
+     10:06 request churn 2 ann
+     10:07 entered b5
+     10:08 request churn 1 ann
+     10:09 entered b2
+     10:10 request churn 1 ann";
+
+#[test]
+fn a_version_that_another_one_has_outdone_meanwhile_does_not_take_its_place() {
+    check_from(
+        OUTDONE,
+        "10:07",
+        &expect![[r#"
+        10:07 churn b5 entered
+        10:08 ok: requested: model=`churn`, version=`1`, stage=`staging`, person=`ann`
+        10:08 churn b2 staging requested by ann
+        10:08 churn b2 to enter
+        10:09 churn b2 entered
+        10:09 churn b2 accepted without a test
+        10:10 ok: requested: model=`churn`, version=`1`, stage=`production`, person=`ann`
+        10:10 churn b2 production requested by ann
+        10:10 churn b2 refused: it is lower than in production by too much: metric=`auc`, value=`0.9`, limit=`0.94`
+        10:10 ml letter 1 at 10:10: refused b2 (churn 1 is not good enough: it is lower than in production by too much: metric=`auc`, value=`0.9`, limit=`0.94`)"#]],
+    );
+}

@@ -5,7 +5,7 @@ use refit_core::mutant::{Mutant, activate};
 use refit_core::promotion::PromotionPhase;
 
 use crate::bytes::{DELETED, OVERWRITTEN};
-use crate::conflicts::{AWAY, CROWDED, OVERTAKEN, REJECTED_TWICE};
+use crate::conflicts::{AWAY, CROWDED, OUTDONE, OVERTAKEN, REJECTED_TWICE};
 use crate::events::{late_after_restoring, restore};
 use crate::poison::POISON;
 use crate::removed::{LAXER, LONG};
@@ -79,6 +79,13 @@ fn a_test_that_is_cut_short_is_noticed() {
     let entered = |mutant| told(mutant, CROWDED).matches("to enter").count();
     assert_eq!(entered(None), 1, "the first is tested, the others wait");
     assert_eq!(entered(Some(Mutant::TestsCutShort)), 2);
+}
+
+#[test]
+fn a_version_is_judged_beside_the_one_that_is_in_production_when_its_turn_comes() {
+    let entered = |mutant| told(mutant, OUTDONE).matches("to enter").count();
+    assert_eq!(entered(None), 3, "two in staging, the better one in production");
+    assert_eq!(entered(Some(Mutant::GateJudgedOnce)), 4);
 }
 
 #[test]

@@ -186,6 +186,23 @@ fn a_storm_becomes_one_letter_a_minute() {
 }
 
 #[test]
+fn in_a_storm_every_version_is_asked_for_in_a_letter_of_its_own() {
+    let mut world = World::new();
+    world.lines(
+        "receiver ml on=requested
+         rule t bucket=b each overlap=allow promote='churn staging=1' notify=ml
+         10:00 put a#1; put b#1; put c#1; put d#1; put e#1; put f#1; put g#1",
+    );
+    for (number, run) in ["b2", "b2.1", "b2.2", "b2.3", "b2.4", "b2.5", "b2.6"].iter().enumerate() {
+        let ends = format!("10:00 started {run}; succeeded {run}; registered {run} {number}");
+        world.lines(&ends);
+    }
+    let letters = world.state.outboxes["ml"].letters.values();
+    let told: Vec<usize> = letters.map(|letter| letter.notices.len()).collect();
+    assert_eq!(told, [1; 7], "each has room for its link");
+}
+
+#[test]
 fn a_summary_takes_nothing_more_once_a_commit_says_that_its_time_has_come() {
     let told = crate::world::run(
         "receiver ml on=batch_closed
@@ -382,7 +399,7 @@ fn what_does_not_go_on_is_told_once() {
             10:41 b2/1 running
             12:01 b2 to be cancelled: timed_out
             12:01 u troubled: gone until 12:01:16
-            12:01 ml letter 2 at 12:01: stuck b2/1 (it takes longer than its trigger allows, and is cancelled)
+            12:01 ml letter 2 at 12:01: stuck b2/1 (it takes longer than its trigger allows, and is to be cancelled)
             12:01 b2.1 held: unprepared until 12:01:16
             12:02 u troubled: gone until 12:02:32
             12:02 b2.1 held: unprepared until 12:02:32

@@ -404,7 +404,8 @@ fn what_the_registry_does_not_do_is_tried_again_or_given_up() {
             10:01 churn b2 to be registered
             10:01 churn b2 postponed until 10:01:01
             10:02 churn b2 to be tried again
-            10:02 churn b2 to be tried again
+            10:02 churn b2 postponed until 10:02:02
+            10:03 churn b2 to be tried again
             10:03 churn b2 registered as 1
             10:03 churn b2 staging requested
             10:03 churn b2 to enter

@@ -242,6 +242,7 @@ impl World {
             "absent" => Outcome::Absent,
             "nolookup" => Outcome::NoLookUp,
             "vanished" => Outcome::Vanished,
+            "barred" => Outcome::Unseen("the token has expired".into()),
             "running" => status(Phase::Running),
             "succeeded" => status(Phase::Succeeded),
             "failed" => status(Phase::Failed),

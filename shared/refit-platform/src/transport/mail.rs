@@ -4,10 +4,14 @@ use std::error::Error as _;
 use std::io;
 
 use http::HeaderMap;
+use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::Credentials as Login;
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials as Login, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{self, Data, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response as SmtpResponse;
 use refit_core::time::Span;
 use refit_wire::http::{Failure, Reply, Response};
 use refit_wire::outgoing::Mail;
@@ -18,22 +22,61 @@ use crate::clock::duration;
 /// Hands a mail in, with the password of its login where it has one.
 pub(super) async fn hand_in(mail: &Mail, password: Option<&Token>, limit: Span) -> Reply {
     let message = message(mail).map_err(|why| not_sent(mail, why))?;
-    let server = AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&mail.host)
-        .map_err(|_| not_sent(mail, "not the name of a server"))?;
-    let server = server.port(mail.port).timeout(Some(duration(limit)));
-    let server = match (&mail.login, password) {
-        (Some((user, _)), Some(password)) => {
-            server.credentials(Login::new(user.clone(), password.as_str().to_owned()))
-        }
-        _ => server,
+    let handed_in = async {
+        let mut server = open(mail, password, limit).await?;
+        let told = tell(&mut server, mail, &message).await;
+        server.abort().await;
+        told
     };
-    match server.build().send(message).await {
+    match handed_in.await {
         Ok(response) => Ok(answer(u16::from(response.code()))),
         Err(error) => match error.status() {
             Some(code) => Ok(answer(u16::from(code))),
             None => Err(failure(mail, &error)),
         },
     }
+}
+
+async fn open(
+    mail: &Mail,
+    password: Option<&Token>,
+    limit: Span,
+) -> Result<AsyncSmtpConnection, SmtpError> {
+    let (place, limit) = ((mail.host.as_str(), mail.port), Some(duration(limit)));
+    let (name, host) = (ClientId::default(), TlsParameters::new(mail.host.clone())?);
+    let mut server = AsyncSmtpConnection::connect_tokio1(place, limit, &name, None, None).await?;
+    server.starttls(host, &name).await?;
+    if let (Some((user, _)), Some(password)) = (&mail.login, password) {
+        let login = Login::new(user.clone(), password.as_str().to_owned());
+        server.auth(DEFAULT_MECHANISMS, &login).await?;
+    }
+    Ok(server)
+}
+
+/// One address that is no more must not keep a mail from the others.
+async fn tell(
+    server: &mut AsyncSmtpConnection,
+    mail: &Mail,
+    message: &Message,
+) -> Result<SmtpResponse, SmtpError> {
+    let envelope = message.envelope();
+    server.command(commands::Mail::new(envelope.from().cloned(), Vec::new())).await?;
+    let mut refused = Vec::new();
+    for to in envelope.to() {
+        match server.command(Rcpt::new(to.clone(), Vec::new())).await {
+            Err(error) if error.is_permanent() => refused.push((to, error)),
+            answer => drop(answer?),
+        }
+    }
+    if refused.len() == envelope.to().len() {
+        return Err(refused.swap_remove(0).1);
+    }
+    for (to, error) in refused {
+        let status = error.status().map(u16::from);
+        tracing::warn!(host = mail.host, %to, status, "an address of several is refused");
+    }
+    server.command(Data).await?;
+    server.message(&message.formatted()).await
 }
 
 fn message(mail: &Mail) -> Result<Message, &'static str> {

@@ -62,7 +62,9 @@ fn mail_is_taken_or_refused_by_a_real_server() {
     assert!(!first.contains("canary"), "{first}");
     let second = fs::read_to_string(folder.path().join("2.eml")).unwrap();
     assert!(second.contains("X-Login: False") && second.contains("<0011@acme.example>"));
-    assert!(!folder.path().join("3.eml").exists());
+    let third = fs::read_to_string(folder.path().join("3.eml")).unwrap();
+    assert!(third.contains("X-To: ops@acme.example"), "{third}");
+    assert!(!folder.path().join("4.eml").exists());
 }
 
 #[tokio::test]
@@ -76,10 +78,12 @@ async fn hands_mail_in() {
         assert!(!format!("{reply:?}").contains("canary"), "{reply:?}");
         reply.unwrap().status
     };
+    let nobody = Mail { to: vec!["nobody@acme.example".to_owned()], ..mail(port, "", None) };
+    assert_eq!(transport.mail(nobody).await.unwrap().status, 550);
     assert_eq!(status("ml@acme.example", Some("REFIT_TEST_PASSWORD")).await, 250);
     assert_eq!(status("ml@acme.example", None).await, 250);
     assert_eq!(status("ml@acme.example", Some("REFIT_TEST_WRONG")).await, 535);
-    assert_eq!(status("nobody@acme.example", None).await, 550);
+    assert_eq!(status("nobody@acme.example", None).await, 250, "the other one is told");
     assert_eq!(status("later@acme.example", None).await, 451);
     let missing = transport.mail(mail(port, "ml@acme.example", Some("REFIT_TEST_NONE"))).await;
     let Err(Failure::NotSent(message)) = missing else { panic!("{missing:?}") };

@@ -48,7 +48,7 @@ impl Settings for Config {
         sends: "plain text by SMTP, after STARTTLS",
         id: "the header `Message-ID`",
         limit: "none",
-        refused: "5xx of the server, but for a login it does not take",
+        refused: "5xx of the server to every address, but for a login it does not take",
         is_for_programs: false,
     };
 

@@ -57,8 +57,7 @@ pub(crate) fn read_text(reply: Reply, words: Words) -> Result<String, Fault> {
     }
 }
 
-/// What an answer to a look-up says of a run: [`Outcome::Vanished`] where the service says there is none, and nothing
-/// where it could not say.
+/// What an answer to a look-up says of a run.
 pub(crate) fn status(
     reply: Reply,
     words: Words,
@@ -66,8 +65,7 @@ pub(crate) fn status(
 ) -> Option<Outcome> {
     match read(reply, words) {
         Ok(run) => standing(&run).map(|(phase, message)| Outcome::Status { phase, message }),
-        Err(Fault::Missing) => Some(Outcome::Vanished),
-        Err(_) => None,
+        Err(fault) => fault.of_run(),
     }
 }
 
@@ -158,6 +156,17 @@ pub(crate) fn rejected(response: &Response, words: Words) -> Outcome {
 }
 
 impl Fault {
+    /// What a look-up that gave nothing says of a run; nothing where the service could not say.
+    pub(crate) fn of_run(self) -> Option<Outcome> {
+        match self {
+            Self::Missing => Some(Outcome::Vanished),
+            Self::Refused { message, .. } | Self::Unauthorized(message) => {
+                Some(Outcome::Unseen(message))
+            }
+            Self::Throttled { .. } | Self::Unavailable(_) => None,
+        }
+    }
+
     /// What a fault means to a start that was not sent yet.
     pub(crate) fn before_start(self) -> Outcome {
         let message = self.to_string();

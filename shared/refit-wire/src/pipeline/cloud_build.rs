@@ -94,6 +94,7 @@ impl Settings for Config {
         cancel: "`builds.cancel`",
         push: "Pub/Sub topic `cloud-builds` (not read yet)",
         specs: &["google-cloudbuild-v1.trimmed.json"],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

@@ -84,6 +84,7 @@ impl Settings for Config {
         cancel: "`executions.cancel`",
         push: "audit log (not read yet)",
         specs: &["google-run-v2.trimmed.json"],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {

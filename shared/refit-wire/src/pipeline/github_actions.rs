@@ -118,6 +118,7 @@ impl Settings for Config {
         cancel: "`POST …/actions/runs/ID/cancel`, then `force-cancel`",
         push: "webhook `workflow_run` (a message; runs are polled)",
         specs: &["github-api-2022-11-28.trimmed.json"],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     fn without_auth(&self) -> Self {
@@ -267,8 +268,19 @@ impl PipelineService for Github {
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
-        Call::once(self.run(Method::GET, &run.id, &[]), |reply| {
-            answer::status(reply, words, |run| run.get("id").map(|_| standing(run)))
+        let mut repository = self.request(Method::GET, &["actions", "runs"]);
+        repository.url.query_pairs_mut().append_pair("per_page", "1");
+        let read = |reply| answer::status(reply, words, |it| it.get("id").map(|_| standing(it)));
+        // Of a private repository that the token does not see any more, GitHub says that there is none.
+        let unseen = || Outcome::Unseen("the token does not see the repository".to_owned());
+        let seen = move |reply| match answer::read(reply, words) {
+            Ok(_) => Some(Outcome::Vanished),
+            Err(Fault::Missing) => Some(unseen()),
+            Err(fault) => fault.of_run(),
+        };
+        Call::new(self.run(Method::GET, &run.id, &[]), move |reply| match read(reply) {
+            Some(Outcome::Vanished) => Step::Send(Call::once(repository, seen)),
+            told => Step::Done(told),
         })
     }
 

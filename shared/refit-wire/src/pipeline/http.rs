@@ -186,6 +186,7 @@ impl Settings for Config {
         cancel: "as `cancel` says",
         push: "none",
         specs: &[],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     fn without_auth(&self) -> Self {

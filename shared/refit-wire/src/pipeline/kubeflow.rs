@@ -115,6 +115,7 @@ impl Settings for Config {
         cancel: "`TerminateRun`",
         push: "none",
         specs: &["kfp-v2beta1.swagger.json", "kfp-v1beta1.swagger.json"],
+        proof: "fault matrix in `tests/it/services.rs`, for `v2beta1`; what it creates is read back by the SDK of KFP in `tests/it/kfp.rs`",
     };
 
     const CACHES: bool = true;
@@ -280,8 +281,7 @@ impl<D: Dialect> PipelineService for Kubeflow<D> {
                 let (phase, message) = D::standing(&answer);
                 Outcome::Status { phase, message }
             }),
-            Err(Fault::Missing) => Some(Outcome::Vanished),
-            Err(_) => None,
+            Err(fault) => fault.of_run(),
         })
     }
 

@@ -76,6 +76,7 @@ impl Settings for Config {
         cancel: "`POST …/runs/KEY:cancel`",
         push: "none",
         specs: &[],
+        proof: "the service itself, killed at every point, in `functions/refit/tests/dev/points.rs`",
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
@@ -166,8 +167,7 @@ impl PipelineService for Local {
         let request = self.request(Method::GET, &["runs", &run.id]);
         Call::once(request, |reply| match answer::read(reply, words) {
             Ok(run) => external(&run).map(|_| standing(&run)),
-            Err(Fault::Missing) => Some(Outcome::Vanished),
-            Err(_) => None,
+            Err(fault) => fault.of_run(),
         })
     }
 

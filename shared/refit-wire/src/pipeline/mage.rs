@@ -94,6 +94,7 @@ impl Settings for Config {
         cancel: "`PUT /api/pipeline_runs/ID` with status `cancelled`",
         push: "callback block (not read yet)",
         specs: &[],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`; a server of Mage in `tests/it/mage.rs`",
     };
 
     fn without_auth(&self) -> Self {
@@ -241,8 +242,7 @@ impl PipelineService for Mage {
                 Some(run) if run.get("id").is_some() => done(service.standing(&run)),
                 Some(_) | None => Step::Done(None),
             },
-            Err(answer::Fault::Missing) => Step::Done(Some(Outcome::Vanished)),
-            Err(_) => Step::Done(None),
+            Err(fault) => Step::Done(fault.of_run()),
         })
     }
 

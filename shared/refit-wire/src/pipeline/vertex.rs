@@ -112,6 +112,7 @@ impl Settings for Config {
         cancel: "`pipelineJobs.cancel`",
         push: "log `pipeline_job_events` through a sink to Pub/Sub (not read yet)",
         specs: &["google-aiplatform-v1.trimmed.json"],
+        proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     const CACHES: bool = true;

@@ -60,7 +60,18 @@ fn proof(kind: &str, about: &About) -> String {
         true => "no published description".to_owned(),
         false => format!("checked against {}", specs.join(", ")),
     };
-    format!("{cases} recorded exchanges, {spec}")
+    format!("{cases} recorded exchanges, {spec}; {}", about.proof)
+}
+
+#[test]
+fn the_tests_behind_every_service_are_there() {
+    for (kind, about) in ServiceConfig::about() {
+        let paths: Vec<&str> = about.proof.split('`').filter(|it| it.contains('/')).collect();
+        assert!(!paths.is_empty(), "{kind}");
+        for path in paths {
+            assert!(repository().join(path).exists(), "{kind}: {path}");
+        }
+    }
 }
 
 #[test]

@@ -32,6 +32,9 @@ impl Double for Github {
                 Some(run) => Answer::json(200, &shown(&run)),
                 None => Answer::json(404, &json!({ "message": "Not Found" })),
             },
+            ("GET", [.., "actions", "runs"]) => {
+                Answer::json(200, &json!({ "total_count": 0, "workflow_runs": [] }))
+            }
             ("POST", [.., "runs", id, "cancel" | "force-cancel"]) => match runs.cancel(id) {
                 true => Answer::json(202, &json!({})),
                 false => Answer::json(409, &json!({ "message": "Cannot cancel a workflow run." })),
