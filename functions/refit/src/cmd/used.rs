@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use bytes::Bytes;
 use refit_core::commit::{BatchChange, Change};
-use refit_core::event::{Event, Fact};
+use refit_core::event::{DataRef, Event, Fact};
+use refit_core::member::{Member, manifest_members};
 use refit_core::promotion::{Promotion, PromotionPhase, Stage};
 use refit_core::state::{BatchId, State};
 use refit_core::time::{Span, Timestamp};
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use super::runs::whole;
 use super::why::{objects, say_unreadable};
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run_row::{RunRow, runs_table};
@@ -62,7 +64,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         let story = tell(&opened.ledger, &state, &subject, since, &count).await?;
         drop(progress);
         say_unreadable(context.output, &story);
-        batches.extend(batches_of(&story, object.generation.as_deref()));
+        let taken = batches_of(&story, object.generation.as_deref());
+        batches.extend(given(&opened, &state, taken, &object).await?);
     }
     let runs: Vec<RunRow> =
         batches.iter().filter_map(|batch| state.runs.get(batch)).map(RunRow::of).collect();
@@ -77,6 +80,30 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let versions = made(&state, &batches);
     context.output.show(&Used { runs, versions, now })?;
     Ok(Exit::Ok)
+}
+
+/// Of these batches, those whose run was given the object: when a batch closed, a newer generation may have been in its
+/// place.
+async fn given(
+    opened: &Opened,
+    state: &State,
+    batches: BTreeSet<BatchId>,
+    object: &DataRef,
+) -> Result<BTreeSet<BatchId>, Failure> {
+    let is_it = |member: Member| {
+        let generation = object.generation.is_none() || member.generation == object.generation;
+        generation && member.uri == Some(object.uri())
+    };
+    let mut given = BTreeSet::new();
+    for run in batches.iter().filter_map(|batch| state.runs.get(batch)) {
+        let manifest = opened.ledger.store().get(&run.manifest).await?;
+        let holds = |body: Bytes| manifest_members(&body).flatten().any(is_it);
+        // What has been deleted says nothing.
+        if manifest.is_none_or(holds) {
+            given.insert(run.batch);
+        }
+    }
+    Ok(given)
 }
 
 /// The batches an object went into, and those their members moved to.

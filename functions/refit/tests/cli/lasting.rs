@@ -248,3 +248,18 @@ fn what_is_older_than_events_are_kept_is_looked_for_unless_since_is_said() {
     let since = world.refit("why gs://acme-data/churn/a --since 1ms").ends(6);
     since.complains("nothing is recorded of it in the last 1ms");
 }
+
+#[test]
+fn a_generation_that_another_one_replaced_before_the_run_was_not_used() {
+    let world = World::ruled("batch: { min_count: 2, quiet: 1ms, max_wait: 1h }");
+    for generation in ["1", "2"] {
+        world.write_sample("a", generation, "${now}");
+        world.refit("replay a.http").ends(0).says("accepted into batch");
+    }
+    world.until_runs(1, Phase::Running);
+    for used in ["a", "a#2"] {
+        let used = world.json(&format!("used gs://acme-data/churn/{used}"));
+        assert_eq!(used["runs"].as_array().unwrap().len(), 1, "{used}");
+    }
+    world.refit("used gs://acme-data/churn/a#1").ends(6).complains("no run was given it");
+}
