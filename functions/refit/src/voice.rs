@@ -33,7 +33,7 @@ pub(crate) struct Named {
 pub(crate) struct Said {
     #[command(flatten)]
     named: Named,
-    /// The stage, staging or production; by default the one that comes next, or is asked for
+    /// The stage, staging or production; by default the one that comes next, or is asked for, when this is said
     #[arg(long)]
     stage: Option<Stage>,
     #[command(flatten)]

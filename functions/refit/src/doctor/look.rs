@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use refit_core::plan::Outcome;
 use refit_core::run::ExternalRun;
 use refit_engine::call::Caller;
 use refit_wire::call::{Call, Step};
@@ -172,9 +173,10 @@ impl Look<'_> {
             let call = match step {
                 Step::Send(call) => call,
                 Step::Done(outcome) => {
-                    reach.answer = reach
-                        .answer
-                        .map(|answered| Answered { is_understood: outcome.is_some(), ..answered });
+                    let is_understood =
+                        outcome.is_some_and(|told| !matches!(told, Outcome::Unseen(_)));
+                    reach.answer =
+                        reach.answer.map(|answered| Answered { is_understood, ..answered });
                     break;
                 }
             };

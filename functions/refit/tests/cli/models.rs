@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use refit_core::commit::{Change, Commit, TriggerChange};
-use refit_core::promotion::{PromotionPhase, Stage, StageEntry};
+use refit_core::event::{Command, Fact};
+use refit_core::promotion::{PromotionPhase, Says, Stage, StageEntry};
 use refit_core::run::Run;
 use refit_core::state::{BatchId, State};
+use refit_engine::record::read_segment;
 use refit_testkit::fake::kfp;
 use refit_testkit::fake::mlflow::Mlflow;
 use refit_testkit::fake::server::Server;
@@ -86,6 +88,22 @@ impl Shop {
         }
     }
 
+    /// What persons said, as it was recorded: which stage each word is about.
+    fn said(&self) -> Vec<(Says, Option<Stage>)> {
+        let inbox = std::fs::read_dir(self.world.path("ledger/inbox")).unwrap();
+        let mut segments: Vec<_> = inbox.map(|file| file.unwrap().path()).collect();
+        segments.sort();
+        let read = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            read_segment(name, &std::fs::read(path).unwrap()).unwrap()
+        };
+        let said = segments.iter().flat_map(read).filter_map(|event| match event.fact {
+            Fact::Command(Command::Promotion(said)) => Some((said.says, said.stage)),
+            _ => None,
+        });
+        said.collect()
+    }
+
     fn until(&self, version: &str, phase: PromotionPhase) {
         let is_so = |state: &State| {
             let model = state.models.get("churn");
@@ -129,6 +147,20 @@ fn a_version_is_asked_for_approved_and_rolled_back_by_name() {
     assert_eq!(shop.mlflow.alias("production").as_deref(), Some("1"));
     assert_eq!(shop.world.json("models")["models"][0]["stages"]["production"], "1");
     shop.world.refit("rollback churn").ends(4).complains("no version is known that was");
+}
+
+#[test]
+fn what_is_said_is_about_the_stage_that_was_asked_for_when_it_was_said() {
+    let shop = Shop::new("request: manual, staging: { approvals: 1 }");
+    shop.make("a", "1");
+    shop.until("1", PromotionPhase::Candidate);
+    shop.world.refit("request churn 1 --as ann").ends(0);
+    shop.world.refit("approve churn 1 --as bob").ends(0);
+    shop.until("1", PromotionPhase::Accepted);
+    shop.world.refit("request churn 1 --as ann").ends(0);
+    let (staging, production) = (Some(Stage::Staging), Some(Stage::Production));
+    let said = [(Says::Request, staging), (Says::Approve, staging), (Says::Request, production)];
+    assert_eq!(shop.said(), said);
 }
 
 #[test]
