@@ -116,6 +116,15 @@ impl Settings {
         })
     }
 
+    /// What these variables and no others say, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_test(variables: &[(&str, &str)]) -> Result<Self, Error> {
+        let var = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        Self::read(&var)
+    }
+
     fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let port = match var("PORT") {
             Some(text) => text.parse().map_err(|_| wrong("PORT", &text, "a number up to 65535"))?,
@@ -217,10 +226,7 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let var = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        Settings::read(&var).map_err(|error| error.to_string())
+        Settings::of_test(variables).map_err(|error| error.to_string())
     }
 
     #[test]
