@@ -112,7 +112,7 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
         reports: None,
         platform: Platform::Server,
     };
-    let (router, _) = mount(Doors::Object, &base, &settings, None).await.unwrap();
+    let router = mount(Doors::Object, &base, &settings, None).await.unwrap().router;
     let listener = server::listen(settings.address).await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
     tokio::spawn(server::serve(listener, router, clock, std::future::pending()));

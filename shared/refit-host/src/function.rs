@@ -59,6 +59,18 @@ pub enum Doors {
     All,
 }
 
+/// The doors of a process, and whom they wake.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "a router has nothing to print")]
+pub struct Mounted {
+    /// The doors by their paths.
+    pub router: Router,
+    /// The door of events that come otherwise than as requests, if there is one.
+    pub door: Option<Arc<Door>>,
+    /// Whom all of them wake.
+    pub waker: Arc<dyn Waker>,
+}
+
 /// What every function stands on.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "ports have nothing to print")]
@@ -135,11 +147,12 @@ pub async fn run(
         )
     });
     let (driver, driving) = driver.unzip();
-    let router = mount(doors, &base, settings, driver.as_ref()).await?.0;
+    let router = mount(doors, &base, settings, driver.as_ref()).await?.router;
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
-    if settings.platform == Platform::Server && matches!(settings.callers, Callers::Platform(_)) {
+    let verifies = matches!(settings.platform, Platform::CloudRun | Platform::Lambda);
+    if !verifies && matches!(settings.callers, Callers::Platform(_)) {
         tracing::warn!(
             "REFIT_CALLERS is `platform`, and this is none that verifies callers: whoever reaches the port is let in"
         );
@@ -198,9 +211,9 @@ async fn on_lambda(doors: Doors, settings: &Settings, base: &Base) -> Result<(),
         let reconciler = Reconciler::new(base.parts(Timing::default()));
         Driver::start(reconciler, Arc::clone(&base.clock), None, stopped).0
     });
-    let (router, door) = mount(doors, base, settings, driver.as_ref()).await?;
+    let mounted = mount(doors, base, settings, driver.as_ref()).await?;
     tracing::info!(callers = %settings.callers, ledger = settings.ledger, "taking invocations");
-    lambda::serve(Host { router, door, driver, clock: Arc::clone(&base.clock) }).await
+    lambda::serve(Host { mounted, driver, clock: Arc::clone(&base.clock) }).await
 }
 
 impl Doors {
@@ -345,7 +358,7 @@ fn placed<A>(
     with_adapter.collect()
 }
 
-/// The doors by their paths, and the one of events that come otherwise than as requests.
+/// Opens the doors.
 ///
 /// # Errors
 /// What is to be woken, or the folder of reports, cannot be opened.
@@ -354,8 +367,10 @@ pub async fn mount(
     base: &Base,
     settings: &Settings,
     driver: Option<&Driver>,
-) -> Result<(Router, Option<Arc<Door>>), Error> {
+) -> Result<Mounted, Error> {
     let waker: Arc<dyn Waker> = match driver {
+        // Whoever comes to `tick` has waited for a pass already.
+        Some(_) if doors == Doors::Tick => Arc::new(Nobody),
         Some(driver) => Arc::new(driver.clone()),
         None => base.waker(settings.wake.as_deref()).await?,
     };
@@ -384,9 +399,9 @@ pub async fn mount(
     };
     let router = match settings.platform {
         Platform::CloudRun => told(router, &waker, &base.clock),
-        Platform::Lambda | Platform::Server => router,
+        Platform::Lambda | Platform::Knative | Platform::Server => router,
     };
-    Ok((guarded(router), door))
+    Ok(Mounted { router: guarded(router), door, waker })
 }
 
 /// Lets in the callers that show what is asked for.

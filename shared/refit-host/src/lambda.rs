@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use futures::future::join_all;
@@ -19,17 +18,15 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::driver::{Driver, Woken};
-use crate::function::{broken, ended};
+use crate::function::{Mounted, broken, ended};
 use crate::intake::{BODY_BYTES_MAX, Door, taken_in_time};
 use crate::waker::{WAKE, told_in_time};
 
 /// What an invocation reaches.
 #[derive(Clone)]
 pub(crate) struct Host {
-    /// The doors by their paths, for requests to the URL of the function.
-    pub(crate) router: Router,
-    /// The door of events, if there is one.
-    pub(crate) door: Option<Arc<Door>>,
+    /// The doors, those by their paths for requests to the URL of the function.
+    pub(crate) mounted: Mounted,
     /// The reconciler, if it runs here.
     pub(crate) driver: Option<Driver>,
     /// For the limit on waking.
@@ -55,15 +52,13 @@ pub(crate) async fn serve(host: Host) -> Result<(), Error> {
 impl Host {
     async fn invoked(&self, payload: Value) -> Result<Value, Diagnostic> {
         let answer = self.answer(&payload).await;
-        if let Some(door) = &self.door {
-            told_in_time(&*door.waker, &*self.clock).await;
-        }
+        told_in_time(&*self.mounted.waker, &*self.clock).await;
         answer
     }
 
     async fn answer(&self, payload: &Value) -> Result<Value, Diagnostic> {
         let invocation = Invocation::of(payload);
-        match (invocation, &self.door, &self.driver) {
+        match (invocation, &self.mounted.door, &self.driver) {
             (Invocation::Request(request), ..) => Ok(self.request(request).await),
             (_, None, Some(driver)) => pass(driver).await,
             (_, Some(_), Some(driver)) if payload.get(WAKE.0) == Some(&json!(WAKE.1)) => {
@@ -93,7 +88,7 @@ impl Host {
         let built = Request::builder().method(method).uri(target).body(Body::from(body));
         let Ok(mut built) = built else { return json!({"statusCode": 400}) };
         *built.headers_mut() = headers;
-        let response = self.router.clone().oneshot(built).await;
+        let response = self.mounted.router.clone().oneshot(built).await;
         answered(response.unwrap_or_else(|never| match never {})).await
     }
 }
@@ -142,4 +137,54 @@ fn delivery(body: &[u8]) -> Delivery<'_> {
 
 fn failed(error_type: &str, message: &str) -> Diagnostic {
     Diagnostic { error_type: error_type.to_owned(), error_message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use refit_engine::port::Transport;
+    use refit_platform::store::MemoryStore;
+    use refit_testkit::clock::ManualClock;
+    use refit_wire::http::{Reply, Request as Sent, Response as Answer};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::environment::Settings;
+    use crate::function::{Base, Doors, mount};
+
+    /// A way out whose answers come when a test says so.
+    #[derive(Default)]
+    struct Slow(Notify);
+
+    #[async_trait]
+    impl Transport for Slow {
+        async fn send(&self, _: Sent) -> Reply {
+            self.0.notified().await;
+            Ok(Answer { status: 204, ..Answer::default() })
+        }
+    }
+
+    #[tokio::test]
+    async fn no_invocation_ends_before_whoever_is_to_be_woken_was_told() {
+        for doors in [Doors::Object, Doors::Drift, Doors::Hook] {
+            let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
+            let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
+            let slow = Arc::new(Slow::default());
+            let clock: Arc<dyn Clock> = clock;
+            let base = Base::of_test(store, Arc::<Slow>::clone(&slow), Arc::clone(&clock));
+            let settings = Settings::of_test(&[
+                ("REFIT_LEDGER", "memory:"),
+                ("REFIT_WAKE", "http://tick.example/"),
+            ]);
+            let mounted = mount(doors, &base, &settings.unwrap(), None).await.unwrap();
+            mounted.waker.wake();
+            let host = Host { mounted, driver: None, clock };
+            let request =
+                json!({"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}});
+            let mut invoked = std::pin::pin!(host.invoked(request));
+            assert!(futures::poll!(&mut invoked).is_pending(), "{doors:?}");
+            slow.0.notify_one();
+            assert_eq!(invoked.await.unwrap()["statusCode"], 200, "{doors:?}");
+        }
+    }
 }

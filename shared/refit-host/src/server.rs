@@ -27,6 +27,8 @@ use crate::body::TimedBody;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a caller may leave what it is answered unread.
 const TAKES_WITHIN: Duration = Duration::from_secs(10);
+/// Headers of a request: a message without its wrapper brings up to 100 attributes beside the request's own.
+const HEADERS_MAX: usize = 512;
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
 /// How long all that is under way may take to end once the process is told to.
@@ -96,7 +98,7 @@ fn spawn(
     graceful: &GracefulShutdown,
 ) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(HEADERS_MAX);
     let (router, clock) = (router.clone(), Arc::clone(clock));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let (router, clock) = (router.clone(), Arc::clone(&clock));
@@ -131,5 +133,66 @@ pub fn told_to_end() -> impl Future<Output = ()> + Send {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use refit_core::event::Fact;
+    use refit_engine::port::Store;
+    use refit_engine::record::read_segment;
+    use refit_platform::store::MemoryStore;
+    use refit_testkit::clock::ManualClock;
+    use refit_testkit::transport::ScriptedTransport;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::function::{Base, events};
+    use crate::intake::Door;
+    use crate::waker::Nobody;
+
+    /// Attributes that a message of Pub/Sub may have.
+    const ATTRIBUTES: usize = 100;
+
+    /// How a message is answered that has so many attributes, with names and values of this length.
+    async fn answer(place: SocketAddr, attributes: usize, (name, value): (usize, usize)) -> String {
+        let attribute = |at| format!("{at:a>name$}: {}\r\n", "x".repeat(value));
+        let head = "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\
+            x-goog-pubsub-message-id: 7\r\nx-goog-pubsub-subscription-name: s\r\n";
+        let request: String = std::iter::once(head.to_owned())
+            .chain((0..attributes).map(attribute))
+            .chain(["\r\n".to_owned()])
+            .collect();
+        let mut stream = TcpStream::connect(place).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_message_without_its_wrapper_may_have_all_the_attributes_that_pubsub_allows() {
+        let clock = Arc::new(ManualClock::new("2026-01-05T12:00:00Z".parse().unwrap()));
+        let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
+        let clock: Arc<dyn Clock> = clock;
+        let base = Base::of_test(
+            Arc::<MemoryStore>::clone(&store),
+            Arc::new(ScriptedTransport::new()),
+            Arc::clone(&clock),
+        );
+        let door = Arc::new(Door::push(base.intake(), Arc::new(Nobody), None));
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let place = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, events(&door, &["/"]), clock, std::future::pending()));
+        assert_eq!(answer(place, ATTRIBUTES, (256, 1024)).await, "HTTP/1.1 204 No Content");
+        let entry = store.list("inbox/", "", 2).await.unwrap().entries.remove(0);
+        let body = store.get(&entry.name).await.unwrap().unwrap();
+        let stored = read_segment(&entry.name, &body).unwrap();
+        let Fact::Message(message) = &stored[0].fact else { panic!("{stored:?}") };
+        assert_eq!(message.attributes.len(), ATTRIBUTES);
+        let refused = answer(place, HEADERS_MAX, (8, 1)).await;
+        assert!(refused.starts_with("HTTP/1.1 431 "), "{refused}");
     }
 }

@@ -55,9 +55,10 @@ An answer is given within five seconds, and 2xx only once the events are durable
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
-the list. What is equal is listed once: the same bytes with the same `ce-*` headers, or in the same Pub/Sub message. Of a
-message without its wrapper the attributes are kept, which are headers of any name, but none that may hold a secret
-(`authorization`, cookies, whatever is called a token, a key or a password).
+the list. What is equal is listed once: the same Pub/Sub message, or the same bytes with the same `ce-*` headers; what comes
+again after it was taken off the list is listed again. Of a message without its wrapper the attributes are kept, which are
+headers of any name, but none that may hold a secret (`authorization`, cookies, whatever is called a token, a key or a
+password); of a message of SQS the whole record is kept. A report that lay in a file is read again as that of its object.
 
 ## Webhooks
 
@@ -89,7 +90,8 @@ nothing: who set it is not said.
 
 ## Callers
 
-`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). IAM
+`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). It is
+`platform` on Cloud Run and Lambda; on Knative in a cluster it has to be set, as nobody is verified there by itself. IAM
 lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
 the account that the verified token names, and anybody else hears 403. Cloud Run takes the signature off what it has
 verified, so the list holds only where IAM lets nobody in unknown: a service that is public takes `oidc`, and so does

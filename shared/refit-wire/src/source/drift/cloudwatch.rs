@@ -15,6 +15,8 @@ use super::{Carried, Fields, identity, number_of};
 
 /// The tool, and the route.
 const TOOL: &str = "aws.cloudwatch";
+/// What EventBridge calls the change of an alarm's state; alarms that are edited or deleted come by the same route.
+const STATE_CHANGE: &str = "CloudWatch Alarm State Change";
 /// What CloudWatch publishes where a value is infinite.
 const INFINITE: f64 = 2.0e108;
 
@@ -45,6 +47,11 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     let alarm = if is_text("AlarmName") && is_text("NewStateValue") {
         published(fields)?
     } else if fields.get("source").and_then(Value::as_str) == Some(TOOL) {
+        let other = fields.text("detail-type")?.filter(|kind| *kind != STATE_CHANGE);
+        if let Some(other) = other {
+            let reason = format!("no alarm has changed its state: detail-type=`{}`", shown(other));
+            return Ok(Some(Understood::Ignore { reason }));
+        }
         match fields.get("alarmData").or_else(|| fields.get("detail")).and_then(Fields::of) {
             Some(detail) if detail.get("alarmName").is_some() => changed(fields, detail)?,
             Some(_) | None => return Ok(None),
@@ -265,6 +272,16 @@ mod tests {
             let drifted = &event(&form)["drift"]["findings"][0]["drifted"];
             assert_eq!(*drifted, if state == "OK" { json!(false) } else { Value::Null });
         }
+    }
+
+    #[test]
+    fn an_alarm_of_which_something_else_changed_has_not_gone_off() {
+        let mut edited = bridged("ALARM");
+        edited["detail-type"] = json!("CloudWatch Alarm Configuration Change");
+        edited["detail"]["operation"] = json!("update");
+        let form = form_of_json(&edited);
+        assert_eq!(form["outcome"], "ignore", "{form}");
+        assert!(form["reason"].as_str().unwrap().contains("Configuration Change"), "{form}");
     }
 
     #[test]

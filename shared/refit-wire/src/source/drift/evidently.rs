@@ -48,7 +48,20 @@ struct Drifted<'a> {
     method: Option<&'a str>,
     value: Option<Number>,
     threshold: Option<Number>,
-    said: Option<bool>,
+    said: Said,
+}
+
+/// What the tool itself says of a column, or of all of them: what stands later outweighs what stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    /// Nothing.
+    Nothing,
+    /// There is no drift.
+    Calm,
+    /// It was tested, and how that ended is neither.
+    Open,
+    /// There is drift.
+    Drifted,
 }
 
 /// Recognises each form by the members of its metrics or tests.
@@ -68,20 +81,20 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
         return Ok(None);
     }
     let summary = dataset.map(|metric| metric.summary(findings.len())).unwrap_or_default();
-    let tested = dataset.and_then(|metric| tests.failed(metric.id));
-    record(carried, "evidently.v2", (tested, summary, findings), None)
+    let said = dataset.map_or(Said::Nothing, |metric| tests.on(metric.id));
+    record(carried, "evidently.v2", (said, summary, findings), None)
 }
 
 /// A report of what was found; the verdict is that on all columns where there is one.
 fn record(
     carried: &Carried<'_>,
     origin: &str,
-    (tested, summary, findings): (Option<bool>, Summary, Vec<Finding>),
+    (said, summary, findings): (Said, Summary, Vec<Finding>),
     time: Option<refit_core::time::Timestamp>,
 ) -> Result<Option<Understood>, Rejected> {
     let of = |number: &Option<Number>| number.as_ref().and_then(Number::as_f64);
     let by_share = of(&summary.share).zip(of(&summary.threshold)).map(|(it, most)| it >= most);
-    let verdict = match tested.or(by_share).or_else(|| any_drifted(&findings)) {
+    let verdict = match said.or(by_share.or_else(|| any_drifted(&findings))) {
         Some(true) => Verdict::Drift,
         Some(false) => Verdict::Ok,
         None => Verdict::Unknown,
@@ -149,7 +162,7 @@ impl<'a> Metric<'a> {
             method: self.setting("method"),
             value: number_of(self.value),
             threshold: self.config.and_then(|config| number_of(config.get("threshold"))),
-            said: tests.failed(self.id),
+            said: tests.on(self.id),
         })
     }
 
@@ -182,13 +195,40 @@ impl<'a> Tests<'a> {
         Self(tests.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default())
     }
 
-    /// Whether the test on a metric failed; none where there is none, or it ended otherwise.
-    fn failed(&self, metric: &str) -> Option<bool> {
+    /// What the tests on a metric say together: one that failed is enough, and all have to succeed.
+    fn on(&self, metric: &str) -> Said {
         let of = |test: &&Value| test["metric_config"]["metric_id"] == metric;
-        match self.0.iter().find(of)?["status"].as_str()? {
-            "FAIL" => Some(true),
-            "SUCCESS" => Some(false),
-            _ => None,
+        let said = self.0.iter().filter(of).map(|test| Said::by_status(&test["status"]));
+        said.max().unwrap_or(Said::Nothing)
+    }
+}
+
+impl Said {
+    /// By the status of a test.
+    fn by_status(status: &Value) -> Self {
+        match status.as_str() {
+            Some("FAIL") => Self::Drifted,
+            Some("SUCCESS") => Self::Calm,
+            Some(_) | None => Self::Open,
+        }
+    }
+
+    /// By a word on whether there is drift.
+    fn by_word(word: &Value) -> Self {
+        match word.as_bool() {
+            Some(true) => Self::Drifted,
+            Some(false) => Self::Calm,
+            None => Self::Nothing,
+        }
+    }
+
+    /// The tool's own word, or what follows from numbers, which is never calm where a test left it open.
+    fn or(self, derived: Option<bool>) -> Option<bool> {
+        match self {
+            Self::Nothing => derived,
+            Self::Calm => Some(false),
+            Self::Open => derived.filter(|drifted| *drifted),
+            Self::Drifted => Some(true),
         }
     }
 }
@@ -248,12 +288,64 @@ mod tests {
     }
 
     #[test]
+    fn one_failed_test_on_a_metric_is_enough_and_all_have_to_succeed() {
+        let tested = |statuses: &[&str], share: f64| {
+            let metric = json!({
+                "id": "1", "metric_name": "DriftedColumnsCount()", "config": {"drift_share": 0.5},
+                "value": {"count": 1.0, "share": share},
+            });
+            let test = |status| json!({"metric_config": {"metric_id": "1"}, "status": status});
+            let tests: Vec<Value> = statuses.iter().map(test).collect();
+            verdict(&json!({"metrics": [metric], "tests": tests}))
+        };
+        for (statuses, share, expected) in [
+            (&["SUCCESS", "FAIL"][..], 0.1, "drift"),
+            (&["SUCCESS", "SUCCESS"], 0.1, "ok"),
+            (&["SUCCESS"], 0.9, "ok"),
+            (&["SUCCESS", "ERROR"], 0.1, "unknown"),
+            (&["WARNING"], 0.1, "unknown"),
+            (&["WARNING"], 0.9, "drift"),
+            (&["ERROR", "FAIL"], 0.1, "drift"),
+            (&[], 0.1, "ok"),
+        ] {
+            assert_eq!(tested(statuses, share), expected, "{statuses:?} {share}");
+        }
+    }
+
+    #[test]
     fn a_legacy_report_without_a_result_says_nothing() {
         let table = |result: Value| {
             verdict(&json!({"metrics": [{"metric": "DataDriftTable", "result": result}]}))
         };
         assert_eq!(table(json!({"dataset_drift": false})), "ok");
         assert_eq!(table(json!({})), "unknown");
+    }
+
+    #[test]
+    fn a_legacy_suite_may_test_its_columns_alone() {
+        let test = |status: &str, parameters: Value| json!({"name": "Drift per Column", "status": status, "parameters": parameters});
+        let column = |name: &str, detected: bool| {
+            json!({
+                "stattest": "PSI", "score": 0.1, "threshold": 0.1, "detected": detected,
+                "column_name": name,
+            })
+        };
+        let (calm, other) =
+            (test("SUCCESS", column("age", false)), test("SUCCESS", column("b", false)));
+        let drifted = test("FAIL", column("income", true));
+        let broken = test("ERROR", json!({}));
+        assert_eq!(verdict(&json!({"tests": [calm, other]})), "ok");
+        assert_eq!(verdict(&json!({"tests": [calm, broken]})), "unknown");
+        assert_eq!(verdict(&json!({"tests": [calm, broken, drifted]})), "drift");
+        let form = filed(&json!({"tests": [calm, drifted]}));
+        let findings = &event(&form)["drift"]["findings"];
+        assert_eq!(findings[0]["name"], "age");
+        assert_eq!(
+            (&findings[1]["name"], &findings[1]["method"]),
+            (&json!("income"), &json!("psi"))
+        );
+        assert_eq!(findings[1]["drifted"], true);
+        assert_eq!(event(&form)["origin"], "evidently.v1.tests");
     }
 
     #[test]

@@ -5,10 +5,14 @@ use serde_json::{Number, Value};
 
 use super::super::super::{Rejected, Understood};
 use super::super::{Carried, Fields, lenient_time, number_of};
-use super::{Drifted, record};
+use super::{Drifted, Said, record};
 
 /// The name of the test on all columns.
 const SHARE: &str = "Share of Drifted Columns";
+/// The name of the tests on one column each.
+const COLUMN: &str = "Drift per Column";
+/// What a test calls method, value, threshold and verdict of a column.
+const TESTED: [&str; 4] = ["stattest", "score", "threshold", "detected"];
 
 /// Recognises them by the names of their metrics and tests.
 pub(super) fn read(
@@ -24,13 +28,17 @@ pub(super) fn read(
     if let Some(table) = result("DataDriftTable").or_else(|| result("DatasetDriftMetric")) {
         let threshold =
             result("DatasetDriftMetric").and_then(|it| number_of(it.get("drift_share")));
-        let found = (table["dataset_drift"].as_bool(), summary(table, threshold), columns(table));
+        let said = Said::by_word(&table["dataset_drift"]);
+        let found = (said, summary(table, threshold), columns(table));
         return record(carried, "evidently.v1", found, time);
     }
-    match tests.iter().find(|test| test["name"] == SHARE) {
-        Some(test) => record(carried, "evidently.v1.tests", suite(test), time),
-        None => Ok(None),
-    }
+    let each: Vec<Finding> = tests.iter().filter(|test| test["name"] == COLUMN).map(one).collect();
+    let found = match tests.iter().find(|test| test["name"] == SHARE) {
+        Some(test) => suite(test),
+        None if !each.is_empty() => (Said::Nothing, counted(&each), each),
+        None => return Ok(None),
+    };
+    record(carried, "evidently.v1.tests", found, time)
 }
 
 fn summary(table: &Value, threshold: Option<Number>) -> Summary {
@@ -49,39 +57,52 @@ fn columns(table: &Value) -> Vec<Finding> {
 }
 
 /// What is said of each column, under the names of its method, value, threshold and verdict.
-fn findings(columns: &Value, [method, value, threshold, said]: [&str; 4]) -> Vec<Finding> {
-    let finding = |(name, column): (&String, &Value)| {
-        let drifted = Drifted {
-            column: name,
-            method: column[method].as_str(),
-            value: number_of(column.get(value)),
-            threshold: number_of(column.get(threshold)),
-            said: column[said].as_bool(),
-        };
-        drifted.finding()
+fn findings(columns: &Value, names: [&str; 4]) -> Vec<Finding> {
+    let columns = columns.as_object().into_iter().flatten();
+    columns.map(|(name, column)| finding(name, column, names)).collect()
+}
+
+fn finding(name: &str, column: &Value, [method, value, threshold, said]: [&str; 4]) -> Finding {
+    let drifted = Drifted {
+        column: name,
+        method: column[method].as_str(),
+        value: number_of(column.get(value)),
+        threshold: number_of(column.get(threshold)),
+        said: Said::by_word(&column[said]),
     };
-    columns.as_object().into_iter().flatten().map(finding).collect()
+    drifted.finding()
+}
+
+/// A test on one column; one that could not be made names none.
+fn one(test: &Value) -> Finding {
+    let column = &test["parameters"];
+    finding(column["column_name"].as_str().unwrap_or(COLUMN), column, TESTED)
 }
 
 /// A test on all columns, whose numbers are rounded to three places.
-fn suite(test: &Value) -> (Option<bool>, Summary, Vec<Finding>) {
-    let failed = match test["status"].as_str() {
-        Some("FAIL") => Some(true),
-        Some("SUCCESS") => Some(false),
-        Some(_) | None => None,
-    };
+fn suite(test: &Value) -> (Said, Summary, Vec<Finding>) {
     let parameters = &test["parameters"];
-    let names = ["stattest", "score", "threshold", "detected"];
-    let findings = findings(&parameters["features"], names);
-    let drifted = findings.iter().filter(|finding| finding.drifted == Some(true)).count();
+    let findings = findings(&parameters["features"], TESTED);
+    let counted = counted(&findings);
     #[expect(clippy::cast_precision_loss, reason = "nobody has so many columns")]
-    let share = (drifted as f64 / findings.len() as f64 * 1000.0).round() / 1000.0;
+    let share = counted
+        .drifted
+        .zip(counted.columns)
+        .map(|(drifted, all)| (drifted as f64 / all as f64 * 1000.0).round() / 1000.0);
     let summary = Summary {
+        share: share.and_then(Number::from_f64),
+        threshold: number_of(parameters["condition"].get("lt")),
+        ..counted
+    };
+    (Said::by_status(&test["status"]), summary, findings)
+}
+
+/// How many columns there are, and how many drifted.
+fn counted(findings: &[Finding]) -> Summary {
+    let drifted = findings.iter().filter(|finding| finding.drifted == Some(true)).count();
+    Summary {
         columns: Some(findings.len() as u64),
         drifted: Some(drifted as u64),
-        share: Number::from_f64(share),
-        threshold: number_of(parameters["condition"].get("lt")),
-        score: None,
-    };
-    (failed, summary, findings)
+        ..Summary::default()
+    }
 }
