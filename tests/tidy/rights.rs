@@ -51,9 +51,11 @@ const BESIDES: &[(&str, [&str; 3])] = &[
             "",
         ],
     ),
-    // Reports of drift that come as files.
+    // Reports of drift that come as files, and being told of those that are gone.
     ("drift", ["projects/acme-ml/roles/refit_reports", "acme-monitoring", "reports only"]),
+    ("drift", ["projects/acme-ml/roles/refit_sweep", "acme-monitoring", ""]),
     ("drift", ["Allow s3:GetObject", ":acme-monitoring/reports/*", ""]),
+    ("drift", ["Allow s3:ListBucket", ":acme-monitoring", ""]),
     // The secrets that senders sign with.
     ("hook", ["roles/secretmanager.secretAccessor", "/secrets/webhooks", ""]),
     ("hook", ["Allow secretsmanager:GetSecretValue", ":secret:refit/mlflow-AbCdEf", ""]),
@@ -73,8 +75,11 @@ const BESIDES: &[(&str, [&str; 3])] = &[
     ),
 ];
 /// What the roles in them hold.
-const HELD: &[[&str; 2]] =
-    &[["refit_append", "storage.objects.create"], ["refit_reports", "storage.objects.get"]];
+const HELD: &[[&str; 2]] = &[
+    ["refit_append", "storage.objects.create"],
+    ["refit_reports", "storage.objects.get"],
+    ["refit_sweep", "storage.objects.list"],
+];
 
 /// A grant: `address: what on where to whom, if title`.
 struct Grant<'text> {

@@ -458,3 +458,13 @@ fn every_exception_from_a_policy_is_explained() {
     let text = "#checkov:skip=A_1: nothing is ever overwritten here\n#checkov:skip=A_2: no need\n#checkov:skip=A_3";
     check(unexplained, &[("a.tf", text)], &["a.tf:2 A_2: no need", "a.tf:3 A_3"]);
 }
+
+/// Lists of what is not kept: `gcloud builds submit` reads that at the root alone, and uploads what others leave out.
+#[test]
+fn what_terraform_leaves_behind_is_not_uploaded_with_the_sources() {
+    let listed = fs::read_to_string(root().join(".gitignore")).unwrap();
+    for left in [".terraform/", "*.tfstate", "*.tfstate.*", "*.tfvars"] {
+        assert!(listed.lines().any(|line| line == left), "{left}");
+    }
+    assert!(!root().join("terraform/.gitignore").exists(), "what it lists is uploaded");
+}

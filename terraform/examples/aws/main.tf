@@ -12,7 +12,8 @@ module "refit" {
     data = { bucket = var.bucket, prefixes = ["churn/"] }
   }
 
-  # The cluster has an address of its own network only. The subnets need a way to S3, SQS and Lambda: a NAT, or endpoints.
+  # The cluster has an address of its own network only. The subnets need a way to S3, Lambda and Secrets Manager: a NAT, or
+  # endpoints.
   vpc = var.network
 
   # The secret is made elsewhere; rules name it by the same ARN, and only the reconciler may read it. The state has no token.

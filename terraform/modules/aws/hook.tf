@@ -52,6 +52,8 @@ resource "aws_apigatewayv2_stage" "hook" {
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.hook[each.key].arn
     format = jsonencode({
+      # API Gateway refuses a log without it.
+      id     = "$context.requestId"
       time   = "$context.requestTime"
       from   = "$context.identity.sourceIp"
       status = "$context.status"

@@ -3,6 +3,9 @@ locals {
   decrypt = var.kms == null ? [] : [{ Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms.key }]
   crypt   = var.kms == null ? [] : [{ Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.kms.key }]
   wakes   = { Effect = "Allow", Action = "lambda:InvokeFunction", Resource = local.function_arns["tick"] }
+
+  # S3 says that an object is gone to those alone who may list the bucket, and the request for an object names no prefix.
+  lists = { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLikeIfExists = { "s3:prefix" = "${var.ledger.folder}/*" } } }
 }
 
 # Roles and policies are the account's: their names tell apart what is in several regions of it.
@@ -48,7 +51,7 @@ resource "aws_iam_role_policy" "reconcile" {
       [
         { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.folder_arn}/*" },
         { Effect = "Allow", Action = "s3:PutObject", Resource = [for folder in local.ledger_written : "${local.folder_arn}/${folder}*"] },
-        { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
+        local.lists,
         { Effect = "Allow", Action = "s3:DeleteObject", Resource = [for folder in local.ledger_tidied : "${local.folder_arn}/${folder}*"] },
         local.logs["tick"],
       ],
@@ -85,8 +88,12 @@ resource "aws_iam_role_policy" "reports" {
   name = "read-reports"
   role = aws_iam_role.function["drift"].name
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:${local.partition}:s3:::${var.drift_reports.bucket}/${var.drift_reports.folder}/*" }]
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = "s3:GetObject", Resource = "arn:${local.partition}:s3:::${var.drift_reports.bucket}/${var.drift_reports.folder}/*" },
+      # Without it a report that is gone is one that may not be read, and is asked for again.
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:${local.partition}:s3:::${var.drift_reports.bucket}" },
+    ]
   })
 }
 
@@ -106,7 +113,7 @@ resource "aws_iam_policy" "viewer" {
     Version = "2012-10-17"
     Statement = concat([
       { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.folder_arn}/*" },
-      { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn, Condition = { StringLike = { "s3:prefix" = "${var.ledger.folder}/*" } } },
+      local.lists,
       ], local.decrypt,
     )
   })

@@ -30,7 +30,7 @@ variable "images" {
 
   validation {
     condition = alltrue([
-      for image in values(var.images) : image == null || can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[^@ ]+@sha256:[0-9a-f]{64}$", image))
+      for image in values(var.images) : image == null || can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[^@ ]+@sha256:[0-9a-f]{64}$", image))
     ])
     error_message = "images must be in ECR and given by digest, as `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:…` with 64 hex digits: Lambda runs no others, and a tag can be moved to another program after it was reviewed."
   }
@@ -425,13 +425,13 @@ variable "viewers" {
 }
 
 variable "vpc" {
-  description = "The network the functions run in, to reach a pipeline service with a private address; none if null. Its subnets need a way to S3, SQS and Lambda."
+  description = "The network the functions run in, to reach a pipeline service with a private address; none if null. Its subnets need a way to S3 and Lambda; with `secrets` or `hook_secret_arns` to Secrets Manager; with `google_federation` to Google, for which there is no endpoint in a network, but a NAT."
   type        = object({ subnets = set(string), security_groups = set(string) })
   default     = null
 }
 
 variable "kms" {
-  description = "The `key` everything is kept under, as its ARN; Amazon's own if null. Its policy must let S3, SNS, CloudWatch Logs and Scheduler use it."
+  description = "The `key` everything is kept under, as its ARN; Amazon's own if null. Its policy must let S3, SNS, CloudWatch Logs and Scheduler use it, and with `alarms.emails` the alarms of CloudWatch, or no mail is ever sent; README.md has the statement."
   type        = object({ key = string })
   default     = null
 

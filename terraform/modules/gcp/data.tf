@@ -129,7 +129,8 @@ resource "google_storage_bucket_iam_member" "sweep" {
   for_each = var.data
 
   bucket = each.value.bucket
-  role   = google_project_iam_custom_role.sweep.id
+  # A role that is made here is refused in another project; of Google's own, this one holds least.
+  role   = coalesce(each.value.project, var.project) == var.project ? google_project_iam_custom_role.sweep.id : "roles/storage.legacyBucketReader"
   member = module.reconciler.member
 
   depends_on = [google_storage_bucket.data]

@@ -1,6 +1,8 @@
 locals {
   # Who reads the reports that come as files: whoever receives those of drift.
   drift_reader = var.single_service ? module.reconciler.member : try(module.intake["drift"].member, null)
+  # The one service may list the buckets of `data` already.
+  drift_lists = var.drift_reports != null && !(var.single_service && contains(values(var.data)[*].bucket, try(var.drift_reports.bucket, "")))
 }
 
 # Vertex AI Model Monitoring tells the log of what it finds. The name is compared whole: its sibling without `_anomaly` tells
@@ -72,4 +74,14 @@ resource "google_storage_bucket_iam_member" "reports" {
     title      = "reports only"
     expression = "resource.name.startsWith(\"projects/_/buckets/${var.drift_reports.bucket}/objects/${var.drift_reports.folder}/\")"
   }
+}
+
+# Whoever may not list a bucket is not told that an object is gone, but that it may not be read, and asks again. A condition on
+# names is none on listings.
+resource "google_storage_bucket_iam_member" "reports_list" {
+  count = local.drift_lists ? 1 : 0
+
+  bucket = var.drift_reports.bucket
+  role   = google_project_iam_custom_role.sweep.id
+  member = local.drift_reader
 }

@@ -75,7 +75,7 @@ resource "google_project_iam_custom_role" "sweep" {
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_sweep"
   title       = "${var.name}: list what lies in a bucket"
-  description = "Of the ledger, and of the watched buckets, where it finds what was not announced. It reads no object."
+  description = "Of the ledger, of the watched buckets, where it finds what was not announced, and of that of drift reports. It reads no object."
   permissions = ["storage.objects.list"]
 
   depends_on = [terraform_data.enabled]

@@ -208,8 +208,8 @@ variable "ledger" {
   description = <<-EOT
     Where everything is recorded: a bucket of its own, and a folder in it.
     `bucket`: its name, PROJECT-NAME-ledger by default. `create`: whether it is made here. `location`: the region by default;
-    a multi-region or dual-region costs more and survives a region. One that exists must have uniform bucket-level access, without which Cloud
-    Storage takes no grants with conditions. `soft_delete_days`: how long a deleted object can be restored, 7 to 90.
+    a multi-region or dual-region costs more and survives a region. One that exists must be of this project, as others take none of
+    the roles that are made here, and have uniform bucket-level access, without which Cloud Storage takes no grants with conditions. `soft_delete_days`: how long a deleted object can be restored, 7 to 90.
   EOT
   type = object({
     bucket           = optional(string)
@@ -246,7 +246,7 @@ variable "data" {
   description = <<-EOT
     The buckets whose new objects are events, by a key that stays.
     `create`: whether the bucket is made here; an existing one is left as it is. `project`: whose it is, this project by default; whoever applies this
-    needs `storage.buckets.update` there. `location`: where it is; needed with `create` and with `eventarc`.
+    needs `storage.buckets.update`, `storage.buckets.getIamPolicy` and `storage.buckets.setIamPolicy` there. `location`: where it is; needed with `create` and with `eventarc`.
     `prefixes`: only objects whose name begins with one of them are announced; all by default.
     `events`: `notification` (default), or `eventarc`, which knows no prefixes, keeps undelivered events for a day only and has no dead letters.
   EOT

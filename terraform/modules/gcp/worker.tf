@@ -38,9 +38,8 @@ resource "google_cloud_run_v2_worker_pool" "this" {
         limits = { cpu = var.worker.cpu, memory = var.worker.memory }
       }
 
-      # Nobody calls it.
       dynamic "env" {
-        for_each = merge({ for name, value in local.environment : name => value if name != "REFIT_CALLERS" }, { REFIT_WAKE = local.wake })
+        for_each = merge(local.environment, { REFIT_WAKE = local.wake })
         content {
           name  = env.key
           value = env.value

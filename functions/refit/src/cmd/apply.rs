@@ -8,6 +8,7 @@ use refit_core::event::Command;
 use refit_core::state::State;
 use refit_engine::gather::RuleBook;
 use refit_engine::layout;
+use refit_engine::port::Store;
 use refit_host::function::book;
 use serde::Serialize;
 
@@ -89,7 +90,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let in_force = proposal.replaces.as_ref() == Some(&rules.revision);
     let opened = opened.filter(|_| !args.dry_run);
     if in_force && let Some(opened) = &opened {
-        store(opened, &file, &rules.revision).await?;
+        store(&*opened.base.store, &file.text, &rules.revision).await?;
     }
     let Some(opened) = opened.filter(|_| !in_force) else {
         output.show(&Applied { proposal, in_force, submitted: None })?;
@@ -152,11 +153,16 @@ async fn propose(
 }
 
 /// Stores the rules; those in force may have been lost, and are put back.
-async fn store(opened: &Opened, file: &RuleFile, revision: &str) -> Result<(), Failure> {
-    let body = Bytes::from(file.text.clone());
+async fn store(store: &dyn Store, text: &str, revision: &str) -> Result<(), Failure> {
+    let name = layout::rules(revision);
+    let body = Bytes::from(text.to_owned());
     // Named by its content: one that is there already is the same.
-    opened.base.store.create(&layout::rules(revision), body).await?;
-    Ok(())
+    match store.create(&name, body).await {
+        Ok(_) => Ok(()),
+        // Who may not overwrite may be refused before anybody looks whether there is something to overwrite.
+        Err(_) if store.get(&name).await.is_ok_and(|found| found.is_some()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn submit(
@@ -167,7 +173,7 @@ async fn submit(
     args: &Args,
 ) -> Result<Submitted, Failure> {
     let Proposal { revision, replaces, .. } = proposal;
-    store(opened, file, revision).await?;
+    store(&*opened.base.store, &file.text, revision).await?;
     let from = opened.state().await?.map_or(0, |state| state.seq);
     let (revision, replaces) = (revision.clone(), replaces.clone());
     let command = Command::Apply { revision, replaces, start: args.start };
@@ -194,5 +200,31 @@ impl fmt::Display for Applied {
             true => write!(f, "these rules are in force: revision={}", self.proposal.revision),
             false => write!(f, "{}", self.proposal),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use refit_core::error::ErrorKind;
+    use refit_platform::clock::SystemClock;
+    use refit_platform::store::MemoryStore;
+    use refit_testkit::fault::{Call, Fault, FaultyStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rules_that_are_stored_are_stored_though_nobody_may_overwrite_them() {
+        let memory = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let refusing = FaultyStore::new(Arc::clone(&memory) as Arc<dyn Store>, |call| match call {
+            Call::Create(_) => Fault::Before(ErrorKind::Unauthorized),
+            _ => Fault::None,
+        });
+        let failure = store(&refusing, "rules", "r1").await.unwrap_err();
+        assert!(failure.exit == Exit::Internal && failure.message.contains("told to fail"));
+        store(&*memory, "rules", "r1").await.unwrap();
+        store(&refusing, "rules", "r1").await.unwrap();
+        assert!(store(&refusing, "others", "r2").await.is_err());
     }
 }

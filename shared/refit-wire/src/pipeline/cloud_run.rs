@@ -32,7 +32,7 @@ const FIELDS: [(&str, &str); 1] = [("fields", "name,createTime,startTime,running
 const LISTED: (&str, &str) =
     ("fields", "executions(name,template/containers/env(name,value)),nextPageToken");
 
-/// Cloud Run jobs. The function's account needs `run.jobs.runWithOverrides`, as in `roles/run.developer`.
+/// Cloud Run jobs. The function's account needs `roles/run.jobsExecutorWithOverrides` and `roles/run.viewer` on each job.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CloudRun")]

@@ -151,6 +151,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = [for policy in [aws_iam_role_policy.reconcile.policy, aws_iam_policy.viewer.policy] : one([for statement in jsondecode(policy).Statement : statement.Condition if statement.Action == "s3:ListBucket"])] == [for who in ["tick", "viewer"] : { StringLikeIfExists = { "s3:prefix" = "prod/*" } }]
+    error_message = "whoever asks for an object that is gone must be told so, which names no prefix"
+  }
+
+  assert {
     condition     = !aws_s3_bucket.ledger[0].force_destroy && alltrue([for it in aws_s3_bucket_public_access_block.ledger : it.block_public_acls && it.block_public_policy && it.ignore_public_acls && it.restrict_public_buckets])
     error_message = "the ledger must never be public, or be destroyed with what is in it"
   }
@@ -211,6 +216,11 @@ run "everything" {
   }
 
   assert {
+    condition     = contains(values(jsondecode(aws_apigatewayv2_stage.hook["this"].access_log_settings[0].format)), "$context.requestId")
+    error_message = "API Gateway refuses a log that does not name requests"
+  }
+
+  assert {
     condition     = toset([for route in aws_apigatewayv2_route.link : "${route.route_key} ${route.authorization_type}"]) == toset(["GET /approve NONE", "POST /approve NONE"])
     error_message = "whoever has a link must see its page, and be able to send its form"
   }
@@ -228,8 +238,8 @@ run "everything" {
   }
 
   assert {
-    condition     = nonsensitive(aws_lambda_function.this["drift"].environment[0].variables)["REFIT_REPORTS"] == "s3://acme-monitoring/reports" && one(aws_s3_bucket_notification.reports[0].queue).filter_prefix == "reports/" && jsondecode(aws_iam_role_policy.reports[0].policy).Statement == [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:aws:s3:::acme-monitoring/reports/*" }]
-    error_message = "reports that come as files must be announced, and drift must read them and nothing else"
+    condition     = nonsensitive(aws_lambda_function.this["drift"].environment[0].variables)["REFIT_REPORTS"] == "s3://acme-monitoring/reports" && one(aws_s3_bucket_notification.reports[0].queue).filter_prefix == "reports/" && jsondecode(aws_iam_role_policy.reports[0].policy).Statement == [{ Effect = "Allow", Action = "s3:GetObject", Resource = "arn:aws:s3:::acme-monitoring/reports/*" }, { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::acme-monitoring" }]
+    error_message = "reports that come as files must be announced, and drift must read them, be told of those that are gone, and nothing else"
   }
 
   assert {

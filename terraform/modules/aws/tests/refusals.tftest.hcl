@@ -29,6 +29,17 @@ run "images_by_tag_the_ledger_watched_everybody_reports" {
   expect_failures = [var.images, var.data, var.drift_publishers, var.credentials, var.delivery, var.ping, var.kms, var.log]
 }
 
+run "a_partition_with_other_hosts" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
+  }
+
+  expect_failures = [data.aws_partition.this]
+}
+
 run "a_bucket_of_others_announced_from_here" {
   command = plan
   variables {

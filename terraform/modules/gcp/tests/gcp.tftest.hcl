@@ -242,7 +242,7 @@ run "single_service" {
   variables {
     single_service = true
     drift_enabled  = true
-    drift_reports  = { bucket = "acme-monitoring", folder = "reports" }
+    drift_reports  = { bucket = "acme-data", folder = "reports" }
     images         = { refit = "europe-west4-docker.pkg.dev/acme-ml/refit/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
     data = {
       churn = { bucket = "acme-data", prefixes = ["churn/"] }
@@ -269,6 +269,11 @@ run "single_service" {
   assert {
     condition     = google_cloud_scheduler_job.ping.http_target[0].uri == "https://mock-uc.a.run.app/tick" && google_pubsub_subscription.wake[0].push_config[0].push_endpoint == "https://mock-uc.a.run.app/tick" && google_pubsub_subscription.events["object"].push_config[0].push_endpoint == "https://mock-uc.a.run.app/"
     error_message = "pings and wakes must go to /tick, events to /"
+  }
+
+  assert {
+    condition     = google_storage_bucket_iam_member.reports[0].member == google_storage_bucket_iam_member.sweep["churn"].member && length(google_storage_bucket_iam_member.reports_list) == 0
+    error_message = "a grant must not be in the state twice: who takes one away takes both"
   }
 }
 
@@ -395,6 +400,16 @@ run "everything" {
   assert {
     condition     = google_storage_notification.reports[0].object_name_prefix == "reports/" && google_project_iam_custom_role.reports[0].permissions == toset(["storage.objects.get"]) && google_storage_bucket_iam_member.reports[0].member == "serviceAccount:drift@x" && google_storage_bucket_iam_member.reports[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-monitoring/objects/reports/\")"
     error_message = "reports must be announced, and drift must read them and nothing else"
+  }
+
+  assert {
+    condition     = [for it in google_storage_bucket_iam_member.reports_list : "${it.member} ${it.bucket} ${it.role} ${length(it.condition)}"] == ["serviceAccount:drift@x acme-monitoring ${google_project_iam_custom_role.sweep.id} 0"]
+    error_message = "drift must be told that a report is gone, which takes the right to list the bucket"
+  }
+
+  assert {
+    condition     = { for key, it in google_storage_bucket_iam_member.sweep : key => it.role if it.role != google_project_iam_custom_role.sweep.id } == { labs = "roles/storage.legacyBucketReader" }
+    error_message = "a bucket of another project takes no role of this one"
   }
 
   assert {
