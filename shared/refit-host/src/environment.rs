@@ -62,6 +62,8 @@ pub enum Platform {
     Lambda,
     /// Cloud Run, where it listens, and may stand still between requests.
     CloudRun,
+    /// Knative in a cluster of one's own, where it listens, and where who verifies callers is not known.
+    Knative,
     /// Anything else, where it listens.
     Server,
 }
@@ -132,10 +134,11 @@ impl Settings {
         };
         let platform = match var("AWS_LAMBDA_RUNTIME_API") {
             Some(_) => Platform::Lambda,
-            None if var("K_SERVICE").is_some() => Platform::CloudRun,
-            None => Platform::Server,
+            None if var("K_SERVICE").is_none() => Platform::Server,
+            None if var("KUBERNETES_SERVICE_HOST").is_some() => Platform::Knative,
+            None => Platform::CloudRun,
         };
-        let callers = callers(var, platform != Platform::Server)?;
+        let callers = callers(var, platform)?;
         if platform != Platform::CloudRun && matches!(callers, Callers::Platform(Some(_))) {
             let message = "REFIT_OIDC_CALLERS is set with REFIT_CALLERS=platform, but only Cloud Run hands on tokens it has verified: set REFIT_CALLERS=oidc, or leave the list out";
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -177,17 +180,21 @@ fn secrets(var: &dyn Fn(&str) -> Option<String>) -> Result<HookSecrets, Error> {
     Ok(secrets)
 }
 
-fn callers(var: &dyn Fn(&str) -> Option<String>, is_guarded: bool) -> Result<Callers, Error> {
-    match var("REFIT_CALLERS").as_deref() {
-        Some("platform") => accounts(var).map(Callers::Platform),
-        None if is_guarded => accounts(var).map(Callers::Platform),
-        Some("none") if is_guarded => {
-            let message = "REFIT_CALLERS is `none` in a cloud, where it would let anybody in: use `platform` or `oidc`";
-            Err(Error::new(ErrorKind::Invalid, message))
+fn callers(var: &dyn Fn(&str) -> Option<String>, platform: Platform) -> Result<Callers, Error> {
+    let refused = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
+    match (var("REFIT_CALLERS").as_deref(), platform) {
+        (Some("platform"), _) | (None, Platform::CloudRun | Platform::Lambda) => {
+            accounts(var).map(Callers::Platform)
         }
-        Some("none") | None => Ok(Callers::None),
-        Some("oidc") => oidc(var).map(Callers::Oidc),
-        Some(other) => Err(wrong("REFIT_CALLERS", other, "platform, oidc or none")),
+        (Some("none") | None, Platform::Server) => Ok(Callers::None),
+        (Some("none"), _) => refused(
+            "REFIT_CALLERS is `none` in a cloud, where it would let anybody in: use `platform` or `oidc`",
+        ),
+        (None, Platform::Knative) => refused(
+            "REFIT_CALLERS is not set, and Knative in a cluster verifies nobody by itself: use `oidc`, or `platform` where something before it does",
+        ),
+        (Some("oidc"), _) => oidc(var).map(Callers::Oidc),
+        (Some(other), _) => Err(wrong("REFIT_CALLERS", other, "platform, oidc or none")),
     }
 }
 
@@ -241,6 +248,24 @@ mod tests {
         let open =
             read(&[("REFIT_LEDGER", "l"), ("K_SERVICE", "object"), ("REFIT_CALLERS", "none")]);
         assert!(open.unwrap_err().contains("anybody"));
+    }
+
+    #[test]
+    fn knative_in_a_cluster_is_not_taken_for_cloud_run() {
+        let on = |callers: &[(&str, &str)]| {
+            let own = [("REFIT_LEDGER", "l"), ("K_SERVICE", "object")];
+            let cluster = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
+            read(&[&own[..], &cluster, callers].concat())
+        };
+        assert!(on(&[]).unwrap_err().starts_with("REFIT_CALLERS is not set"));
+        assert!(on(&[("REFIT_CALLERS", "none")]).unwrap_err().contains("anybody"));
+        let settings = on(&[("REFIT_CALLERS", "platform")]).unwrap();
+        assert_eq!(
+            (settings.platform, settings.callers),
+            (Platform::Knative, Callers::Platform(None))
+        );
+        let listed = [("REFIT_CALLERS", "platform"), ("REFIT_OIDC_CALLERS", "/=push@b")];
+        assert!(on(&listed).unwrap_err().contains("only Cloud Run"));
     }
 
     #[test]

@@ -151,7 +151,8 @@ pub async fn run(
     let address =
         listener.local_addr().map_or_else(|_| settings.address.to_string(), |it| it.to_string());
     tracing::info!(address, callers = %settings.callers, ledger = settings.ledger, "listening");
-    if settings.platform == Platform::Server && matches!(settings.callers, Callers::Platform(_)) {
+    let verifies = matches!(settings.platform, Platform::CloudRun | Platform::Lambda);
+    if !verifies && matches!(settings.callers, Callers::Platform(_)) {
         tracing::warn!(
             "REFIT_CALLERS is `platform`, and this is none that verifies callers: whoever reaches the port is let in"
         );
@@ -398,7 +399,7 @@ pub async fn mount(
     };
     let router = match settings.platform {
         Platform::CloudRun => told(router, &waker, &base.clock),
-        Platform::Lambda | Platform::Server => router,
+        Platform::Lambda | Platform::Knative | Platform::Server => router,
     };
     Ok(Mounted { router: guarded(router), door, waker })
 }

@@ -84,7 +84,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "REFIT_CALLERS",
         meaning: "who verifies callers: platform (Cloud Run or Lambda has, by IAM), oidc (refit does, by the token), or none (loopback only)",
-        default: "platform on Cloud Run and Lambda, else none",
+        default: "platform on Cloud Run and Lambda, none elsewhere; on Knative in a cluster it has to be set",
         read_by: LISTENING,
     },
     Variable {
@@ -239,8 +239,14 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "K_SERVICE",
-        meaning: "set by Cloud Run: the service",
+        meaning: "set by Cloud Run, and by Knative: the service",
         default: "not on Cloud Run",
+        read_by: LISTENING,
+    },
+    Variable {
+        name: "KUBERNETES_SERVICE_HOST",
+        meaning: "set in a cluster of Kubernetes: with K_SERVICE it is Knative there, not Cloud Run, and REFIT_CALLERS has to be set",
+        default: "not in a cluster",
         read_by: LISTENING,
     },
     Variable {

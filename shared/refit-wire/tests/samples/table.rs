@@ -89,7 +89,8 @@ nothing: who set it is not said.
 
 ## Callers
 
-`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). IAM
+`REFIT_CALLERS` says who verifies them: `platform` (Cloud Run or Lambda has, by IAM), `oidc` or `none` (loopback only). It is
+`platform` on Cloud Run and Lambda; on Knative in a cluster it has to be set, as nobody is verified there by itself. IAM
 lets an account call a service or not; with `platform` on Cloud Run, `REFIT_OIDC_CALLERS` says which paths it may call, by
 the account that the verified token names, and anybody else hears 403. Cloud Run takes the signature off what it has
 verified, so the list holds only where IAM lets nobody in unknown: a service that is public takes `oidc`, and so does
