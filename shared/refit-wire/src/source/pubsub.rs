@@ -11,8 +11,8 @@ use refit_core::time::Timestamp;
 
 use super::cloudevents::{CloudEvent, Route};
 use super::fields::Fields;
-use super::payload::{Payload, decode_base64};
-use super::{Arrival, Meaning, Rejected, repeated};
+use super::payload::{Payload, decode_base64, json_of_tools};
+use super::{ATTRIBUTE_BYTES_MAX, Arrival, Meaning, Rejected, repeated};
 
 /// The type of a message as a CloudEvent.
 pub(super) const PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
@@ -97,6 +97,17 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Option<Meaning>, Rejected> {
 fn is_wrapper(fields: Fields<'_>) -> bool {
     let known = |name: &str| matches!(name, "message" | "subscription" | "deliveryAttempt");
     fields.get("message").is_some() && fields.names().all(known)
+}
+
+/// The subscription and the id of the message in a body that is its wrapper, whatever else is wrong with it.
+pub(super) fn message_in(body: &[u8]) -> Option<[String; 2]> {
+    let document = json_of_tools(body).ok()?;
+    let fields = Fields::of(&document).filter(|fields| is_wrapper(*fields))?;
+    let message = fields.object("message").ok()??;
+    let id = ["messageId", "message_id"].iter().find_map(|name| message.get(name)?.as_str())?;
+    let which = [fields.get("subscription")?.as_str()?, id];
+    let is_name = |text: &str| (1..=ATTRIBUTE_BYTES_MAX).contains(&text.len());
+    which.iter().all(|text| is_name(text)).then(|| which.map(str::to_owned))
 }
 
 /// Both spellings of a member are sent, and either may be missing.

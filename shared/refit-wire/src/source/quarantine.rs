@@ -9,7 +9,7 @@ use refit_core::event::{Event, Fact, Identity, Invalid};
 use refit_core::key::sha256_hex;
 
 use super::Delivery;
-use super::pubsub::HOP;
+use super::pubsub::{HOP, message_in};
 
 /// Bytes of it that are kept.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -37,13 +37,19 @@ const SECRET: [&str; 12] = [
 /// Bytes of headers that are kept.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
-/// A delivery that was rejected, as an event: the same body again is the same event, if the headers that say what it is
-/// are the same.
+/// A delivery that was rejected, as an event: the same message, or else the same body again is the same event, if the
+/// headers that say what it is are the same.
 #[must_use]
 pub fn quarantined(delivery: &Delivery<'_>, reason: &str) -> Event {
     let content_type = delivery.headers.get(http::header::CONTENT_TYPE);
     let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut event = quarantine(content_type.as_deref(), delivery.body, reason);
+    if let Some(message) = message_in(delivery.body) {
+        // The bytes of its wrapper are other ones with every delivery, as they count these.
+        let [subscription, id] = message;
+        event.identity =
+            Identity(vec!["invalid".to_owned(), "pubsub".to_owned(), subscription, id]);
+    }
     event.identity.0.extend(which(delivery.headers));
     if let Fact::Invalid(invalid) = &mut event.fact {
         invalid.headers = telling(delivery.headers).unwrap_or_default();
@@ -121,6 +127,7 @@ pub(super) fn quarantine(content_type: Option<&str>, body: &[u8], reason: &str) 
 mod tests {
     use http::HeaderValue;
 
+    use super::super::ATTRIBUTE_BYTES_MAX;
     use super::*;
 
     fn invalid(headers: &HeaderMap, body: &[u8]) -> (Event, Invalid) {
@@ -209,6 +216,24 @@ mod tests {
         assert_eq!(first, id(&event("7", "2"), b"{}"), "delivered again");
         assert_ne!(first, id(&event("8", "1"), b"{}"));
         assert_ne!(first, id(&[], b"{}"));
+    }
+
+    #[test]
+    fn a_message_in_its_wrapper_is_one_entry_however_often_it_is_delivered() {
+        let id = |message: &str, subscription: &str, attempt: u32| {
+            let body = serde_json::json!({
+                "message": {"data": "~!@", "messageId": message, "message_id": message},
+                "subscription": subscription, "deliveryAttempt": attempt,
+            });
+            invalid(&HeaderMap::new(), body.to_string().as_bytes()).0.id()
+        };
+        let first = id("7", "projects/p/subscriptions/s", 1);
+        assert_eq!(first, id("7", "projects/p/subscriptions/s", 2), "delivered again");
+        assert_ne!(first, id("8", "projects/p/subscriptions/s", 1));
+        assert_ne!(first, id("7", "projects/p/subscriptions/t", 1));
+        assert_ne!(id("", "s", 1), id("", "s", 2), "a message that has no id is its bytes");
+        let long = "7".repeat(ATTRIBUTE_BYTES_MAX + 1);
+        assert_ne!(id(&long, "s", 1), id(&long, "s", 2), "so is one whose id is none");
     }
 
     #[test]
