@@ -23,8 +23,8 @@ const NO_LEDGER: &str = "memory:";
 #[command(
     after_help = "Everything is read, nothing is changed, with the credentials of this machine: what they do not let it read is \
         told as not checked. Functions of Cloud Run that have this ledger in REFIT_LEDGER are found by themselves, and \
-        asked without a token; name others with --function, but not that of hook, whose callers sign. Services are asked \
-        for a run that does not exist.
+        asked without a token where their name tells their program; name others with --function, but not that of hook, \
+        whose callers sign. Services are asked for a run that does not exist.
 
 Every finding comes with a command that mends it; words in capitals are to be filled in. Exits with 1 if there is an \
         error.

@@ -15,12 +15,16 @@ use refit_wire::config::Config;
 const LEDGER: &str = "REFIT_LEDGER";
 /// The variable of a function that says what it wakes.
 const WAKE: &str = "REFIT_WAKE";
+/// The variable of a function that says which folder it reads reports in.
+const REPORTS: &str = "REFIT_REPORTS";
 /// The programs that take events, and reconcile nothing.
 const INTAKES: [&str; 3] = ["object", "drift", "hook"];
 /// The program that takes reports of drift, which is also what its topic is called.
 const DRIFT: &str = "drift";
 /// The program that is everything in one.
 const ALL_IN_ONE: &str = "refit";
+/// The programs that reconcile.
+const RECONCILERS: [&str; 2] = ["tick", ALL_IN_ONE];
 
 /// Everything that was gathered.
 #[derive(Debug, Default)]
@@ -159,6 +163,14 @@ impl Facts {
         watched.map(|watched| watched.bucket).collect()
     }
 
+    /// The buckets of Cloud Storage that functions of this ledger read reports in.
+    pub(crate) fn report_buckets(&self) -> BTreeSet<&str> {
+        self.functions()
+            .into_iter()
+            .filter_map(|(_, function)| reads_reports_in(function))
+            .collect()
+    }
+
     /// Which watched bucket announces to which topic.
     pub(crate) fn topics(&self) -> BTreeSet<(&str, &str)> {
         let read =
@@ -187,11 +199,12 @@ impl Facts {
         let mut on = self.rules().into_iter().flat_map(|it| it.rules.triggers.values());
         let is_watched = on.any(|rule| rule.on.iter().any(|on| matches!(on, On::Drift(_))));
         let takes = |function: &Function| {
-            function.program() == DRIFT || is_watched && function.program() == ALL_IN_ONE
+            let program = function.program();
+            program == Some(DRIFT) || is_watched && program == Some(ALL_IN_ONE)
         };
         let taking = self.functions().into_iter().filter(|(_, function)| takes(function));
         let named = taking.filter_map(|(project, function)| {
-            let base = function.name.strip_suffix(function.program())?;
+            let base = function.name.strip_suffix(function.program()?)?;
             Some(format!("projects/{project}/topics/{base}{DRIFT}"))
         });
         named.collect()
@@ -254,7 +267,18 @@ impl Facts {
 
 /// Whether a function takes events, and leaves it to another to decide on them.
 pub(crate) fn takes_events(function: &Function) -> bool {
-    INTAKES.contains(&function.program())
+    function.program().is_some_and(|program| INTAKES.contains(&program))
+}
+
+/// Whether a function decides on events.
+pub(crate) fn reconciles(function: &Function) -> bool {
+    function.program().is_some_and(|program| RECONCILERS.contains(&program))
+}
+
+/// The bucket of Cloud Storage that a function reads reports in.
+pub(crate) fn reads_reports_in(function: &Function) -> Option<&str> {
+    function.program().filter(|program| [DRIFT, ALL_IN_ONE].contains(program))?;
+    function.variables.get(REPORTS)?.strip_prefix("gs://")?.split('/').next()
 }
 
 /// What a function wakes.

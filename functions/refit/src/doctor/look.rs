@@ -7,7 +7,7 @@ use refit_core::run::ExternalRun;
 use refit_engine::call::Caller;
 use refit_wire::call::{Call, Step};
 use refit_wire::cloud::access::{account_policy, project, project_policy, role};
-use refit_wire::cloud::functions::{function_policy, functions};
+use refit_wire::cloud::functions::{Function, function_policy, functions};
 use refit_wire::cloud::messages::{subscription, subscription_policy, subscriptions, topic_policy};
 use refit_wire::cloud::{Read, Unread};
 use refit_wire::http::{Auth, Request, Secret};
@@ -40,7 +40,8 @@ impl Look<'_> {
         self.look_at_topics(facts).await;
         self.look_at_projects(facts).await;
         self.look_at_functions(facts).await;
-        // Which other topics there are is known by the functions.
+        // Which other buckets and topics there are is known by the functions.
+        self.look_at_buckets(facts).await;
         self.look_at_topics(facts).await;
         self.look_at_projects(facts).await;
         self.look_at_pushes(facts).await;
@@ -49,13 +50,20 @@ impl Look<'_> {
         self.look_at_services(facts).await;
     }
 
+    /// Looks at those buckets that were not looked at yet.
     async fn look_at_buckets(&self, facts: &mut Facts) {
-        let watched: BTreeSet<String> =
-            facts.watched_buckets().into_iter().map(str::to_owned).collect();
-        let mut all = watched.clone();
-        all.extend(facts.ledger.in_storage().map(|(bucket, _)| bucket.to_owned()));
-        facts.announced = self.each(&watched, |bucket| self.buckets.notifications(bucket)).await;
-        facts.buckets = self.each(&all, |bucket| self.buckets.bucket(bucket)).await;
+        let is_new = |bucket: &&str| !facts.buckets.contains_key(*bucket);
+        let new = |buckets: BTreeSet<&str>| -> BTreeSet<String> {
+            buckets.into_iter().filter(is_new).map(str::to_owned).collect()
+        };
+        let watched = new(facts.watched_buckets());
+        let ledger = facts.ledger.in_storage().map(|(bucket, _)| bucket);
+        let mut all = new(facts.report_buckets().into_iter().chain(ledger).collect());
+        all.extend(watched.iter().cloned());
+        facts
+            .announced
+            .extend(self.each(&watched, |bucket| self.buckets.notifications(bucket)).await);
+        facts.buckets.extend(self.each(&all, |bucket| self.buckets.bucket(bucket)).await);
         let policies = self.each(&all, |bucket| self.buckets.policy(bucket)).await;
         facts.policies.extend(keyed(policies, Thing::Bucket));
     }
@@ -139,7 +147,8 @@ impl Look<'_> {
 
     /// Asks without a token, and without anything a function would act on: it takes POST only.
     async fn look_at_endpoints(&self, facts: &mut Facts, endpoints: &[Url]) {
-        let own = facts.functions().into_iter().filter(|(_, function)| function.program() != HOOK);
+        let is_closed = |function: &Function| function.program().is_some_and(|it| it != HOOK);
+        let own = facts.functions().into_iter().filter(|(_, function)| is_closed(function));
         let own = own.flat_map(|(_, function)| &function.urls);
         let own = own.filter_map(|url| Url::parse(url).ok());
         let all: BTreeSet<Url> = own.chain(endpoints.iter().cloned()).collect();

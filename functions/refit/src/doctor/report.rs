@@ -9,6 +9,9 @@ use serde::Serialize;
 use super::rights::May;
 use crate::words::count;
 
+/// What is said with every right that is lacking.
+const INHERITED: &str = "whether a folder or the organisation grants it is not read";
+
 /// What an examination came to.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
@@ -85,10 +88,21 @@ impl Notes<'_> {
 
     /// Somebody may do what has to be done, or may not, which is wrong, or nobody knows.
     pub(super) fn right(&mut self, at: &str, may: May, wrong: (impl Into<String>, String)) {
+        self.right_or(Severity::Error, (at, may), wrong);
+    }
+
+    /// The same, of which it is said how wrong it is to lack it.
+    pub(super) fn right_or(
+        &mut self,
+        severity: Severity,
+        (at, may): (&str, May),
+        (what, cure): (impl Into<String>, String),
+    ) {
+        let what: String = what.into();
         match may {
             May::Yes => self.fine(at),
             May::Unknown(why) => self.unchecked(at, why),
-            May::No => self.error(at, wrong.0, wrong.1),
+            May::No => self.find(severity, at, (format!("{what}; {INHERITED}"), cure)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Each finding appears where something is wrong, and is not there where nothing is. The cloud is a fake of ours: answers
 //! by address, in the forms that Google documents.
 
+mod functions;
 mod wakes;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,8 @@ use super::access::{Policy, REQUESTED, policy, queried};
 use super::{Read, ask, google, text};
 use crate::call::Call;
 
+/// The programs, each called as the last part of a name by the Terraform modules.
+const PROGRAMS: [&str; 5] = ["object", "drift", "hook", "tick", "refit"];
 /// Where the services are.
 const HOST: &str = "run.googleapis.com";
 
@@ -28,10 +30,10 @@ pub struct Function {
 }
 
 impl Function {
-    /// The program it runs: the last part of its name, as the Terraform modules give it.
+    /// The program it runs: the last part of its name, as the Terraform modules give it. Another name says nothing.
     #[must_use]
-    pub fn program(&self) -> &str {
-        self.name.rsplit('-').next().unwrap_or_default()
+    pub fn program(&self) -> Option<&str> {
+        self.name.rsplit('-').next().filter(|name| PROGRAMS.contains(name))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whether every function of this ledger has the rights on buckets that it needs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use refit_wire::cloud::functions::Function;
 
-use crate::doctor::facts::{Facts, Thing, takes_events};
+use crate::doctor::facts::{Facts, Thing, reads_reports_in, reconciles, takes_events};
 use crate::doctor::report::Notes;
 use crate::doctor::rights::May;
 
@@ -17,6 +19,11 @@ const RECONCILE: &[&str] = &[
 ];
 /// What a reconciler needs of the buckets that are watched, to find what was not announced.
 const SWEEP: &[&str] = &["storage.objects.list"];
+/// What those need that read reports, of the bucket they land in: without the right to list, one that is gone is
+/// refused.
+const READ: &[&str] = &["storage.objects.get", "storage.objects.list"];
+/// What is said of a function whose name is none of the Terraform modules'.
+pub(super) const UNKNOWN_PROGRAM: &str = "which program it runs is not known by its name, which ends in none of -object, -drift, -hook, -tick and -refit";
 
 pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     for (project, why) in
@@ -24,23 +31,41 @@ pub(super) fn check(facts: &Facts, notes: &mut Notes<'_>) {
     {
         notes.unchecked(project, why);
     }
-    let ledger = facts.ledger.in_storage().map(|(bucket, _)| bucket);
     for (_, function) in facts.functions() {
-        let takes_events = takes_events(function);
-        let needed = if takes_events { APPEND } else { RECONCILE };
-        if let Some(bucket) = ledger {
-            judge(facts, function, (bucket, needed), notes);
+        if function.program().is_none() {
+            notes.unchecked(&function.name, UNKNOWN_PROGRAM);
         }
-        for bucket in facts.watched_buckets().into_iter().filter(|_| !takes_events) {
-            judge(facts, function, (bucket, SWEEP), notes);
+        for (bucket, needed) in needs(facts, function) {
+            judge(facts, function, (bucket, &needed), notes);
         }
     }
+}
+
+/// What a function needs of which bucket.
+fn needs<'f>(
+    facts: &'f Facts,
+    function: &'f Function,
+) -> BTreeMap<&'f str, BTreeSet<&'static str>> {
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut add = |bucket, rights: &[&'static str]| {
+        needs.entry(bucket).or_default().extend(rights);
+    };
+    let ledger = facts.ledger.in_storage().map(|(bucket, _)| bucket);
+    if takes_events(function) {
+        ledger.into_iter().for_each(|bucket| add(bucket, APPEND));
+    }
+    if reconciles(function) {
+        ledger.into_iter().for_each(|bucket| add(bucket, RECONCILE));
+        facts.watched_buckets().into_iter().for_each(|bucket| add(bucket, SWEEP));
+    }
+    reads_reports_in(function).into_iter().for_each(|bucket| add(bucket, READ));
+    needs
 }
 
 fn judge(
     facts: &Facts,
     function: &Function,
-    (bucket, needed): (&str, &[&str]),
+    (bucket, needed): (&str, &BTreeSet<&str>),
     notes: &mut Notes<'_>,
 ) {
     let at = format!("{} on gs://{bucket}", function.name);
@@ -52,22 +77,14 @@ fn judge(
         needed.iter().map(|it| (*it, facts.may(&member, it, &on))).collect();
     let missing: Vec<&str> =
         all.iter().filter(|(_, may)| *may == May::No).map(|(name, _)| *name).collect();
-    let unknown = all.iter().find_map(|(_, may)| match may {
-        May::Unknown(why) => Some(why),
-        May::Yes | May::No => None,
-    });
-    if !missing.is_empty() {
-        let what = format!("{account} lacks {}", missing.join(", "));
-        let role = role_of(&missing);
-        let cure = format!(
-            "gcloud storage buckets add-iam-policy-binding gs://{bucket} --member={member} --role={role}"
-        );
-        return notes.error(&at, what, cure);
-    }
-    match unknown {
-        Some(why) => notes.unchecked(&at, why),
-        None => notes.fine(&at),
-    }
+    let what = format!("{account} lacks {}", missing.join(", "));
+    let role = role_of(&missing);
+    let cure = format!(
+        "gcloud storage buckets add-iam-policy-binding gs://{bucket} --member={member} --role={role}"
+    );
+    let unsure = all.into_iter().map(|(_, may)| may).find(|may| matches!(may, May::Unknown(_)));
+    let may = if missing.is_empty() { unsure.unwrap_or(May::Yes) } else { May::No };
+    notes.right(&at, may, (what, cure));
 }
 
 /// The account a function acts as, and how policies name that; said to be unchecked where it is not known.

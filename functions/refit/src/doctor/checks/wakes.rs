@@ -1,13 +1,14 @@
 //! Whether the reconciler learns at once of what was recorded: whom functions wake, whether they may, and whether that
 //! leads to a reconciler. Where it does not, the next ping finds what was recorded.
 
+use refit_core::diagnostics::Severity;
 use refit_wire::cloud::Unread;
 use refit_wire::cloud::functions::Function;
 
-use super::functions::acts_as;
+use super::functions::{UNKNOWN_PROGRAM, acts_as};
 use super::listeners::look_at;
 use crate::doctor::cures::{create_topic, let_call, let_publish, subscribe_function};
-use crate::doctor::facts::{Facts, is_topic, takes_events, wakes};
+use crate::doctor::facts::{Facts, is_topic, reconciles, takes_events, wakes};
 use crate::doctor::report::Notes;
 use crate::doctor::rights::May;
 
@@ -67,7 +68,10 @@ fn leads(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
             create_topic(topic),
         ),
         Some(Err(why)) => notes.unchecked(topic, why),
-        Some(Ok(_)) if reaches(facts, topic) => notes.fine(topic),
+        Some(Ok(_)) if woken(facts, topic).into_iter().any(reconciles) => notes.fine(topic),
+        Some(Ok(_)) if woken(facts, topic).into_iter().any(|it| it.program().is_none()) => {
+            notes.unchecked(topic, UNKNOWN_PROGRAM);
+        }
         Some(Ok(_)) if facts.heard_by(topic).iter().any(|(_, read)| read.is_err()) => {
             notes.unchecked(topic, "not all of its subscriptions can be read");
         }
@@ -83,19 +87,16 @@ fn leads(facts: &Facts, topic: &str, notes: &mut Notes<'_>) {
     }
 }
 
-/// Whether any subscription of a topic is pushed to a reconciler of this ledger.
-fn reaches(facts: &Facts, topic: &str) -> bool {
+/// The functions of this ledger that a topic is pushed to.
+fn woken<'f>(facts: &'f Facts, topic: &str) -> Vec<&'f Function> {
     let ours = facts.functions();
     let heard = facts.heard_by(topic);
     let pushes = heard.iter().filter_map(|(_, read)| read.as_ref().ok()?.push.as_ref());
-    let mut woken = pushes.filter_map(|push| facts.at(&push.endpoint));
-    woken.any(|found| ours.contains(&found) && !takes_events(found.1))
+    let woken = pushes.filter_map(|push| facts.at(&push.endpoint));
+    woken.filter(|found| ours.contains(found)).map(|(_, function)| function).collect()
 }
 
 /// A right without which events are decided on later, and none is lost.
-fn delays(notes: &mut Notes<'_>, at: &str, may: May, (what, cure): (String, String)) {
-    match may {
-        May::No => notes.warn(at, what, cure),
-        May::Yes | May::Unknown(_) => notes.right(at, may, (what, cure)),
-    }
+fn delays(notes: &mut Notes<'_>, at: &str, may: May, wrong: (String, String)) {
+    notes.right_or(Severity::Warning, (at, may), wrong);
 }

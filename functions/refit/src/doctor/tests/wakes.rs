@@ -9,7 +9,7 @@ const DRIFT: &str = "
 ";
 
 /// A world that takes reports of drift as well.
-fn with_drift() -> World {
+pub(super) fn with_drift() -> World {
     let mut world = sound();
     world.rules.push_str(DRIFT);
     let drift = "serviceAccount:drift@acme.iam.gserviceaccount.com";
