@@ -44,7 +44,7 @@ pub(crate) use self::payload::DATA_ENCODING;
 pub use self::payload::json_of_tools;
 pub(crate) use self::pubsub::{DELIVERY_ATTEMPT, ORDERING_KEY, PUBSUB};
 pub use self::pulled::PulledMessage;
-pub use self::quarantine::{quarantined, quarantined_report};
+pub use self::quarantine::{quarantined, quarantined_report, upload_of};
 pub use self::table::{Row, TABLE};
 pub use self::webhook::{Secrets, Sender};
 

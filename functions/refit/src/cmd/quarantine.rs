@@ -1,18 +1,18 @@
 //! `refit quarantine`: what arrived and could not be understood.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use refit_core::event::{Command as Order, Event, Fact, Invalid, Replay, ReplayMode};
+use refit_core::event::{Command as Order, Event, Fact, Identity, Invalid, Replay, ReplayMode};
 use refit_core::key::Hash128;
 use refit_core::time::Timestamp;
 use refit_core::timing::Timing;
 use refit_engine::submit::command_event;
 use refit_platform::env;
-use refit_wire::source::{Delivery, Understood, understand};
+use refit_wire::source::{Delivery, Understood, reports_in, understand, upload_of};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
@@ -82,7 +82,16 @@ struct Entry {
     content_type: Option<String>,
     size: u64,
     #[serde(skip)]
+    identity: Identity,
+    #[serde(skip)]
     invalid: Invalid,
+}
+
+/// What arrived, as far as it is kept.
+#[derive(Debug, Serialize)]
+struct Shown {
+    headers: BTreeMap<String, String>,
+    body: String,
 }
 
 /// What was recorded instead of one of them.
@@ -102,9 +111,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
             Ok(Exit::Ok)
         }
         Command::Show { id } => {
-            let entry = pick(&entries, &id)?;
-            let body = STANDARD.decode(&entry.invalid.head).unwrap_or_default();
-            context.output.show_text("body", &String::from_utf8_lossy(&body))?;
+            context.output.show(&Shown::of(&pick(&entries, &id)?.invalid))?;
             Ok(Exit::Ok)
         }
         Command::Replay { id, wait } => replay(context, &opened, pick(&entries, &id)?, &wait).await,
@@ -115,39 +122,40 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
 }
 
-/// What is in the inbox and not understood, but for what somebody has taken off the list.
+/// What is in the inbox and not understood, less what somebody has taken off the list since it came last.
 async fn entries(context: &Context, opened: &Opened) -> Result<Vec<Entry>, Failure> {
+    let wanted = |event: &Event| {
+        matches!(event.fact, Fact::Invalid(_) | Fact::Command(Order::Dismiss { .. }))
+    };
+    let mut entries: BTreeMap<Hash128, Entry> = BTreeMap::new();
+    for (arrived, event) in recorded(context, opened, wanted).await? {
+        match &event.fact {
+            Fact::Command(Order::Dismiss { event }) => drop(entries.remove(event)),
+            Fact::Invalid(invalid) => {
+                let entry = Entry::of(arrived, &event, invalid);
+                entries.entry(entry.id).or_insert(entry);
+            }
+            Fact::Object(_) | Fact::Message(_) | Fact::Drift(_) | Fact::Command(_) => {}
+        }
+    }
+    let mut entries: Vec<Entry> = entries.into_values().collect();
+    entries.sort_by_key(|entry| entry.arrived);
+    Ok(entries)
+}
+
+/// The events of the window that are asked for, and when they arrived, in the order in which they did.
+async fn recorded(
+    context: &Context,
+    opened: &Opened,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<Vec<(Timestamp, Event)>, Failure> {
     let timing = opened.state().await?.map_or_else(Timing::default, |state| state.timing);
     let since = opened.base.clock.now() - timing.window;
     let segments = inbox::since(&opened.ledger, since).await?;
     let progress = Progress::new(context.output, "segments read");
-    let wanted = |event: &Event| {
-        matches!(event.fact, Fact::Invalid(_) | Fact::Command(Order::Dismiss { .. }))
-    };
     let tell = |count| progress.count(count);
     let found = inbox::events(&opened.ledger, &segments, wanted, &tell).await?;
-    let dismissed: BTreeSet<Hash128> = found.iter().filter_map(|(_, it)| dismissed(it)).collect();
-    let mut known = dismissed;
-    let entry = |(segment, event): (&refit_engine::port::Entry, Event)| {
-        let id = event.id();
-        let Fact::Invalid(invalid) = event.fact else { return None };
-        known.insert(id).then(|| Entry {
-            id,
-            arrived: segment.created,
-            reason: invalid.reason.clone(),
-            content_type: invalid.content_type.clone(),
-            size: invalid.size,
-            invalid,
-        })
-    };
-    Ok(found.into_iter().filter_map(entry).collect())
-}
-
-fn dismissed(event: &Event) -> Option<Hash128> {
-    match &event.fact {
-        Fact::Command(Order::Dismiss { event }) => Some(*event),
-        _ => None,
-    }
+    Ok(found.into_iter().map(|(segment, event)| (segment.created, event)).collect())
 }
 
 fn pick<'e>(entries: &'e [Entry], text: &str) -> Result<&'e Entry, Failure> {
@@ -171,7 +179,7 @@ async fn replay(
     entry: &Entry,
     wait: &Wait,
 ) -> Result<Exit, Failure> {
-    let mut events = again(entry)?;
+    let mut events = again(context, opened, entry).await?;
     let names = events.iter().map(Event::name).collect();
     events
         .iter_mut()
@@ -186,30 +194,108 @@ async fn replay(
 }
 
 /// What it means to this version.
-fn again(entry: &Entry) -> Result<Vec<Event>, Failure> {
+async fn again(context: &Context, opened: &Opened, entry: &Entry) -> Result<Vec<Event>, Failure> {
     let refused = |why: String| Failure::new(Exit::Refused, format!("{why}: id=`{}`", entry.id));
     let body = STANDARD.decode(&entry.invalid.head).unwrap_or_default();
     if body.len() as u64 != entry.invalid.size {
         let why = format!("only the first {} of {} bytes are kept", body.len(), entry.invalid.size);
         return Err(refused(why));
     }
-    let headers = headers(&entry.invalid);
-    match understand(&Delivery { headers: &headers, body: &body }) {
-        Ok(Understood::Record(events)) => Ok(events),
-        Ok(Understood::Ping(_) | Understood::Ignore { .. }) => {
+    let understood = match upload_of(&entry.identity) {
+        Some(place) => {
+            let upload = recorded_upload(context, opened, &place).await?;
+            let upload = upload.ok_or_else(|| {
+                refused("the upload of the object it lies in is not in the inbox".to_owned())
+            })?;
+            reports_in(&Event { identity: place, ..upload }, &body)
+        }
+        None => {
+            let headers = headers(&entry.invalid);
+            match understand(&Delivery { headers: &headers, body: &body }) {
+                Ok(Understood::Record(events)) => Ok(events),
+                Ok(Understood::Ping(_) | Understood::Ignore { .. }) => Ok(Vec::new()),
+                Err(rejected) => Err(rejected),
+            }
+        }
+    };
+    match understood {
+        Ok(events) if events.is_empty() => {
             Err(refused("it means nothing that is recorded; drop it".to_owned()))
         }
+        Ok(events) => Ok(events),
         Err(rejected) => Err(refused(format!("it is still not understood: {}", rejected.reason))),
     }
 }
 
+/// The upload of the object that a report lies in, which was recorded before it.
+async fn recorded_upload(
+    context: &Context,
+    opened: &Opened,
+    place: &Identity,
+) -> Result<Option<Event>, Failure> {
+    let wanted = |event: &Event| {
+        matches!(event.fact, Fact::Object(_)) && place.0.starts_with(&event.identity.0)
+    };
+    let found = recorded(context, opened, wanted).await?;
+    Ok(found.into_iter().next().map(|(_, upload)| upload))
+}
+
+/// The headers that were kept, by their names.
+fn kept(invalid: &Invalid) -> BTreeMap<String, String> {
+    let mut headers = invalid.headers.clone();
+    headers.extend(invalid.content_type.clone().map(|ty| ("content-type".to_owned(), ty)));
+    headers
+}
+
 fn headers(invalid: &Invalid) -> HeaderMap {
-    let named = invalid.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let typed = invalid.content_type.as_deref().map(|ty| ("content-type", ty));
-    let parsed = named.chain(typed).filter_map(|(name, value)| {
+    let kept = kept(invalid);
+    let parsed = kept.iter().filter_map(|(name, value)| {
         Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     });
     parsed.collect()
+}
+
+impl Entry {
+    fn of(arrived: Timestamp, event: &Event, invalid: &Invalid) -> Self {
+        Self {
+            id: event.id(),
+            arrived,
+            reason: invalid.reason.clone(),
+            content_type: invalid.content_type.clone(),
+            size: invalid.size,
+            identity: event.identity.clone(),
+            invalid: invalid.clone(),
+        }
+    }
+}
+
+impl Shown {
+    fn of(invalid: &Invalid) -> Self {
+        let body = STANDARD.decode(&invalid.head).unwrap_or_default();
+        Self { headers: kept(invalid), body: String::from_utf8_lossy(&body).into_owned() }
+    }
+}
+
+/// A text without what a terminal would take for an order.
+fn harmless(text: &str) -> String {
+    let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let shown = |c: char| match is_order(c) {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.headers {
+            writeln!(f, "{}: {}", harmless(name), harmless(value))?;
+        }
+        if !self.headers.is_empty() {
+            writeln!(f)?;
+        }
+        f.write_str(&harmless(&self.body))
+    }
 }
 
 impl fmt::Display for Listed {

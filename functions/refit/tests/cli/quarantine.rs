@@ -2,8 +2,10 @@
 
 use refit_core::event::Event;
 use refit_wire::sample::{Sample, read_sample};
-use refit_wire::source::quarantined;
-use serde_json::Value;
+use refit_wire::source::{
+    Delivery, Invocation, Understood, quarantined, quarantined_report, understand,
+};
+use serde_json::{Value, json};
 
 use crate::process::Ended;
 use crate::world::World;
@@ -46,6 +48,55 @@ fn poison_is_listed_once_and_shown_until_it_is_dropped() {
     world.refit("quarantine show zz").ends(6).complains("nothing in quarantine begins so");
     world.refit(&format!("quarantine drop {id}")).ends(0).says("off the list");
     world.refit("quarantine list").ends(0).says("nothing is in quarantine");
+    world.json(&format!("replay poison.http --to http://{}/", world.place));
+    assert_eq!(ids(&world.json("quarantine list")), [id], "it came again");
+}
+
+#[test]
+fn what_arrived_is_shown_with_its_headers_and_gives_a_terminal_no_orders() {
+    let world = World::ruled(EACH);
+    let text =
+        "POST /\ncontent-type: text/plain\nce-id: 7\nhost: h\n\n\u{1b}]0;x\u{7}one\ttw\ro\nthree";
+    world.record(vec![quarantined(&read(text).delivery(), "no reason")]);
+    let [id] = ids(&world.json("quarantine list")).try_into().unwrap();
+    let show = format!("quarantine show {id}");
+    let shown = "ce-id: 7\ncontent-type: text/plain\n\n\\u{1b}]0;x\\u{7}one\ttw\\ro\nthree";
+    world.refit(&show).ends(0).says(shown);
+    let json = world.json(&show);
+    assert_eq!(json["headers"], json!({"ce-id": "7", "content-type": "text/plain"}));
+    assert_eq!(json["body"], "\u{1b}]0;x\u{7}one\ttw\ro\nthree");
+}
+
+/// Neither has a time: its object says which report it is, and its record which message.
+#[test]
+fn a_report_in_a_file_or_in_a_queue_is_replayed_as_what_it_lay_in() {
+    let world = World::ruled(EACH);
+    let report = json!({"age": {"algorithm": "ks", "drift_category": "DRIFT"}}).to_string();
+    world.write_sample("r", "1", "${now}");
+    let sample = read(&std::fs::read_to_string(world.path("r.http")).unwrap());
+    let Ok(Understood::Record(mut uploads)) = understand(&sample.delivery()) else {
+        panic!("an upload is understood")
+    };
+    let upload = uploads.remove(0);
+    let replay = |event: Event| {
+        let id = event.id();
+        world.record(vec![event]);
+        world.refit(&format!("quarantine replay {id} --json"))
+    };
+    let filed =
+        || quarantined_report(&upload, report.as_bytes(), "an older version did not know it");
+    replay(filed()).ends(4).says("the upload of the object it lies in is not in the inbox");
+    world.record(vec![upload.clone()]);
+    assert_eq!(replay(filed()).ends(0).json()["events"], json!(["whylogs"]));
+    let record = json!({"eventSource": "aws:sqs", "messageId": "1", "body": report});
+    let Invocation::Batch(items) = Invocation::of(&json!({"Records": [record]})) else {
+        panic!("a batch is one")
+    };
+    let headers = http::HeaderMap::new();
+    let delivery = Delivery { headers: &headers, body: items[0].body.as_bytes() };
+    let queued = quarantined(&delivery, "an older version did not know it");
+    assert_eq!(replay(queued).ends(0).json()["events"], json!(["whylogs"]));
+    assert!(ids(&world.json("quarantine list")).is_empty());
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub struct UrlRequest {
 pub struct Item {
     /// Its id, by which it is left in the queue.
     pub id: String,
-    /// Its body.
+    /// The record of it, less what differs with every delivery.
     pub body: String,
     /// What it means.
     pub understood: Result<Understood, Rejected>,
@@ -69,8 +69,18 @@ pub fn understand_document(document: &Value) -> Result<Understood, Rejected> {
 }
 
 fn item(record: &Value) -> Item {
-    let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-    Item { id: text("messageId"), body: text("body"), understood: understand_document(record) }
+    let mut kept = record.clone();
+    if let Some(fields) = kept.as_object_mut() {
+        fields.remove("receiptHandle");
+        if let Some(attributes) = fields.get_mut("attributes").and_then(Value::as_object_mut) {
+            attributes.remove("ApproximateReceiveCount");
+        }
+    }
+    Item {
+        id: record["messageId"].as_str().unwrap_or_default().to_owned(),
+        body: kept.to_string(),
+        understood: understand_document(record),
+    }
 }
 
 fn url_request(payload: &Value) -> Result<UrlRequest, Rejected> {
@@ -145,6 +155,28 @@ mod tests {
         let Invocation::Batch(items) = Invocation::of(&payload) else { panic!("{payload}") };
         let said: Vec<_> = items.iter().map(|it| (it.id.as_str(), it.understood.is_ok())).collect();
         assert_eq!(said, [("1", true), ("2", false)]);
-        assert_eq!(items[1].body, "poison");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_message_of_a_queue_means_the_same_whenever_it_comes() {
+        let report = json!({"age": {"algorithm": "ks", "drift_category": "DRIFT"}});
+        let item = |count: usize| {
+            let record = json!({
+                "eventSource": "aws:sqs", "messageId": "1", "body": report.to_string(),
+                "receiptHandle": format!("h{count}"),
+                "attributes": {"SentTimestamp": "1767614397000", "ApproximateReceiveCount": count.to_string()},
+            });
+            match Invocation::of(&json!({"Records": [record]})) {
+                Invocation::Batch(mut items) => items.remove(0),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (first, second) = (item(1), item(2));
+        assert_eq!(first.body, second.body);
+        let headers = HeaderMap::new();
+        let kept =
+            super::super::understand(&Delivery { headers: &headers, body: first.body.as_bytes() });
+        assert!(matches!(first.understood, Ok(Understood::Record(_))), "{first:?}");
+        assert_eq!(kept, first.understood);
     }
 }

@@ -103,6 +103,15 @@ pub fn quarantined_report(upload: &Event, body: &[u8], reason: &str) -> Event {
     event
 }
 
+/// The identity of the upload that a report in quarantine lies in, with which of several there it is; nothing where it
+/// came otherwise.
+#[must_use]
+pub fn upload_of(quarantined: &Identity) -> Option<Identity> {
+    let [first, place @ ..] = quarantined.0.as_slice() else { return None };
+    let is_object = matches!(place.first().map(String::as_str), Some("gs" | "s3"));
+    (first == "invalid" && is_object).then(|| Identity(place.to_vec()))
+}
+
 /// Something that was rejected, as an event.
 pub(super) fn quarantine(content_type: Option<&str>, body: &[u8], reason: &str) -> Event {
     let head = &body[..body.len().min(HEAD_BYTES_MAX)];

@@ -55,9 +55,10 @@ An answer is given within five seconds, and 2xx only once the events are durable
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
-the list. What is equal is listed once: the same bytes with the same `ce-*` headers, or in the same Pub/Sub message. Of a
-message without its wrapper the attributes are kept, which are headers of any name, but none that may hold a secret
-(`authorization`, cookies, whatever is called a token, a key or a password).
+the list. What is equal is listed once: the same Pub/Sub message, or the same bytes with the same `ce-*` headers; what comes
+again after it was taken off the list is listed again. Of a message without its wrapper the attributes are kept, which are
+headers of any name, but none that may hold a secret (`authorization`, cookies, whatever is called a token, a key or a
+password); of a message of SQS the whole record is kept. A report that lay in a file is read again as that of its object.
 
 ## Webhooks
 
