@@ -14,6 +14,7 @@ use crate::sources::{Source, all, assert_none, check, root};
 const LEFT_ALONE: &[(&str, &str)] = &[
     ("PORT", "the platform says it"),
     ("K_SERVICE", "the platform says it"),
+    ("KUBERNETES_SERVICE_HOST", "the platform says it"),
     ("AWS_ACCESS_KEY_ID", "the role gives it"),
     ("AWS_SECRET_ACCESS_KEY", "the role gives it"),
     ("AWS_SESSION_TOKEN", "the role gives it"),
