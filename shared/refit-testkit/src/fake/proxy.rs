@@ -24,7 +24,7 @@ const PASSED_ON: [&str; 8] = [
     "x-goog-generation",
     "x-goog-hash",
 ];
-/// Headers of a request that are between two neighbours only.
+/// Headers of a request that are between two neighbours only, and the host, which is first.
 const DROPPED: [&str; 5] = ["connection", "content-length", "expect", "host", "transfer-encoding"];
 
 /// The turn of proxies that let through one request at a time.
@@ -189,7 +189,9 @@ impl Passing {
         // A server answers this version without chunks, and closes the connection.
         let mut head = format!("{} {} HTTP/1.0\r\n", request.method, request.target);
         let mut line = |name: &str, value: &str| head.push_str(&format!("{name}: {value}\r\n"));
-        line("host", &self.upstream);
+        // As it was sent: a signature is of it as well.
+        let host = request.headers.get("host").and_then(|host| host.to_str().ok());
+        line("host", host.unwrap_or(&self.upstream));
         line("content-length", &request.body.len().to_string());
         for (name, value) in &request.headers {
             if !DROPPED.contains(&name.as_str()) {
