@@ -35,11 +35,12 @@ there are violations and not of what, so it is `possible`; its file says which a
 A report that has no time of its own is a fact by the message it came in. By itself, over HTTP or as the payload of an
 invocation, it would be the same fact as any equal one on whatever day: it is not understood then, and goes into quarantine.
 
-Monitoring tools also write reports as files. With `REFIT_REPORTS=s3://acme-monitoring/reports`, `drift` reads what lands
-there when it is told of it, and records the reports beside the object; it needs to read that folder then. The object is
-recorded first; while it cannot be read, 503 is answered, so that the announcement comes again. It is read as it was
-announced: a file that was written over by then says nothing any more, unless a bucket of Cloud Storage keeps versions. What
-is JSON by its name or its type goes into quarantine where it cannot be read as such, or has more than 1 MiB.
+Monitoring tools also write reports as files. With `REFIT_REPORTS=s3://acme-monitoring/reports`, `drift` reads what
+lands there when it is told of it, and records the reports beside the object; it needs to read that folder then, and to
+list its bucket, as nobody else is told that a file is gone. The object is recorded first; while it cannot be read, 503
+is answered, so that the announcement comes again. It is read as it was announced: a file that was written over by then
+says nothing any more, unless a bucket of Cloud Storage keeps versions. What is JSON by its name or its type goes into
+quarantine where it cannot be read as such, or has more than 1 MiB.
 
 ## Answers
 
