@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::prelude::*;
 use refit_core::time::Span;
 use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
@@ -76,10 +77,20 @@ impl Pusher {
     }
 }
 
+/// Sends a message in the wrapper that is documented for pushes.
 async fn push(place: &str, pulled: Pulled, seen: &Pushed) {
-    let (_, body) = pulled.message.as_push();
+    let message = &pulled.message;
+    let published = message.published.map(|time| time.to_string());
+    let body = json!({
+        "message": {
+            "attributes": message.attributes, "data": BASE64_STANDARD.encode(&message.data),
+            "messageId": message.id, "message_id": message.id,
+            "publishTime": published, "publish_time": published,
+        },
+        "subscription": message.subscription,
+    });
     let json = "content-type: application/json\r\n";
-    let reply = client::call(place, "POST /", json, &body).await;
+    let reply = client::call(place, "POST /", json, body.to_string().as_bytes()).await;
     let status = reply.map_or(0, |reply| reply.status);
     let entry = (pulled.message.id.clone(), status);
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(entry);

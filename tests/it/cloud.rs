@@ -32,6 +32,8 @@ struct Counts {
     requests: AtomicUsize,
     refused: AtomicUsize,
     lost: AtomicUsize,
+    /// Uploads to the log.
+    commits: AtomicUsize,
 }
 
 impl Cloud {
@@ -44,7 +46,7 @@ impl Cloud {
 
     /// A folder of its own for a ledger in which processes may create segments, and nothing else.
     pub(crate) async fn append_only(&self) -> (Ground, Proxy) {
-        let proxy = Proxy::start(self.server, |request| match is_new_segment(request) {
+        let proxy = Proxy::start(self.server, |request| match is_new("/inbox/", request) {
             true => Fault::None,
             false => Fault::Refuse(403),
         });
@@ -55,27 +57,31 @@ impl Cloud {
     pub(crate) async fn faulty(&self) -> (Ground, Faults) {
         let counts = Arc::<Counts>::default();
         let counted = Arc::clone(&counts);
-        let proxy = Proxy::start(self.server, move |_| counted.next());
+        let proxy = Proxy::start(self.server, move |request| counted.next(request));
         let ground = Ground::bucket(self.server, &proxy.place(), &env::nonce()).await;
         (ground, Faults { _proxy: proxy, counts })
     }
 }
 
-/// Whether a request creates a segment under a name that must be free.
-fn is_new_segment(request: &Request) -> bool {
+/// Whether a request creates an object in a folder of a ledger, under a name that must be free.
+fn is_new(folder: &str, request: &Request) -> bool {
     let asks = |name: &str| {
         let mut query = request.query.iter();
         query.find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
     };
     request.method == "POST"
         && request.path.first().is_some_and(|part| part == "upload")
-        && asks("name").contains("/inbox/")
+        && asks("name").contains(folder)
         && asks("ifGenerationMatch") == "0"
 }
 
 impl Counts {
-    /// How the next request ends: one in eight badly, spread so that no two kinds keep step.
-    fn next(&self) -> Fault {
+    /// How the next request ends: one in eight badly, spread so that no two kinds keep step, and that of the first
+    /// commit, so that it is settled by what is found in its place.
+    fn next(&self, request: &Request) -> Fault {
+        if is_new("/log/", request) && self.commits.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Fault::LoseAnswer;
+        }
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let is = |every: usize, from: usize| number % every == from;
         if is(23, 5) || is(29, 17) {
@@ -94,10 +100,11 @@ impl Counts {
 }
 
 impl Faults {
-    /// Requests that were refused, and those of which the request or the answer was lost.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        (of(&self.counts.refused), of(&self.counts.lost))
+    /// Requests that were refused, those of which the request or the answer was lost, and commits, of which the first
+    /// one's answer was.
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        let Counts { refused, lost, commits, .. } = &*self.counts;
+        [refused, lost, commits].map(|count| count.load(Ordering::Relaxed))
     }
 }
 

@@ -1,4 +1,5 @@
-//! `refit worker` against Google's own Pub/Sub in memory: killed while messages flow, it loses none, and makes one run.
+//! `refit worker` against Google's own Pub/Sub in memory: killed and asked to end while messages flow, it loses none, and
+//! makes one run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -77,6 +78,21 @@ async fn recorded(store: &dyn Store) -> Vec<Event> {
     }
 }
 
+/// It is asked to end, and does in an orderly way.
+async fn ends_well(worker: Process) {
+    worker.terminate();
+    let ended = worker.ended().await;
+    assert!(ended.status.success(), "{:#?}", ended.lines);
+    let last = ended.lines.last().unwrap();
+    assert!(last.contains("\"ended\""), "{last}");
+}
+
+/// Whether messages still flow, so that the end of a worker can lose some.
+async fn is_early(store: &dyn Store) {
+    let known = uploads(&recorded(store).await).len();
+    assert!(known < MESSAGES, "it ended too late to tell: {known}");
+}
+
 fn uploads(events: &[Event]) -> BTreeSet<Hash128> {
     let uploads = events.iter().filter(|event| matches!(event.fact, Fact::Object(_)));
     uploads.map(Event::id).collect()
@@ -106,9 +122,12 @@ async fn a_worker_that_is_killed_while_messages_flow_loses_none_and_one_run_has_
         let mut worker = worker(&ledger, &server);
         worker.until_logged(RECORDED, 10 * life).await;
         worker.kill().await;
-        let known = uploads(&recorded(&**store).await).len();
-        assert!(known < MESSAGES, "it was killed too late to tell: {known}");
+        is_early(&**store).await;
     }
+    let mut stopped = worker(&ledger, &server);
+    stopped.until_logged(RECORDED, 10 * KILLS).await;
+    ends_well(stopped).await;
+    is_early(&**store).await;
     soon("everything is published", publishing).await.unwrap();
     let mut worker = worker(&ledger, &server);
     let everything = async {
@@ -122,11 +141,7 @@ async fn a_worker_that_is_killed_while_messages_flow_loses_none_and_one_run_has_
     let events = recorded(&**store).await;
     let poisoned = events.iter().filter(|event| matches!(event.fact, Fact::Invalid(_))).count();
     assert!(poisoned >= 1, "what cannot be understood is in quarantine");
-    worker.terminate();
-    let ended = worker.ended().await;
-    assert!(ended.status.success(), "{:#?}", ended.lines);
-    let last = ended.lines.last().unwrap();
-    assert!(last.contains("\"ended\""), "it ends in an orderly way: {last}");
+    ends_well(worker).await;
     let report = world.settle().await;
     assert_eq!((report.accepted, report.runs), (MESSAGES as u64, 1));
     let runs = world.runs();

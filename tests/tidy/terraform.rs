@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use hcl::Body;
 use refit_host::environment::{Reader, VARIABLES};
 
 use crate::hcl::{Block, blocks, child, resources, text};
@@ -54,6 +55,8 @@ const OF_ONE_CLOUD: &[(&str, &str)] = &[
     ("GOOGLE_CLOUD_PROJECT", "terraform/modules/gcp"),
     ("REFIT_GOOGLE_FEDERATION", "terraform/modules/aws"),
 ];
+/// What every function that reads it is told, however a module is used: without it, it does not start, or nobody is woken.
+const ALWAYS: [&str; 4] = ["REFIT_LEDGER", "REFIT_LOG", "REFIT_CALLERS", "REFIT_WAKE"];
 /// The modules that run functions.
 const MODULES: &[&str] = &["terraform/modules/aws", "terraform/modules/gcp"];
 
@@ -251,6 +254,34 @@ fn untold(golden: &str, module: &str) -> Vec<String> {
     all.collect()
 }
 
+/// What functions are not told in one plan or another, and always must be.
+fn forgotten(golden: &str, module: &str) -> Vec<String> {
+    let runs = golden.split("run ").filter_map(|run| run.split_once('\n'));
+    let missing = runs.flat_map(|(run, plan)| {
+        let missing = untold(plan, module).into_iter();
+        let missing = missing.filter(|it| ALWAYS.iter().any(|name| it.ends_with(name)));
+        missing.map(move |it| format!("run {run}: {it}"))
+    });
+    missing.collect()
+}
+
+/// Variables that refuse something, and that no run of the module's refusals is refused by.
+fn unrefused(variables: &str, refusals: &str) -> Vec<String> {
+    let variables: Body = hcl::from_str(variables).expect("it can be read");
+    let refusals: Body = hcl::from_str(refusals).expect("it can be read");
+    let refused: Vec<String> =
+        refusals.blocks().map(|run| text(run.body(), "expect_failures")).collect();
+    let is_refused = |name: &str| {
+        let mut words = refused
+            .iter()
+            .flat_map(|all| all.split(|c: char| !"._".contains(c) && !c.is_alphanumeric()));
+        words.any(|word| word.strip_prefix("var.") == Some(name))
+    };
+    let checked = variables.blocks().filter(|it| child(it.body(), "validation").is_some());
+    let names = checked.filter_map(|it| it.labels().first()).map(|label| label.as_str().to_owned());
+    names.filter(|name| !is_refused(name)).collect()
+}
+
 /// The programs a module takes images of.
 fn services(sources: &[Source], module: &str) -> BTreeSet<String> {
     let all = blocks(sources);
@@ -382,13 +413,14 @@ fn functions_are_told_what_they_read_and_nothing_else() {
         let golden = plans(module.trim_start_matches("terraform/"));
         assert!(told(&golden).len() > 3, "{module} tells its functions what they must know");
         assert_none(module, &[unread(&golden, module), untold(&golden, module)].concat());
+        assert_none(module, &forgotten(&golden, module));
     }
     for example in fs::read_dir(root().join("terraform/examples")).unwrap() {
         let name = example.unwrap().file_name().into_string().unwrap();
         let module = if name == "aws" { MODULES[0] } else { MODULES[1] };
         let golden = plans(&format!("examples/{name}"));
         assert!(!told(&golden).is_empty(), "{name} tells its functions nothing");
-        assert_none(&name, &unread(&golden, module));
+        assert_none(&name, &[unread(&golden, module), forgotten(&golden, module)].concat());
     }
     for (name, given, why) in GIVEN_TO {
         let read_by = VARIABLES.iter().find(|it| it.name == *name).expect("it is known").read_by;
@@ -412,6 +444,34 @@ fn functions_are_told_what_they_read_and_nothing_else() {
         untold(golden, "terraform/modules/aws"),
         ["object is not told REFIT_WAKE", "tick is not told REFIT_LOG"]
     );
+    assert_eq!(
+        forgotten(golden, "terraform/modules/aws"),
+        [
+            "run a: object is not told REFIT_WAKE",
+            "run a: tick is not told REFIT_CALLERS",
+            "run a: tick is not told REFIT_LOG",
+            "run b: tick is not told REFIT_LEDGER",
+            "run b: tick is not told REFIT_LOG",
+        ]
+    );
+}
+
+#[test]
+fn every_variable_that_refuses_something_is_seen_to() {
+    for module in MODULES {
+        let read = |name: &str| {
+            let path = root().join(module).join(name);
+            fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        };
+        let unrefused = unrefused(&read("variables.tf"), &read("tests/refusals.tftest.hcl"));
+        assert_none(module, &unrefused);
+    }
+    let variable = |name: &str| {
+        format!("variable \"{name}\" {{\n validation {{\n condition = true\n }}\n}}\n")
+    };
+    let variables = ["log", "log_days", "kms"].map(variable).concat();
+    let refusals = "run \"a\" {\n expect_failures = [var.log, var.kms]\n}\n";
+    assert_eq!(unrefused(&variables, refusals), ["log_days"]);
 }
 
 #[test]

@@ -279,7 +279,9 @@ mod tests {
             assert_eq!(under_way, u32::from(at_once), "neither more nor fewer");
             clock.advance(Span::secs(1));
         }
-        assert!(settled.lock().unwrap().len() > 5, "they are given back, and others pulled");
+        let settled = settled.lock().unwrap();
+        assert!(settled.len() > 5, "they are given back, and others pulled");
+        assert!(settled.iter().all(|(_, is_taken)| !is_taken), "what is not recorded is lost");
         pulling.abort();
     }
 
@@ -300,9 +302,10 @@ mod tests {
             clock.advance(Span::secs(1));
         }
         quiet().await;
+        let given_back = ["0", "1", "2", "3", "4"].map(|id| (id.to_owned(), false));
         assert_eq!(
-            settled.lock().unwrap().len(),
-            5,
+            *settled.lock().unwrap(),
+            given_back,
             "kept for 1, 2, 4, 8 and 16 s, the sixth for 32 s"
         );
         assert!(!pulling.is_finished());

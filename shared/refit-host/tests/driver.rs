@@ -1,4 +1,5 @@
-//! The loop around the reconciler while the store is down: few passes, a line of the log for each, and it goes on.
+//! The loop around the reconciler. While the store is down: few passes, a line of the log for each, and it goes on. While
+//! nothing happens: a pass for each ping, and no more.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -71,21 +72,36 @@ struct Driven {
     is_broken: Arc<AtomicBool>,
     /// How often the first call of a pass was made.
     begun: Arc<AtomicU64>,
+    /// Listings, reads, and all other calls.
+    calls: Arc<[AtomicU64; 3]>,
     stop: watch::Sender<bool>,
     driving: JoinHandle<()>,
 }
 
 impl Driven {
+    /// One whose store is down, and that is asked by nobody but its own ping.
     fn begin() -> Self {
+        Self::with(Some(PING), true)
+    }
+
+    fn with(ping: Option<Span>, is_down: bool) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
-        let is_down = Arc::new(AtomicBool::new(true));
+        let is_down = Arc::new(AtomicBool::new(is_down));
         let is_broken = Arc::<AtomicBool>::default();
         let begun = Arc::<AtomicU64>::default();
         let memory = MemoryStore::new(Arc::<ManualClock>::clone(&clock));
-        let (fails, calls) = (Arc::clone(&is_down), Arc::clone(&begun));
+        let (fails, first) = (Arc::clone(&is_down), Arc::clone(&begun));
+        let calls = Arc::<[AtomicU64; 3]>::default();
+        let counted = Arc::clone(&calls);
         let breaks = Arc::clone(&is_broken);
         let store = FaultyStore::new(Arc::new(memory), move |call| {
-            calls.fetch_add(u64::from(call == Call::List(layout::SNAPSHOT)), Ordering::Relaxed);
+            first.fetch_add(u64::from(call == Call::List(layout::SNAPSHOT)), Ordering::Relaxed);
+            let kind = match call {
+                Call::List(_) => 0,
+                Call::Get(_) => 1,
+                Call::Create(_) | Call::Delete(_) => 2,
+            };
+            counted[kind].fetch_add(1, Ordering::Relaxed);
             assert!(!breaks.load(Ordering::Relaxed), "a mistake of the program");
             match fails.load(Ordering::Relaxed) {
                 true => Fault::Before(ErrorKind::Unavailable),
@@ -105,8 +121,13 @@ impl Driven {
         });
         let (stop, stopped) = watch::channel(false);
         let driver_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let (driver, driving) = Driver::start(reconciler, driver_clock, Some(PING), stopped);
-        Self { driver, clock, is_down, is_broken, begun, stop, driving }
+        let (driver, driving) = Driver::start(reconciler, driver_clock, ping, stopped);
+        Self { driver, clock, is_down, is_broken, begun, calls, stop, driving }
+    }
+
+    /// Listings, reads, and all other calls so far.
+    fn calls(&self) -> [u64; 3] {
+        std::array::from_fn(|kind| self.calls[kind].load(Ordering::Relaxed))
     }
 
     /// Asks for a pass, and waits until it has ended.
@@ -184,4 +205,19 @@ async fn it_ends_when_it_is_stopped_and_when_nobody_is_left_to_stop_it_and_says_
         assert!(driven.driving.is_finished() && told.is_finished(), "{how}");
         assert_eq!(driven.driving.await.is_err(), how == "broken");
     }
+}
+
+/// As a scheduler outside asks `tick`: what it costs is what the simulation says of it, which has no such loop.
+#[tokio::test]
+async fn an_idle_hour_of_pings_from_outside_is_a_pass_each_of_a_listing_and_a_read() {
+    let _alone = ALONE.lock().await;
+    let driven = Driven::with(None, false);
+    assert_eq!(driven.asked().await, Woken::Passed, "it founds the ledger");
+    assert_eq!(driven.asked().await, Woken::Passed);
+    let before = driven.calls();
+    for _ in 0..60 {
+        assert_eq!(driven.asked().await, Woken::Passed);
+    }
+    let after = driven.calls();
+    assert_eq!(std::array::from_fn(|kind| after[kind] - before[kind]), [60, 60, 0]);
 }

@@ -181,6 +181,27 @@ fn an_idle_day_costs_the_same_however_many_instances() {
 }
 
 #[test]
+fn an_idle_day_costs_a_listing_and_a_read_for_every_ping_of_every_reconciler() {
+    for ticks in [1_u64, 50] {
+        let instances = usize::try_from(ticks).expect("it is small");
+        let opening = Opening { ticks: instances, ..Opening::with(patient_trigger()) };
+        let mut script = Script::open(opening);
+        script.uploads(10.0, &["x"]);
+        script.play(100.0);
+        let day = during(&mut script, 100.0 + 86_400.0);
+        let (a, b) = (day.class_a(), day.class_b());
+        figure(format_args!(
+            "an idle day of {ticks} reconcilers: class A {a}, class B {b}: {day:?}"
+        ));
+        assert_eq!((day.passes, day.segments), (1440 * ticks, 0));
+        // The daily look of housekeeping; what one of them commits of it, the others read.
+        assert!((1440 * ticks..=(1440 + 16) * ticks).contains(&day.lists), "{day:?}");
+        assert!((1440 * ticks..=(1440 + 32) * ticks).contains(&day.gets), "{day:?}");
+        assert!(day.creates() <= 4 * ticks, "{day:?}");
+    }
+}
+
+#[test]
 fn housekeeping_that_takes_several_passes_reads_the_inbox_again_once() {
     let mut script = patient();
     for number in 0..700_u32 {
@@ -313,7 +334,11 @@ fn lengthen(script: &Script, commits: u64) {
 fn a_cold_start_on_a_hundred_thousand_commits_keeps_its_budget() {
     const COMMITS: u64 = 100_000;
     let mut script = patient();
-    script.uploads(10.0, &["x"]);
+    // A state that is as large as one gets: thousands of members of an open batch, and what was seen in many parts.
+    script.send(10.0, (0..5000).map(|number| uploaded(object(&format!("a{number}")))).collect());
+    for number in 0..150 {
+        script.uploads(20.0 + 5.0 * f64::from(number), &[&number.to_string()]);
+    }
     script.play(1000.0);
     script.stage.kill(1);
     let before = script.state();

@@ -119,6 +119,24 @@ async fn a_message_is_kept_by_extensions_and_let_go_at_the_bound() {
     drop(held);
 }
 
+#[tokio::test]
+async fn a_message_that_is_given_back_comes_again_before_its_time_is_over() {
+    let test = "pubsub::a_message_that_is_given_back_comes_again_before_its_time_is_over";
+    let Some(server) = server(test) else { return };
+    let topic = open(3, server, Arc::new(SystemClock)).await;
+    let mut subscription = subscribe(3, server, Span::secs(60)).await;
+    let id = topic.publish(Message::wake()).await.unwrap();
+    let first = subscription.next().await.unwrap().unwrap();
+    let since = SystemClock.elapsed();
+    first.give_back();
+    let again = subscription.next().await.unwrap().unwrap();
+    let waited = Span::from_millis(SystemClock.elapsed().as_millis() - since.as_millis());
+    assert_eq!(again.message.id, id);
+    assert!(waited < Span::secs(9), "the server lets go of it by itself after 10 s: {waited}");
+    again.acknowledge();
+    subscription.close().await;
+}
+
 #[test]
 fn what_is_published_by_the_way_out_reaches_who_subscribed() {
     let test = "pubsub::what_is_published_by_the_way_out_reaches_who_subscribed";

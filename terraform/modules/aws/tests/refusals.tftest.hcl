@@ -63,3 +63,45 @@ run "a_function_without_a_program" {
   }
   expect_failures = [var.zips]
 }
+
+run "wrong_by_themselves" {
+  command = plan
+  variables {
+    name              = "Refit"
+    architecture      = "arm"
+    drift_topics      = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+    hook_secrets      = { GITHUB = "not told" }
+    hook_secret_arns  = { REFIT_HOOK_GITHUB = "webhooks" }
+    ledger            = { create = false }
+    limits            = { object = { instances_max = 1 } }
+    secrets           = { mail = "mail-password" }
+    google_federation = "{\"type\": \"service_account\"}"
+    alarms            = { tick_missing = 90 }
+  }
+  expect_failures = [
+    var.name, var.architecture, var.drift_topics, var.hook_secrets, var.hook_secret_arns, var.ledger, var.limits,
+    var.secrets, var.google_federation, var.alarms,
+  ]
+}
+
+run "reports_that_nothing_receives" {
+  command = plan
+  variables {
+    drift_reports = { bucket = "acme-reports", folder = "reports" }
+  }
+  expect_failures = [var.drift_reports]
+}
+
+run "reports_in_a_bucket_of_data" {
+  command = plan
+  variables {
+    images = {
+      object = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+      tick   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+      drift  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/drift@sha256:0000000000000000000000000000000000000000000000000000000000000003"
+    }
+    drift_enabled = true
+    drift_reports = { bucket = "acme-data", folder = "reports" }
+  }
+  expect_failures = [var.drift_reports]
+}

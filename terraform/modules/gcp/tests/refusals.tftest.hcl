@@ -195,3 +195,82 @@ run "anomalies_without_a_topic" {
   }
   expect_failures = [var.drift_vertex]
 }
+
+run "wrong_by_themselves" {
+  command = plan
+  variables {
+    project       = "Acme ML"
+    region        = "europe-west4-a"
+    name          = "Refit"
+    limits        = { tock = {} }
+    delivery      = { attempts_max = 1 }
+    ping          = { schedule = "@daily" }
+    secrets       = { mail = "mail-password" }
+    notify_topics = { runs = "runs" }
+    viewers       = ["allAuthenticatedUsers"]
+    ingress       = "none"
+    patience      = 3600
+  }
+  expect_failures = [
+    var.project, var.region, var.name, var.limits, var.delivery, var.ping, var.secrets, var.notify_topics, var.viewers,
+    var.ingress, var.patience,
+  ]
+}
+
+run "a_worker_by_tag" {
+  command = plan
+  variables {
+    worker = { image = "example.com/refit:latest" }
+  }
+  expect_failures = [var.worker]
+}
+
+run "what_needs_drift" {
+  command = plan
+  variables {
+    drift_publishers = { monitor = "serviceAccount:monitor@acme-ml.iam.gserviceaccount.com" }
+    drift_reports    = { bucket = "gs://acme-reports", folder = "/reports/" }
+  }
+  expect_failures = [var.drift_publishers, var.drift_reports]
+}
+
+run "reports_of_drift_that_nothing_receives" {
+  command = plan
+  variables {
+    drift_enabled = true
+  }
+  expect_failures = [var.drift_enabled]
+}
+
+run "a_worker_that_eventarc_does_not_reach" {
+  command = plan
+  variables {
+    worker = { image = "example.com/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
+    data   = { churn = { bucket = "acme-data", events = "eventarc", location = "EU" } }
+  }
+  expect_failures = [var.worker]
+}
+
+run "a_worker_that_wakes_by_url" {
+  command = plan
+  variables {
+    worker  = { image = "example.com/refit@sha256:0000000000000000000000000000000000000000000000000000000000000003" }
+    wake    = "url"
+    ingress = "all"
+  }
+  expect_failures = [var.worker]
+}
+
+run "reports_in_the_ledger" {
+  command = plan
+  variables {
+    images = {
+      object = "example.com/object@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+      tick   = "example.com/tick@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+      drift  = "example.com/drift@sha256:0000000000000000000000000000000000000000000000000000000000000004"
+    }
+    drift_enabled = true
+    drift_reports = { bucket = "acme-ml-refit-ledger", folder = "reports" }
+  }
+  expect_failures = [var.drift_reports]
+}
