@@ -42,7 +42,8 @@ impl Hunt {
     #[expect(clippy::disallowed_methods, reason = "a run is as long as it was asked to be")]
     pub fn run(&self) -> io::Result<Vec<PathBuf>> {
         let end = Instant::now() + self.length;
-        let note = std::env::temp_dir().join(format!("refit-fuzz-{}", std::process::id()));
+        let name = format!("refit-fuzz-{}-{}", std::process::id(), self.target.name);
+        let note = std::env::temp_dir().join(name);
         let mut found = Vec::new();
         for seed in self.seed.. {
             let left = end.saturating_duration_since(Instant::now());

@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -23,7 +26,7 @@ struct Args {
 enum Command {
     /// Says what can be fuzzed
     List,
-    /// Fuzzes a target, or `all`, one after another; fails if anything was found
+    /// Fuzzes a target, or `all`, as many at once as there are cores; fails if anything was found
     Run {
         /// Its name
         target: String,
@@ -69,13 +72,28 @@ fn hunt(name: &str, minutes: f64, seed: u64) -> io::Result<ExitCode> {
         "all" => ALL.iter().collect(),
         name => vec![named(name)?],
     };
-    let mut found = Vec::new();
-    for target in targets {
-        found.extend(Hunt { target, length, seed }.run()?);
-    }
+    let found = hunts(&targets, length, seed)?;
     found.iter().for_each(|path| println!("found: {}", path.display()));
     println!("{} findings", found.len());
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Hunts in every target, each in a process of its own, as many at once as there are cores.
+fn hunts(targets: &[&'static Target], length: Duration, seed: u64) -> io::Result<Vec<PathBuf>> {
+    let next = AtomicUsize::new(0);
+    let hunt = || -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.extend(Hunt { target, length, seed }.run()?);
+        }
+        Ok(found)
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let hunters: Vec<_> = (0..cores).map(|_| scope.spawn(hunt)).collect();
+        let found = hunters.into_iter().map(|it| it.join().expect("no hunter panics"));
+        Ok(found.collect::<io::Result<Vec<_>>>()?.concat())
+    })
 }
 
 fn show(target: &Target, seconds: u64, summary: &refit_fuzz::work::Summary) {
