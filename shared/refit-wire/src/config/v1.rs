@@ -54,7 +54,8 @@ pub(super) struct Trigger {
     pub(super) cooldown: Option<Located<Duration>>,
     /// The hours and days within which runs may be started. Default: any.
     pub(super) window: Option<Located<Window>>,
-    /// What becomes of a batch that is due while a run is active. Default: `forbid`.
+    /// What becomes of a batch that is due while a run is active. With `batch: each` and on models, `allow` or `forbid`,
+    /// since their batches gather nothing. Default: `forbid`.
     pub(super) overlap: Option<Located<Overlap>>,
     /// How many runs it may start in a sliding period, every attempt counted. What is over is held, never dropped.
     /// Default: `{ runs: 24, per: 24h }`.

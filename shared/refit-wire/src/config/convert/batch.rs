@@ -37,7 +37,7 @@ pub(super) fn rule(
 
 fn each(notes: &mut Notes<'_>, trigger: &v1::Trigger, at: NodeId) -> BatchRule {
     for (name, missing, cure) in [
-        ("overlap", trigger.overlap.is_none(), "`overlap: forbid`, or `{ queue: N }`, or `allow`"),
+        ("overlap", trigger.overlap.is_none(), "`overlap: forbid`, or `allow`"),
         (
             "budget",
             trigger.budget.is_none(),
