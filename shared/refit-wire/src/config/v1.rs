@@ -171,7 +171,7 @@ pub(super) struct BatchSettings {
     pub(super) max_wait: Option<Located<Duration>>,
     /// Members it needs, but not beyond `max_wait`.
     pub(super) min_count: Option<Located<Count>>,
-    /// Bytes it needs, but not beyond `max_wait`: a number, or such as `500MB` or `2GiB`.
+    /// Bytes of objects it needs, but not beyond `max_wait`: a number, or such as `500MB` or `2GiB`.
     pub(super) min_bytes: Option<Located<Bytes>>,
     /// Members it may have, at most 1000000; the rest opens the next batch. Default: 100000.
     pub(super) max_count: Option<Located<Count>>,
