@@ -21,6 +21,13 @@ fn the_first_rule_file_is_right() {
     let folder = folder.path();
     refit(folder, "init").ends(2).complains("--bucket is missing");
     refit(folder, "init --bucket b").ends(2).complains("--service");
+    for (line, why) in [
+        ("--service local --endpoint http://x", "--endpoint says nothing of this service"),
+        ("--service vertex --pipeline churn", "--pipeline says nothing of this service"),
+        ("--service http --endpoint http://x --pipeline p", "change in the file: service=`http`"),
+    ] {
+        refit(folder, &format!("init --bucket b --yes {line}")).ends(2).complains(why);
+    }
     refit(folder, "init --bucket NO! --yes").ends(3).complains("nothing was written");
     assert!(!folder.join("refit.yaml").exists());
     let line = "init --bucket gs://acme-data/churn/ --service local --pipeline churn";
