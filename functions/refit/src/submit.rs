@@ -29,8 +29,8 @@ pub(crate) struct Wait {
     /// Return once it is recorded, and do not wait for what the reconciler decides
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// How long to wait for the reconciler, 75s at the most
-    #[arg(long, value_name = "SPAN", default_value = "75s", conflicts_with = "no_wait")]
+    /// How long to wait for the reconciler
+    #[arg(long, value_name = "SPAN", default_value_t = ANSWER_WITHIN, conflicts_with = "no_wait")]
     pub(crate) wait: Span,
 }
 
@@ -65,12 +65,9 @@ impl Opened {
         let event = command_event(command, &actor, &env::nonce());
         let id = event.id();
         let segment = self.base.intake().append(vec![event]).await?;
-        let look = async {
-            let look = submit::answer(&self.ledger, &*self.base.clock, from, id);
-            within(&*self.base.clock, wait.wait, look).await.unwrap_or_else(|| Err(unanswered()))
-        };
+        let look = submit::answer(&self.ledger, &*self.base.clock, from, id, wait.wait);
         let answer = self.wake_and(output, wait, look).await.transpose()?;
-        let answer = answer.map(obeyed).transpose()?;
+        let answer = answer.map(|answer| obeyed(answer.ok_or_else(unanswered)?)).transpose()?;
         Ok(Submitted { command: id.to_string(), segment, answer })
     }
 
@@ -96,7 +93,7 @@ impl Opened {
     ) -> Result<Option<Vec<Commit>>, Failure> {
         let clock = &*self.base.clock;
         let look = async {
-            within(clock, wait.wait.min(ANSWER_WITHIN), self.consuming(segments, from))
+            within(clock, wait.wait, self.consuming(segments, from))
                 .await
                 .unwrap_or_else(|| Err(unanswered()))
         };
