@@ -7,6 +7,7 @@ use futures::future::{Either, select};
 use refit_core::commit::Commit;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Command;
+use refit_core::state::State;
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::submit::{self, ANSWER_WITHIN, Answer, command_event};
@@ -175,7 +176,25 @@ fn obeyed(answer: Answer) -> Result<Obeyed, Failure> {
 /// Gives a command to the reconciler of a ledger that exists, and prints what it answers.
 pub(crate) async fn run(context: &Context, command: Command, wait: &Wait) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
-    opened.obey(context.output, command, wait, state.seq).await
+    match opened.obey(context.output, command.clone(), wait, state.seq).await {
+        Err(refused) if refused.exit == Exit::Refused => {
+            let state = opened.state().await?.unwrap_or(state);
+            let exit = if is_of_nothing(&command, &state) { Exit::NotFound } else { Exit::Refused };
+            Err(Failure { exit, ..refused })
+        }
+        obeyed => obeyed,
+    }
+}
+
+/// Whether there is no such trigger or run as a command names.
+fn is_of_nothing(command: &Command, state: &State) -> bool {
+    match command {
+        Command::Pause { trigger, .. } | Command::Resume { trigger, .. } => {
+            !state.triggers.contains_key(trigger)
+        }
+        Command::Cancel { run } | Command::Settle { run, .. } => state.run_named(run).is_none(),
+        Command::Apply { .. } | Command::Dismiss { .. } | Command::Promotion(_) => false,
+    }
 }
 
 impl fmt::Display for Submitted {
