@@ -183,6 +183,8 @@ fn what_is_for_machines_is_one_json_value() {
     let schema = refit(folder, "schema").ends(0).json();
     assert!(schema["$defs"]["Trigger"].is_object());
     assert_eq!(refit(folder, "schema --json").ends(0).json(), schema);
+    let version = refit(folder, "--version --json").ends(0).json();
+    assert_eq!(version, json!({ "name": "refit", "version": env!("CARGO_PKG_VERSION") }));
     let script = refit(folder, "completions bash --json").ends(0).json();
     assert!(script["script"].as_str().unwrap().contains("_refit"));
     refit(folder, "completions zsh").ends(0).says("#compdef refit");
