@@ -16,7 +16,7 @@ use refit_engine::layout;
 use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::Clock as _;
-use refit_engine::submit::{Answer, answer, command_event};
+use refit_engine::submit::{ANSWER_WITHIN, Answer, answer, command_event};
 use refit_host::function::read_rules;
 use refit_platform::clock::SystemClock;
 use refit_platform::env;
@@ -153,9 +153,9 @@ impl World {
         let event = command_event(command, "it", &env::nonce());
         let id = event.id();
         self.intake.append(vec![event]).await.unwrap();
-        let answered = answer(&self.ledger, &SystemClock, before.seq, id);
+        let answered = answer(&self.ledger, &SystemClock, before.seq, id, ANSWER_WITHIN);
         let (answered, _) = futures::join!(answered, self.pass());
-        answered.unwrap()
+        answered.unwrap().expect("a pass was made")
     }
 
     /// Sends a delivery to `object`.

@@ -38,6 +38,9 @@ const OF_THE_MACHINE: &[&str] = &[
     "eprintln!",
 ];
 
+/// What no process is called by: its files are those of a store.
+const OF_A_DISK: &[&str] = &["std::fs", "tokio::fs", "std::process::Command", "tokio::process"];
+
 fn named(sources: &[Source], folder: &str, words: &[&str]) -> Vec<String> {
     let of_folder = sources.iter().filter(|source| source.path.starts_with(folder));
     let lines = of_folder
@@ -59,6 +62,7 @@ fn impure(sources: &[Source]) -> Vec<String> {
         named(sources, core, OF_NO_ORDER),
         named(sources, "shared/refit-wire/src/", &of_the_world),
         named(sources, "shared/refit-engine/src/", OF_THE_MACHINE),
+        named(sources, "shared/refit-host/src/", OF_A_DISK),
     ]
     .concat()
 }
@@ -82,6 +86,7 @@ fn deciding_and_translating_look_at_nothing() {
         ("shared/refit-core/src/fold.rs", "type A = HashMap<u8, u8>;"),
         ("shared/refit-wire/src/http.rs", "pub async fn send() {}"),
         ("shared/refit-engine/src/act.rs", "async fn act() { tokio::spawn(b()) }"),
+        ("shared/refit-host/src/server.rs", "use std::net::TcpListener;\nuse std::fs;"),
         ("shared/refit-platform/src/clock.rs", "std::time::SystemTime::now()"),
         ("shared/refit-core/tests/decisions/main.rs", "use std::fs;"),
     ];
@@ -93,6 +98,7 @@ fn deciding_and_translating_look_at_nothing() {
             "shared/refit-core/src/fold.rs:1 HashMap",
             "shared/refit-wire/src/http.rs:1 async fn",
             "shared/refit-engine/src/act.rs:1 tokio::",
+            "shared/refit-host/src/server.rs:2 std::fs",
         ],
     );
 }

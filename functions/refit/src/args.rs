@@ -7,6 +7,7 @@ use clap::Parser;
 use refit_core::error::{Error, ErrorKind};
 use refit_host::logs;
 use refit_platform::env;
+use serde_json::json;
 
 use crate::cmd::Command;
 use crate::context::Context;
@@ -90,9 +91,14 @@ fn run_to_end(cli: Cli, output: Output) -> Result<Exit, Failure> {
     ended
 }
 
-/// Answers a command line that says nothing we know, or that asks for help.
+/// Answers a command line that says nothing we know, or that asks for help or for the version.
 fn misunderstood(error: &clap::Error) -> ExitCode {
     let is_json = std::env::args_os().any(|arg| arg == OsStr::new("--json"));
+    if is_json && error.kind() == clap::error::ErrorKind::DisplayVersion {
+        let version = json!({ "name": "refit", "version": env!("CARGO_PKG_VERSION") });
+        let shown = Output::new(true, false).show_value(&version);
+        return shown.map_or_else(|failure| failure.exit, |()| Exit::Ok).into();
+    }
     if is_json && error.use_stderr() {
         let text = error.render().to_string();
         let failure = Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim_end());

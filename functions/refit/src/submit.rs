@@ -7,6 +7,7 @@ use futures::future::{Either, select};
 use refit_core::commit::Commit;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::event::Command;
+use refit_core::state::State;
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::submit::{self, ANSWER_WITHIN, Answer, command_event};
@@ -29,8 +30,8 @@ pub(crate) struct Wait {
     /// Return once it is recorded, and do not wait for what the reconciler decides
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// How long to wait for the reconciler, 75s at the most
-    #[arg(long, value_name = "SPAN", default_value = "75s", conflicts_with = "no_wait")]
+    /// How long to wait for the reconciler
+    #[arg(long, value_name = "SPAN", default_value_t = ANSWER_WITHIN, conflicts_with = "no_wait")]
     pub(crate) wait: Span,
 }
 
@@ -65,12 +66,9 @@ impl Opened {
         let event = command_event(command, &actor, &env::nonce());
         let id = event.id();
         let segment = self.base.intake().append(vec![event]).await?;
-        let look = async {
-            let look = submit::answer(&self.ledger, &*self.base.clock, from, id);
-            within(&*self.base.clock, wait.wait, look).await.unwrap_or_else(|| Err(unanswered()))
-        };
+        let look = submit::answer(&self.ledger, &*self.base.clock, from, id, wait.wait);
         let answer = self.wake_and(output, wait, look).await.transpose()?;
-        let answer = answer.map(obeyed).transpose()?;
+        let answer = answer.map(|answer| obeyed(answer.ok_or_else(unanswered)?)).transpose()?;
         Ok(Submitted { command: id.to_string(), segment, answer })
     }
 
@@ -96,7 +94,7 @@ impl Opened {
     ) -> Result<Option<Vec<Commit>>, Failure> {
         let clock = &*self.base.clock;
         let look = async {
-            within(clock, wait.wait.min(ANSWER_WITHIN), self.consuming(segments, from))
+            within(clock, wait.wait, self.consuming(segments, from))
                 .await
                 .unwrap_or_else(|| Err(unanswered()))
         };
@@ -178,7 +176,25 @@ fn obeyed(answer: Answer) -> Result<Obeyed, Failure> {
 /// Gives a command to the reconciler of a ledger that exists, and prints what it answers.
 pub(crate) async fn run(context: &Context, command: Command, wait: &Wait) -> Result<Exit, Failure> {
     let (opened, state) = context.load().await?;
-    opened.obey(context.output, command, wait, state.seq).await
+    match opened.obey(context.output, command.clone(), wait, state.seq).await {
+        Err(refused) if refused.exit == Exit::Refused => {
+            let state = opened.state().await?.unwrap_or(state);
+            let exit = if is_of_nothing(&command, &state) { Exit::NotFound } else { Exit::Refused };
+            Err(Failure { exit, ..refused })
+        }
+        obeyed => obeyed,
+    }
+}
+
+/// Whether there is no such trigger or run as a command names.
+fn is_of_nothing(command: &Command, state: &State) -> bool {
+    match command {
+        Command::Pause { trigger, .. } | Command::Resume { trigger, .. } => {
+            !state.triggers.contains_key(trigger)
+        }
+        Command::Cancel { run } | Command::Settle { run, .. } => state.run_named(run).is_none(),
+        Command::Apply { .. } | Command::Dismiss { .. } | Command::Promotion(_) => false,
+    }
 }
 
 impl fmt::Display for Submitted {

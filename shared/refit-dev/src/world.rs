@@ -19,7 +19,7 @@ use refit_engine::ledger::Ledger;
 use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock, StoreClock};
 use refit_engine::reconcile::Reconciler;
-use refit_engine::submit::{self, Answer, command_event};
+use refit_engine::submit::{self, ANSWER_WITHIN, Answer, command_event};
 use refit_host::callers::Check;
 use refit_host::driver::Driver;
 use refit_host::environment::{Callers, secrets_from_env};
@@ -241,9 +241,16 @@ impl World {
         let event = command_event(command, "refit dev", &env::nonce());
         let id = event.id();
         self.base.0.intake().append(vec![event]).await?;
-        let answer = submit::answer(&self.ledger, &*self.base.0.clock, state.seq, id);
+        let clock = &*self.base.0.clock;
+        let answer = submit::answer(&self.ledger, clock, state.seq, id, ANSWER_WITHIN);
         let (_, answer) = futures::join!(self.caller.call(), answer);
-        Ok(Applied { before, answer: Some(answer?) })
+        match answer? {
+            Some(answer) => Ok(Applied { before, answer: Some(answer) }),
+            None => {
+                let message = "the rules are recorded, and no pass took them up in time";
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
     }
 
     /// Ends in an orderly way: first what makes requests, then what answers them. Steps under way are ended, and run

@@ -1,6 +1,6 @@
 //! Commands on a running ledger: append, then wait for the commit that answers.
 
-use refit_core::error::{Error, ErrorKind};
+use refit_core::error::Error;
 use refit_core::event::{Command, Event, Fact, Identity};
 use refit_core::key::Hash128;
 use refit_core::time::Span;
@@ -9,7 +9,7 @@ use crate::deadline::within;
 use crate::ledger::Ledger;
 use crate::port::Clock;
 
-/// How long the answer to a command is waited for: a ping, and a pass.
+/// How long the answer to a command is usually waited for: a ping, and a pass.
 pub const ANSWER_WITHIN: Span = Span::secs(75);
 /// How often it is looked for.
 const LOOK_EVERY: Span = Span::from_millis(200);
@@ -38,16 +38,18 @@ pub fn command_event(command: Command, actor: &str, nonce: &str) -> Event {
     }
 }
 
-/// Waits for the commit after `from` that answers the command.
+/// Waits for the commit after `from` that answers the command: `None` if no reconciler answers within the span; the
+/// command stays recorded.
 ///
 /// # Errors
-/// The store's. `Unavailable` if no reconciler answers in time; the command stays recorded.
+/// The store's.
 pub async fn answer(
     ledger: &Ledger,
     clock: &dyn Clock,
     from: u64,
     command: Hash128,
-) -> Result<Answer, Error> {
+    wait: Span,
+) -> Result<Option<Answer>, Error> {
     let look = async {
         let mut seq = from;
         loop {
@@ -60,8 +62,5 @@ pub async fn answer(
             clock.sleep(LOOK_EVERY).await;
         }
     };
-    within(clock, ANSWER_WITHIN, look).await.unwrap_or_else(|| {
-        let message = "no reconciler answered in time; the command is recorded and will be obeyed by the next one";
-        Err(Error::new(ErrorKind::Unavailable, message))
-    })
+    within(clock, wait, look).await.transpose()
 }

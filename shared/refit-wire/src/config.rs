@@ -24,6 +24,7 @@ use std::sync::Arc;
 use refit_core::diagnostics::{Diagnostic, Place};
 use refit_core::key::sha256_hex;
 use refit_core::rules::Rules;
+use serde::de::DeserializeOwned;
 
 use crate::notify::{NotifierConfig, Teller};
 use crate::pipeline::{PipelineService, ServiceConfig};
@@ -90,6 +91,21 @@ pub fn read_for(text: &str, ledger: Option<&str>) -> (Option<Config>, Vec<Diagno
     let config = convert::config(&mut notes, sha256_hex(text.as_bytes()), ledger);
     let found = notes.finish();
     (config.filter(|_| !found.iter().any(Diagnostic::is_error)), found)
+}
+
+/// Reads another file of a person's, such as a `pipeline.yaml`, as strictly as a rule file.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn read_as<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Diagnostic>> {
+    let mut report = Report::new(text);
+    let Some(document) = Document::read(text, &mut report) else {
+        return Err(report.finish());
+    };
+    let mut notes = Notes::new(&document, report);
+    let read = notes.read(document.root());
+    let found = notes.finish();
+    read.filter(|_| !found.iter().any(Diagnostic::is_error)).ok_or(found)
 }
 
 #[cfg(test)]

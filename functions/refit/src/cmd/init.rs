@@ -12,6 +12,9 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::rule_file::DEFAULT;
 
+/// Why options say nothing of a service whose settings are not asked for.
+const OF_EXAMPLE: &str = "its settings are those of its example, for you to change in the file";
+
 /// Write a first rule file, ./refit.yaml, from three answers: the bucket, the service, and what it runs
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -25,10 +28,10 @@ pub(crate) struct Args {
     /// Where pipelines run
     #[arg(long)]
     service: Option<Service>,
-    /// Where Kubeflow Pipelines answers
+    /// Where Kubeflow Pipelines answers: of `kubeflow` alone
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// The pipeline to run, by name [default with --yes: train]
+    /// The pipeline to run, by name: of `local` and `kubeflow` [default with --yes: train]
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
     /// Ask nothing
@@ -58,6 +61,40 @@ enum Service {
     Mage,
     /// On any service over HTTP
     Http,
+}
+
+impl Service {
+    /// Every word for one.
+    fn names() -> String {
+        let named =
+            <Self as clap::ValueEnum>::value_variants().iter().map(|service| service.name());
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self).expect("every service has a name");
+        value.get_name().to_owned()
+    }
+
+    /// Refuses an option that would be in no line of the file.
+    fn check_used(self, endpoint: bool, pipeline: bool) -> Result<(), Failure> {
+        let (of_endpoint, of_pipeline) = match self {
+            Self::Kubeflow => return Ok(()),
+            Self::Local => ("it is a part of `refit dev`", None),
+            Self::Vertex
+            | Self::CloudBuild
+            | Self::CloudRun
+            | Self::GithubActions
+            | Self::Mage
+            | Self::Http => (OF_EXAMPLE, Some(OF_EXAMPLE)),
+        };
+        let pipeline = of_pipeline.filter(|_| pipeline).map(|why| ("--pipeline", why));
+        let unused = endpoint.then_some(("--endpoint", of_endpoint)).or(pipeline);
+        let Some((option, why)) = unused else { return Ok(()) };
+        let message =
+            format!("{option} says nothing of this service: {why}: service=`{}`", self.name());
+        Err(Failure::new(Exit::Usage, message))
+    }
 }
 
 /// Whom to ask for what the options do not say.
@@ -135,6 +172,7 @@ impl Questions {
             Some(service) => service,
             None => self.service().await?,
         };
+        service.check_used(args.endpoint.is_some(), args.pipeline.is_some())?;
         let pipelines = match service {
             Service::Local => Pipelines::Local { pipeline: self.pipeline(args.pipeline).await? },
             Service::Kubeflow => Pipelines::Kubeflow {
@@ -155,13 +193,7 @@ impl Questions {
     }
 
     async fn service(self) -> Result<Service, Failure> {
-        let names = <Service as clap::ValueEnum>::value_variants().iter();
-        let names: Vec<String> = names
-            .filter_map(|service| {
-                Some(clap::ValueEnum::to_possible_value(service)?.get_name().to_owned())
-            })
-            .collect();
-        let names = names.join(", ");
+        let names = Service::names();
         let question = &format!("Where do pipelines run: {names}?");
         let answer = self.answer(None, "--service", question, Some("local")).await?;
         <Service as clap::ValueEnum>::from_str(&answer, true)

@@ -21,6 +21,13 @@ fn the_first_rule_file_is_right() {
     let folder = folder.path();
     refit(folder, "init").ends(2).complains("--bucket is missing");
     refit(folder, "init --bucket b").ends(2).complains("--service");
+    for (line, why) in [
+        ("--service local --endpoint http://x", "--endpoint says nothing of this service"),
+        ("--service vertex --pipeline churn", "--pipeline says nothing of this service"),
+        ("--service http --endpoint http://x --pipeline p", "change in the file: service=`http`"),
+    ] {
+        refit(folder, &format!("init --bucket b --yes {line}")).ends(2).complains(why);
+    }
     refit(folder, "init --bucket NO! --yes").ends(3).complains("nothing was written");
     assert!(!folder.join("refit.yaml").exists());
     let line = "init --bucket gs://acme-data/churn/ --service local --pipeline churn";
@@ -176,6 +183,8 @@ fn what_is_for_machines_is_one_json_value() {
     let schema = refit(folder, "schema").ends(0).json();
     assert!(schema["$defs"]["Trigger"].is_object());
     assert_eq!(refit(folder, "schema --json").ends(0).json(), schema);
+    let version = refit(folder, "--version --json").ends(0).json();
+    assert_eq!(version, json!({ "name": "refit", "version": env!("CARGO_PKG_VERSION") }));
     let script = refit(folder, "completions bash --json").ends(0).json();
     assert!(script["script"].as_str().unwrap().contains("_refit"));
     refit(folder, "completions zsh").ends(0).says("#compdef refit");

@@ -91,7 +91,7 @@ fn serve_says_how_it_is_woken_and_answers_commands_that_wake_nobody() {
     let (_serve, place, wake) = serving(folder.path());
     assert_eq!(wake, format!("REFIT_WAKE=http://{place}/tick"));
     refit(folder.path(), "pause churn --ledger ledger --wait 60s")
-        .ends(4)
+        .ends(6)
         .complains("unknown trigger");
 }
 

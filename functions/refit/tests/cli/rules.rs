@@ -82,9 +82,11 @@ fn a_paused_trigger_starts_nothing_and_its_batch_is_dropped_when_asked() {
     world.write_sample("a", "1", "${now}");
     world.refit("replay a.http").ends(0);
     world.refit("status").ends(0).says("the trigger is paused, until somebody resumes it");
-    world.refit("pause nobody").ends(4).complains("unknown trigger: name=`nobody`, known=`churn`");
-    let refused = world.refit("pause nobody --json").ends(4).json();
-    assert_eq!(refused["error"]["kind"], "refused");
+    for line in ["pause nobody", "resume nobody"] {
+        world.refit(line).ends(6).complains("unknown trigger: name=`nobody`, known=`churn`");
+        let missing = world.refit(&format!("{line} --json")).ends(6).json();
+        assert_eq!(missing["error"]["kind"], "not_found");
+    }
     world.refit("resume churn").ends(0).says("resumed: trigger=`churn`");
     world.refit("resume churn --discard").ends(0);
     let state = world.state();

@@ -117,7 +117,9 @@ fn a_run_is_cancelled_once_and_the_ledger_is_whole_until_something_is_lost() {
     world.until("it is over", |state| state.runs.values().all(|run| !run.is_active()));
     assert_eq!(world.json("runs")["runs"][0]["is_over"], true);
     world.refit(&format!("cancel {batch}")).ends(4).complains("it is over");
-    world.refit("cancel b999").ends(4).complains("unknown run");
+    for line in ["cancel b999", "settle b999 --not-started"] {
+        world.refit(line).ends(6).complains("unknown run: name=`b999`");
+    }
     world.refit(&format!("settle {batch} --not-started")).ends(4).complains("it is not uncertain");
 
     for proof in ["audit", "fsck"] {

@@ -74,7 +74,7 @@ fn it_is_seen_where_data_goes_and_said_what_lies_beside() {
 #[test]
 fn why_a_pipeline_cannot_be_prepared_is_said() {
     let cases = [
-        ("steps:", "stepz:", "unknown field `stepz`"),
+        ("steps:", "stepz:", "unknown setting `stepz`: did you mean `steps`?"),
         ("sh, fit.sh", "", "no command: step=`fit`"),
         ("manifest: {", "other: {", "`other`"),
     ];

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use refit_core::diagnostics::Diagnostic;
 use refit_core::key::sha256_hex;
 use refit_core::plan::ParameterKind;
 use refit_core::time::Span;
+use refit_wire::config;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use serde_saphyr::{budget, options};
 
 use super::registry::is_model;
 
@@ -85,14 +87,43 @@ impl Pipeline {
     /// Reads the pipeline in a folder.
     pub(super) fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(FILE);
-        let wrong = |why: String| format!("{why}: file=`{}`", path.display());
-        let size = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.len();
+        let told =
+            |wrong: Wrong| format!("{}: file=`{}{}`", wrong.why, path.display(), wrong.place);
+        let failed = |error: io::Error| told(error.to_string().into());
+        let size = fs::metadata(&path).map_err(failed)?.len();
         if size > BYTES_MAX {
-            return Err(wrong(format!("larger than {BYTES_MAX} bytes")));
+            return Err(told(format!("larger than {BYTES_MAX} bytes").into()));
         }
-        let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-        let definition = Definition::parse(&text, &name_of(folder)).map_err(wrong)?;
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        let definition = Definition::parse(&text, &name_of(folder)).map_err(told)?;
         Ok(Self { folder: folder.to_owned(), definition })
+    }
+}
+
+/// What is wrong with a file, in a line: the service's answer, and what is told of it, have one.
+#[derive(Debug)]
+struct Wrong {
+    why: String,
+    /// `:line:column`, where it is known.
+    place: String,
+}
+
+impl From<String> for Wrong {
+    fn from(why: String) -> Self {
+        Self { why, place: String::new() }
+    }
+}
+
+impl From<Vec<Diagnostic>> for Wrong {
+    fn from(found: Vec<Diagnostic>) -> Self {
+        let Some(first) = found.first() else { return String::new().into() };
+        let cure = first.cure.as_ref().map(|cure| format!(": {cure}")).unwrap_or_default();
+        let more = match found.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let place = format!(":{}:{}", first.place.line, first.place.column);
+        Self { why: format!("{}{cure}{more}", first.message), place }
     }
 }
 
@@ -102,13 +133,8 @@ pub(super) fn name_of(folder: &Path) -> String {
 }
 
 impl Definition {
-    fn parse(text: &str, name: &str) -> Result<Self, String> {
-        let options = options! {
-            budget: budget! { max_depth: 16, max_nodes: 20_000, max_documents: 1, max_anchors: 0, max_aliases: 0 },
-            strict_booleans: true,
-        };
-        let read = serde_saphyr::from_str_with_options(text, options);
-        let mut definition: Self = read.map_err(|error| error.without_snippet().to_string())?;
+    fn parse(text: &str, name: &str) -> Result<Self, Wrong> {
+        let mut definition: Self = config::read_as(text)?;
         if definition.name.is_empty() {
             name.clone_into(&mut definition.name);
         }
@@ -243,16 +269,19 @@ mod tests {
     #[test]
     fn a_definition_that_cannot_run_is_refused_with_the_reason() {
         let check = |text: &str, expected: &str| {
-            let found = Definition::parse(text, "folder").unwrap_err();
-            assert!(found.contains(expected), "{text}: {found}");
+            let Wrong { why, place } = Definition::parse(text, "folder").unwrap_err();
+            let told = format!("{why}{place}");
+            assert!(told.contains(expected), "{text}: {told}");
         };
-        check("", "end of input");
+        check("", "found nothing: known here: `name`, `parameters`, `steps`, `serve`:1:1");
         check("steps: []", "steps");
         check(&format!("serve: {{command: []}}\n{STEP}"), "serves a model has no command");
         check(&format!("serve: {{command: [a], model: A}}\n{STEP}"), "names none: model=`A`");
         check(&format!("serve: {{command: [a], port: 1}}\n{STEP}"), "port");
         check(&format!("name: ../x\n{STEP}"), "not a name: name=`../x`");
-        check(&format!("nam: x\n{STEP}"), "line 1");
+        check(&format!("nam: x\n{STEP}"), "unknown setting `nam`: did you mean `name`?:1:1");
+        check("steps: [{nmae: a, comand: [sh]}]", "did you mean `name`? (and 1 more):1:10");
+        check("steps: [{name: a, command: [sleep, 1]}]", "in quotes it is text: \"1\":1:36");
         check("steps: [{name: ../a, command: [sh]}]", "not a name: step=`../a`");
         check("steps: [{name: a.old, command: [sh]}]", "not a name");
         check("steps: [{name: a, command: []}]", "no command: step=`a`");

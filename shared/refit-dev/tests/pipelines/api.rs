@@ -66,7 +66,8 @@ async fn a_pipeline_that_cannot_be_read_is_refused_with_the_place() {
         let (status, answer) = open.ask(method, path, &body).await;
         assert_eq!(status, 422);
         let message = answer["error"].as_str().unwrap();
-        assert!(message.contains("line 3") && message.contains("pipeline.yaml"), "{message}");
+        assert!(message.contains("did you mean `command`?"), "{message}");
+        assert!(message.contains("churn/pipeline.yaml:3:5`"), "{message}");
     }
 }
 

@@ -20,6 +20,7 @@ mod world;
 use std::fmt::Write as _;
 
 use refit_core::run::Phase;
+use refit_core::time::Span;
 use refit_testkit::fake::stage::{
     CloudBuild, CloudRun, Described, Double, Github, Mage, Phase as At, Trouble, Vertex,
 };
@@ -182,4 +183,13 @@ async fn a_service_without_look_up_leaves_an_unclear_start_to_a_person() {
     world.until("nobody knows", |run| run.attempt().phase == Phase::Uncertain).await;
     world.passes(80).await;
     assert_eq!((world.stage.runs().len(), world.stage.starts()), (1, 1), "it is not started again");
+}
+
+#[tokio::test]
+async fn an_answer_is_waited_for_as_long_as_whoever_asks_will() {
+    let Case { service, run, double, .. } = &CASES[0];
+    let world = World::new(double(), service, run).await;
+    let answer = world.answered(Span::mins(5), Span::mins(6)).await.unwrap();
+    assert_eq!((answer.ok, answer.message.as_str()), (true, "paused: trigger=`churn`"));
+    assert_eq!(world.answered(Span::mins(5), Span::mins(4)).await, None);
 }

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use refit_core::error::Error;
-use refit_core::event::{Command, Event, Fact, Identity, Message};
+use refit_core::event::{Command, Event, Fact, Identity, Message, PauseMode};
 use refit_core::key::sha256_hex;
 use refit_core::run::Run;
 use refit_core::state::State;
@@ -18,7 +18,7 @@ use refit_engine::nonce::Nonces;
 use refit_engine::port::{Clock as _, Store, StoreClock};
 use refit_engine::reconcile::{Parts, Passed, Reconciler};
 use refit_engine::record::write_segment;
-use refit_engine::submit::command_event;
+use refit_engine::submit::{Answer, answer, command_event};
 use refit_host::function::read_rules;
 use refit_platform::store::MemoryStore;
 use refit_testkit::clock::ManualClock;
@@ -167,6 +167,22 @@ impl World {
         let nonce = self.clock.elapsed().to_string();
         self.intake.append(vec![command_event(command, "test", &nonce)]).await.unwrap();
         self.passes(1).await;
+    }
+
+    /// Gives a command that a pass hears after so long, and waits so long for the answer.
+    pub(crate) async fn answered(&self, heard_after: Span, wait: Span) -> Option<Answer> {
+        let (from, nonce) = (self.state().await.seq, self.clock.elapsed().to_string());
+        let command = Command::Pause { trigger: "churn".to_owned(), mode: PauseMode::Hold };
+        let event = command_event(command, "test", &nonce);
+        let id = event.id();
+        self.intake.append(vec![event]).await.unwrap();
+        let hear = async {
+            self.clock.sleep(heard_after).await;
+            self.reconcilers[0].lock().await.pass().await.unwrap();
+        };
+        let asked = answer(&self.ledger, &*self.clock, from, id, wait);
+        let (answered, ()) = self.within_time(futures::future::join(asked, hear)).await;
+        answered.unwrap()
     }
 
     /// Has passes made, and runs end well, until the state is as wanted.

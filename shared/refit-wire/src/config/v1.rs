@@ -54,7 +54,8 @@ pub(super) struct Trigger {
     pub(super) cooldown: Option<Located<Duration>>,
     /// The hours and days within which runs may be started. Default: any.
     pub(super) window: Option<Located<Window>>,
-    /// What becomes of a batch that is due while a run is active. Default: `forbid`.
+    /// What becomes of a batch that is due while a run is active. With `batch: each` and on models, `allow` or `forbid`,
+    /// since their batches gather nothing. Default: `forbid`.
     pub(super) overlap: Option<Located<Overlap>>,
     /// How many runs it may start in a sliding period, every attempt counted. What is over is held, never dropped.
     /// Default: `{ runs: 24, per: 24h }`.
@@ -170,7 +171,7 @@ pub(super) struct BatchSettings {
     pub(super) max_wait: Option<Located<Duration>>,
     /// Members it needs, but not beyond `max_wait`.
     pub(super) min_count: Option<Located<Count>>,
-    /// Bytes it needs, but not beyond `max_wait`: a number, or such as `500MB` or `2GiB`.
+    /// Bytes of objects it needs, but not beyond `max_wait`: a number, or such as `500MB` or `2GiB`.
     pub(super) min_bytes: Option<Located<Bytes>>,
     /// Members it may have, at most 1000000; the rest opens the next batch. Default: 100000.
     pub(super) max_count: Option<Located<Count>>,

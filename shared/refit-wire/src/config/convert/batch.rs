@@ -37,7 +37,7 @@ pub(super) fn rule(
 
 fn each(notes: &mut Notes<'_>, trigger: &v1::Trigger, at: NodeId) -> BatchRule {
     for (name, missing, cure) in [
-        ("overlap", trigger.overlap.is_none(), "`overlap: forbid`, or `{ queue: N }`, or `allow`"),
+        ("overlap", trigger.overlap.is_none(), "`overlap: forbid`, or `allow`"),
         (
             "budget",
             trigger.budget.is_none(),
@@ -70,7 +70,7 @@ fn gathered(
         quiet,
         max_wait: Some(max_wait),
         min_count,
-        min_bytes: given(&settings.min_bytes).map_or(0, |(bytes, _)| bytes.0),
+        min_bytes: min_bytes(notes, settings, on),
         max_count,
         by: settings.by.as_ref().and_then(|by| scene.key(notes, by)),
         until: settings.until.as_ref().and_then(|until| marker(notes, until, on)),
@@ -103,6 +103,17 @@ fn waits(notes: &mut Notes<'_>, settings: &BatchSettings, quiet: Span) -> (Optio
         notes.refuse(at, message).cured_by(cure);
     }
     (quiet, max_wait)
+}
+
+fn min_bytes(notes: &mut Notes<'_>, settings: &BatchSettings, on: &[On]) -> u64 {
+    let Some((v1::Bytes(bytes), at)) = given(&settings.min_bytes) else {
+        return 0;
+    };
+    if !on.is_empty() && !on.iter().any(|on| matches!(on, On::Objects(_))) {
+        let message = "only objects have bytes, and `on` has none: they would never be enough";
+        notes.refuse(at, message).cured_by("write `min_count`, or leave it out");
+    }
+    *bytes
 }
 
 fn max_count(notes: &mut Notes<'_>, settings: &BatchSettings) -> u64 {

@@ -29,16 +29,12 @@ pub(super) fn rule(
     let when = rule.when.as_ref().and_then(|when| scene.condition(notes, when));
     let batch = batch::rule(notes, rule, &on, &scene);
     let (run, service) = run::rule(notes, services, rule, (&batch, &on), at);
+    let profile = service.map(|service| service.profile);
     let trigger = Trigger {
         when,
-        batch,
         cooldown: span(notes, &rule.cooldown, Span::ZERO, ANY),
         window: timed::window(notes, &rule.window),
-        overlap: overlap(
-            notes,
-            &rule.overlap,
-            (service.map(|service| service.profile), is_of_models(&on)),
-        ),
+        overlap: overlap(notes, &rule.overlap, profile, (is_of_models(&on), batch.each)),
         budget: budget(notes, &rule.budget),
         retry: retry(notes, &rule.retry),
         timeout: span(notes, &rule.timeout, Span::hours(24), (Span::mins(1), Span::days(30))),
@@ -46,8 +42,9 @@ pub(super) fn rule(
             v1::Pause::Hold => PauseMode::Hold,
             v1::Pause::Ignore => PauseMode::Ignore,
         }),
-        on_unknown: on_unknown(notes, &rule.on_unknown, service.map(|service| service.profile)),
+        on_unknown: on_unknown(notes, &rule.on_unknown, profile),
         promote: models::promote(notes, registries, &rule.promote, service),
+        batch,
         ..Trigger::new(on, run?)
     };
     Some(trigger)
@@ -61,23 +58,38 @@ pub(super) fn is_of_models(on: &[On]) -> bool {
 fn overlap(
     notes: &mut Notes<'_>,
     setting: &Option<Located<v1::Overlap>>,
-    (service, is_of_models): (Option<ServiceProfile>, bool),
+    service: Option<ServiceProfile>,
+    (is_of_models, is_each): (bool, bool),
 ) -> Overlap {
     let Some((overlap, at)) = given(setting) else {
         return Overlap::Forbid;
     };
+    let others = match (is_of_models, is_each) {
+        (true, _) => "write `forbid`, or `allow` with a `budget`",
+        (false, true) => {
+            "write `forbid`, or `allow` with a `budget`, or gather events: `batch: {}`"
+        }
+        (false, false) => "write `forbid` or `{ queue: N }`",
+    };
+    let mut refuse = |message| _ = notes.refuse(at, message).cured_by(others);
     match overlap {
         v1::Overlap::Allow => Overlap::Allow,
         v1::Overlap::Forbid => Overlap::Forbid,
-        v1::Overlap::Queue(places) => Overlap::Queue(queue(notes, places)),
+        v1::Overlap::Queue(places) => {
+            if is_each {
+                refuse("every batch is closed at once here: all of them wait in line");
+            }
+            Overlap::Queue(queue(notes, places))
+        }
         v1::Overlap::Replace => {
             if is_of_models {
-                let message = "a version that is tested or deployed is not replaced by another";
-                notes.refuse(at, message).cured_by("write `forbid` or `{ queue: N }`");
-            }
-            if service.is_some_and(|service| !service.cancels) {
-                let message = "`replace` cancels runs, which this service cannot";
-                notes.refuse(at, message).cured_by("write `forbid` or `{ queue: N }`");
+                refuse("a version that is tested or deployed is not replaced by another");
+            } else if is_each {
+                refuse(
+                    "`replace` gives a run the members of the one it cancels, and a run of `each` has one member",
+                );
+            } else if service.is_some_and(|service| !service.cancels) {
+                refuse("`replace` cancels runs, which this service cannot");
             }
             Overlap::Replace
         }
@@ -183,7 +195,7 @@ mod tests {
             let mut notes = Notes::new(&document, report);
             let written = notes.read(document.root());
             let profile = ServiceProfile { class: Idempotency::A, finds: true, cancels };
-            overlap(&mut notes, &written, (Some(profile), false));
+            overlap(&mut notes, &written, Some(profile), (false, false));
             assert_eq!(notes.finish().is_empty(), cancels);
         }
     }

@@ -112,7 +112,7 @@ triggers:
       parameters: { version: "${ model.version }", uri: "${ model.uri }", of: "${ member.model.name }" }
   churn-redeploy:
     on: { model: { model: churn, stage: production } }
-    overlap: { queue: 2 }
+    overlap: allow
     run: { service: kfp, pipeline: deploy, parameters: { at: "${ model.stage }" } }
   plain:
     on: { objects: { bucket: plain } }
@@ -123,9 +123,9 @@ triggers:
 /// Bodies of triggers, each without a mistake.
 const BODIES: &[&str] = &[
     "",
-    "batch: each\noverlap: { queue: 5 }\nbudget: { runs: 100, per: 1h }\n\
+    "batch: each\noverlap: forbid\nbudget: { runs: 100, per: 1h }\n\
      run: { service: kfp, pipeline: churn, parameters: { uri: \"${ member.uri }\" } }",
-    "batch: { until: { suffix: _SUCCESS }, by: \"object.name.split('/')[1]\" }",
+    "batch: { until: { suffix: _SUCCESS }, by: \"object.name.split('/')[1]\" }\noverlap: { queue: 5 }",
     "on:\n  - objects: { bucket: data, glob: 'in/**/*.csv', zero_bytes: accept }\n  - message: { type: a }\n\
      when: event.type == 'a' || object.size > 5",
     "on: { message: {} }\nwhen: has(event.data.rows) && event.data.rows > 1000 && event.attributes.a == 'b'",
@@ -268,7 +268,7 @@ fn every_setting_reaches_the_rules() {
     assert_eq!(rule.run.target, json!({ "pipeline": { "id": "a1" } }));
     assert!(matches!(&rule.run.parameters["uris"], Template::Computed(_)));
     assert_eq!(trigger(BODIES[7]).overlap, Overlap::Replace);
-    assert_eq!(trigger(BODIES[1]).overlap, Overlap::Queue(5));
+    assert_eq!(trigger(BODIES[2]).overlap, Overlap::Queue(5));
     let marker = trigger(BODIES[2]).batch.until.expect("a marker was given");
     assert_eq!((marker.bucket.as_str(), marker.suffix.as_str()), ("data", "_SUCCESS"));
     let on = trigger(BODIES[3]).on;
