@@ -25,6 +25,10 @@ recorded as often as it arrives and counts once. `refit inspect` shows what a de
 ";
 
 const TAIL: &str = "
+Which of two uploads of an object is the newer one, and which a deletion is of, does not depend on the order of arrival.
+In Cloud Storage the time of creation and the generation say it; in S3 the sequencer does, which orders the changes of one
+name and says nothing between names, and the time where one of the two events has none.
+
 Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`; what cannot be told is `unknown`, never
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
 over) are acknowledged and not recorded.
