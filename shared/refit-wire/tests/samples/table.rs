@@ -59,6 +59,13 @@ quarantine where it cannot be read as such, or has more than 1 MiB.
 An answer is given within five seconds, and 2xx only once the events are durable: what was not recorded after four,
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
+Some senders ask whether their events are wanted before they send any: CloudEvents by `OPTIONS` with
+`WebHook-Request-Origin`, Azure Event Grid where it does not speak CloudEvents by an event that holds a code. A door answers
+that it may send, or with the code, and records nothing. That lets nobody in: the events have to come from a verified
+caller, and so does the event with the code. Event Grid has no ID token of Google and signs nothing, so `hook` answers
+neither with the code nor takes its events; have a gateway verify its token of Entra ID, and send both on to `drift` by an
+account of its own.
+
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
 the list. What is equal is listed once: the same Pub/Sub message, or the same bytes with the same `ce-*` headers; what comes
 again after it was taken off the list is listed again. Of a message without its wrapper the attributes are kept, which are
