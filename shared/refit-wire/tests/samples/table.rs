@@ -93,6 +93,10 @@ other event can send it again as a new one, and any body but that of a push unde
 such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
 secrets of `REFIT_HOOK_STANDARD`.
 
+A branch that is forced from one commit to another, back, and there again has made two pushes that are one fact: the
+second is refused as a duplicate for as long as the ledger remembers the first. It brings no files that were not there the
+first time; where a run is wanted all the same, `refit replay --force --trigger churn --since 10m` makes a new fact of it.
+
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.
 
