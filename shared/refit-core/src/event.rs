@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::drift::DriftReport;
 use crate::key::{Hash128, hash128};
 use crate::promotion::Statement;
+use crate::sequencer::Sequencer;
 use crate::time::Timestamp;
 
 /// What a fact is: equal facts have equal identities, unequal facts do not.
@@ -138,6 +139,9 @@ pub struct DataRef {
     /// When this generation was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    /// What orders the changes of this object, where the store says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequencer: Option<Sequencer>,
     /// Its media type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,

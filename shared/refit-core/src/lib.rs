@@ -42,6 +42,7 @@ pub mod rules;
 pub mod run;
 pub mod schedule;
 pub mod scope;
+pub mod sequencer;
 pub mod state;
 pub mod template;
 pub mod time;

@@ -3,13 +3,16 @@
 //! Beside them, for objects, which bytes the newest generation had. Up to a million entries live in the state;
 //! older days move to *runs* beside it, found through a Bloom filter each.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::num::NonZeroU128;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bloom::Bloom;
 use crate::key::{Hash128, hash128};
 use crate::packed;
+use crate::sequencer::{Sequencer, order};
 use crate::time::{Day, Timestamp};
 
 /// What is remembered of one identity.
@@ -30,6 +33,8 @@ pub struct Sighting {
     pub checksum: u64,
     /// When that generation was created.
     pub created: Timestamp,
+    /// What orders the generations of this object, where its store says it.
+    pub sequencer: Option<Sequencer>,
     /// Whether it became a member of any batch.
     pub accepted: bool,
 }
@@ -77,6 +82,14 @@ pub struct Memory {
 #[must_use]
 pub fn checksum_hash(checksum: &str) -> u64 {
     (hash128([checksum]).0 >> 64) as u64
+}
+
+impl Sighting {
+    /// Where it stands to a change of the same object, of which this is known.
+    #[must_use]
+    pub fn order(&self, created: Timestamp, sequencer: Option<Sequencer>) -> Ordering {
+        order((self.sequencer, self.created), (sequencer, created))
+    }
 }
 
 impl Memory {
@@ -224,21 +237,25 @@ impl Fresh {
 }
 
 /// How a [`Fresh`] is written: fixed-width records as base64, since a commit may hold a hundred thousand.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Packed {
     #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
     identities: Vec<u8>,
     #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
     objects: Vec<u8>,
+    /// One for each of the objects, in their order, zero for those that have none; nothing where none has.
+    #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
+    sequencers: Vec<u8>,
 }
 
 const IDENTITY_BYTES: usize = 17;
 const OBJECT_BYTES: usize = 33;
+const SEQUENCER_BYTES: usize = 16;
 
 impl Serialize for Fresh {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut packed = Packed { identities: Vec::new(), objects: Vec::new() };
+        let mut packed = Packed::default();
         for (id, accepted) in &self.identities {
             packed.identities.extend(id.0.to_be_bytes());
             packed.identities.push(u8::from(*accepted));
@@ -249,6 +266,11 @@ impl Serialize for Fresh {
             packed.objects.extend(sighting.created.as_millis().to_be_bytes());
             packed.objects.push(u8::from(sighting.accepted));
         }
+        if self.objects.iter().any(|sighting| sighting.sequencer.is_some()) {
+            let sequencers = self.objects.iter().map(|sighting| sighting.sequencer);
+            let bytes = sequencers.map(|it| it.map_or(0, |it| it.0.get()).to_be_bytes());
+            packed.sequencers.extend(bytes.flatten());
+        }
         packed.serialize(serializer)
     }
 }
@@ -258,13 +280,19 @@ impl<'de> Deserialize<'de> for Fresh {
         let packed = Packed::deserialize(deserializer)?;
         let identities = packed.identities.chunks_exact(IDENTITY_BYTES);
         let objects = packed.objects.chunks_exact(OBJECT_BYTES);
-        if !identities.remainder().is_empty() || !objects.remainder().is_empty() {
+        let sequencers = packed.sequencers.chunks_exact(SEQUENCER_BYTES);
+        let is_cut = [identities.remainder(), objects.remainder(), sequencers.remainder()]
+            .iter()
+            .any(|rest| !rest.is_empty());
+        if is_cut || (sequencers.len() > 0 && sequencers.len() != objects.len()) {
             return Err(serde::de::Error::custom("a record of the memory is cut short"));
         }
-        Ok(Self {
-            identities: identities.map(|record| (hash_at(record), record[16] != 0)).collect(),
-            objects: objects.map(sighting_at).collect(),
-        })
+        let mut objects: Vec<Sighting> = objects.map(sighting_at).collect();
+        for (sighting, record) in objects.iter_mut().zip(sequencers) {
+            sighting.sequencer = NonZeroU128::new(hash_at(record).0).map(Sequencer);
+        }
+        let identities = identities.map(|record| (hash_at(record), record[16] != 0)).collect();
+        Ok(Self { identities, objects })
     }
 }
 
@@ -278,6 +306,7 @@ fn sighting_at(record: &[u8]) -> Sighting {
         place: hash_at(record),
         checksum: u64::from_be_bytes(eight(16)),
         created: Timestamp::from_millis(i64::from_be_bytes(eight(24))),
+        sequencer: None,
         accepted: record[32] != 0,
     }
 }
@@ -326,11 +355,22 @@ mod tests {
         let mut seen = fresh(&["a", "b"], true);
         let place = hash128(["gs", "b", "x"]);
         let created = Timestamp::from_millis(5);
-        seen.objects.push(Sighting { place, checksum: u64::MAX, created, accepted: true });
+        let sighting =
+            Sighting { place, checksum: u64::MAX, created, sequencer: None, accepted: true };
+        seen.objects.push(sighting);
         memory.add(Day(3), &seen);
-        let text = serde_json::to_string(&memory).unwrap();
-        let again = serde_json::from_str::<Memory>(&text).unwrap();
-        assert_eq!(again, memory);
-        assert!(serde_json::from_str::<Fresh>(r#"{"identities":"AAAA"}"#).is_err(), "cut short");
+        let written = |memory: &Memory| {
+            let text = serde_json::to_string(memory).unwrap();
+            assert_eq!(&serde_json::from_str::<Memory>(&text).unwrap(), memory);
+            text
+        };
+        assert!(!written(&memory).contains("sequencers"), "as it was before there were any");
+        let (place, sequencer) = (hash128(["s3", "b", "x"]), "0A".parse().ok());
+        seen.objects.push(Sighting { place, sequencer, ..sighting });
+        memory.add(Day(3), &seen);
+        assert!(written(&memory).contains("sequencers"));
+        for cut in [r#"{"identities":"AAAA"}"#, r#"{"sequencers":"AAAAAAAAAAAAAAAAAAAAAA=="}"#] {
+            assert!(serde_json::from_str::<Fresh>(cut).is_err(), "{cut}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::Next;
 use axum::routing::{get, post};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
@@ -33,7 +33,7 @@ use crate::callers::Check;
 use crate::driver::{Driver, Woken};
 use crate::environment::{Callers, Platform, Settings};
 use crate::hooks::HookSecrets;
-use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time};
+use crate::intake::{BODY_BYTES_MAX, Door, Entry, RECEIVED_WITHIN, in_time, permit};
 use crate::lambda::{self, Host};
 use crate::links::links;
 use crate::reports::Reports;
@@ -452,7 +452,8 @@ pub fn events(door: &Arc<Door>, paths: &[&str]) -> Router {
         let door = Arc::clone(door);
         router.route(
             path,
-            post(move |headers, body| async move { door.receive(headers, body).await }),
+            post(move |headers, body| async move { door.receive(headers, body).await })
+                .options(|headers: HeaderMap| async move { permit(&headers) }),
         )
     })
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http::header::ALLOW;
 use http::{HeaderMap, StatusCode};
 use refit_core::error::ErrorKind;
 use refit_core::event::Event;
@@ -15,6 +17,7 @@ use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::intake::Intake;
 use refit_engine::port::{Clock, Transport};
+use refit_wire::handshake::{permission, validation};
 use refit_wire::source::{Delivery, Rejected, Sender, Understood, quarantined, understand};
 
 use crate::hooks::{HookSecrets, Verifier};
@@ -111,11 +114,19 @@ impl Door {
         headers: HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Response {
-        let outcome = match body {
-            Ok(body) => self.judge(&Delivery { headers: &headers, body: &body }).await,
-            Err(rejection) => Outcome::unread(&rejection),
+        let body = match body {
+            Ok(body) => body,
+            Err(rejection) => return Outcome::unread(&rejection).answer(),
         };
-        outcome.answer()
+        let delivery = Delivery { headers: &headers, body: &body };
+        let outcome = self.judge(&delivery).await;
+        match validation(&delivery).filter(|_| outcome.status.is_success()) {
+            Some(told) => {
+                outcome.log();
+                Json(told).into_response()
+            }
+            None => outcome.answer(),
+        }
     }
 
     /// Records a delivery that was fetched, and says whether that is durable; what is too large goes into quarantine,
@@ -288,6 +299,14 @@ impl Outcome {
             true => format!("{}: {}", self.what, self.detail),
             false => self.what.to_owned(),
         }
+    }
+}
+
+/// Answers a sender that asks whether it may send.
+pub(crate) fn permit(asked: &HeaderMap) -> Response {
+    match permission(asked) {
+        Some(allowed) => allowed.into_response(),
+        None => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response(),
     }
 }
 

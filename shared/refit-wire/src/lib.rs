@@ -6,6 +6,7 @@ pub mod claim;
 pub mod cloud;
 pub mod config;
 pub mod content;
+pub mod handshake;
 pub mod http;
 pub mod link;
 pub mod listing;

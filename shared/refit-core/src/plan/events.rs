@@ -1,5 +1,6 @@
 //! Which batch an event belongs to, or why to none.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -249,17 +250,19 @@ impl Desk<'_> {
         let object = &change.object;
         let generation = object.generation.clone();
         let at = event.time.filter(|_| generation.is_none());
-        let line = Line::Gone { uri: object.uri(), generation, at };
+        let sequencer = object.sequencer;
+        let line = Line::Gone { uri: object.uri(), generation, at, sequencer };
         let is_told = self.tell_open(rules, (event, object), &line);
         let place = object.place();
         let known = self.sighting(place);
         let created = object.created.or(event.time).unwrap_or(self.now);
         // Of a generation that was not seen yet no batch can have the bytes: it is gone when it comes.
-        let is_unseen = known.is_none_or(|known| known.created < created);
-        let is_newest = known.is_some_and(|known| known.created == created && known.accepted);
+        let order = known.map(|known| known.order(created, sequencer));
+        let is_unseen = order.is_none_or(Ordering::is_lt);
+        let is_newest = order == Some(Ordering::Equal) && known.is_some_and(|it| it.accepted);
         let is_new_data = is_newest && (is_told || change.overwritten_by.is_none());
         if (is_unseen || is_new_data) && !mutant::is(Mutant::DeletedBytesRemembered) {
-            let gone = Sighting { place, checksum: 0, created, accepted: false };
+            let gone = Sighting { place, checksum: 0, created, sequencer, accepted: false };
             self.sightings.insert(place, gone);
         }
     }
@@ -308,6 +311,7 @@ impl Desk<'_> {
             uri: object.uri(),
             generation: object.generation.clone(),
             created: object.created,
+            sequencer: object.sequencer,
             checksum: object.checksum.clone().unwrap_or_default(),
         };
         self.tell_open(rules, (event, object), &line);
@@ -318,8 +322,10 @@ impl Desk<'_> {
             return false;
         };
         // What other triggers took may be this very generation, where it is replayed for one.
-        let is_itself =
-            |known: Sighting| event.only().is_some() && object.created == Some(known.created);
+        let is_itself = |known: Sighting| {
+            let order = object.created.map(|created| known.order(created, object.sequencer));
+            event.only().is_some() && order == Some(Ordering::Equal)
+        };
         let known = self.sighting(object.place()).filter(|known| !is_itself(*known));
         known.is_some_and(|known| known.accepted && known.checksum == checksum_hash(checksum))
     }
@@ -328,20 +334,20 @@ impl Desk<'_> {
     fn remember_object(&mut self, object: &DataRef, accepted: bool) {
         let checksum = object.checksum.as_deref().map_or(0, checksum_hash);
         let created = object.created.unwrap_or(self.now);
-        let place = object.place();
+        let (place, sequencer) = (object.place(), object.sequencer);
         let known = self.sighting(place);
-        if known.is_some_and(|known| known.created > created) {
+        let order = known.map(|known| known.order(created, sequencer));
+        if order == Some(Ordering::Greater) {
             return;
         }
-        let is_gone = |known: Sighting| {
-            known.created == created && known.checksum == 0 && !known.accepted && checksum != 0
-        };
-        if known.is_some_and(is_gone) && !mutant::is(Mutant::DeletedBytesRemembered) {
+        let is_gone = |known: Sighting| known.checksum == 0 && !known.accepted && checksum != 0;
+        let is_it_gone = order == Some(Ordering::Equal) && known.is_some_and(is_gone);
+        if is_it_gone && !mutant::is(Mutant::DeletedBytesRemembered) {
             return;
         }
         let before = known.is_some_and(|known| known.checksum == checksum && known.accepted);
-        self.sightings
-            .insert(place, Sighting { place, checksum, created, accepted: accepted || before });
+        let accepted = accepted || before;
+        self.sightings.insert(place, Sighting { place, checksum, created, sequencer, accepted });
     }
 
     fn admit_object(

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use crate::check;
+use crate::world::run;
 
 pub(crate) const OVERWRITTEN: &str = "rule t bucket=b quiet=1m
      10:00 put a#1 sum=x
@@ -169,6 +170,72 @@ fn a_removed_trigger_that_watched_something_else_makes_nothing_new() {
             10:30 b2.1 held: trigger_removed
             11:00 a#1 refused: deletion
             11:01 a#2 refused by t: identical_bytes
+        "#]],
+    );
+}
+
+/// Uploads and a deletion of one name in S3, all in one second; each is a commit.
+fn within_a_second(events: &[&str]) -> String {
+    let lines = events.iter().enumerate();
+    let lines = lines.map(|(at, event)| format!("10:00:1{at} {event} time=10:00:05\n"));
+    format!("rule t bucket=b quiet=1m\n{}10:02 tick", lines.collect::<String>())
+}
+
+#[test]
+fn an_upload_after_a_deletion_in_the_same_second_stays_in_whatever_order_they_are_told() {
+    for sums in [["x", "x"], ["x", "y"]] {
+        let [first, last] = [("01", sums[0]), ("03", sums[1])]
+            .map(|(sequencer, sum)| format!("put a seq={sequencer} sum={sum}"));
+        let [first, gone, last] = [first.as_str(), "delete a seq=02", last.as_str()];
+        for order in [
+            [first, gone, last],
+            [first, last, gone],
+            [gone, first, last],
+            [gone, last, first],
+            [last, first, gone],
+            [last, gone, first],
+        ] {
+            let told = run(&within_a_second(&order));
+            let closed = told.lines().find_map(|line| Some(line.split_once(" closed: ")?.1));
+            let member = closed.map(|text| text.split(' ').next().unwrap());
+            assert_eq!(member, Some("a#03"), "{order:?}\n{told}");
+        }
+    }
+}
+
+/// One route tells milliseconds, the other does not.
+#[test]
+fn a_deletion_that_is_told_without_its_milliseconds_is_of_the_upload_before_it() {
+    let told = run("rule t bucket=b quiet=1m
+         10:00:06 put a seq=01 time=10:00:05.400
+         10:00:07 delete a seq=02 time=10:00:05
+         10:02 tick");
+    assert!(told.contains("b2 dropped: empty"), "{told}");
+}
+
+#[test]
+fn what_was_overwritten_within_a_second_is_not_the_bytes_of_the_object() {
+    check(
+        "rule t bucket=b quiet=1m
+         10:00 put a seq=02 sum=y
+         10:00:10 put a seq=01 sum=x time=10:00
+         10:01:10 started b2; succeeded b2
+         11:00 put a seq=03 sum=y
+         11:01 put a seq=04 sum=x",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#02 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:00:10 a#01 -> t b2
+            10:00:10 b2 held: quiet until 10:01:10
+            10:01:10 b2 closed: a#02 (1 superseded, 0 gone)
+            10:01:10 b2/1 intended
+            10:01:10 b2/1 started
+            10:01:10 b2/1 ended: succeeded
+            10:01:10 b2 finished: succeeded
+            11:00 a#03 refused by t: identical_bytes
+            11:01 a#04 -> t b7
+            11:01 b7 held: quiet until 11:02
         "#]],
     );
 }

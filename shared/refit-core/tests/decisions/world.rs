@@ -36,7 +36,7 @@ use refit_core::timing::Timing;
 use serde_json::{Value, json};
 
 use crate::drift::report;
-use crate::facts::{message, object};
+use crate::facts::{message, object, which};
 use crate::guard::{Read, claim};
 use crate::models::{entry_text, model_text, promotion_text, report_of, statement};
 use crate::post::{delivery, outbox_text, receiver};
@@ -350,7 +350,8 @@ impl World {
             let members = read_manifest(&self.objects[&closed.manifest]).unwrap();
             let of = |member: refit_core::member::Member| match member.uri {
                 Some(uri) => {
-                    format!("{}#{}", &uri["gs://b/".len()..], member.generation.unwrap_or_default())
+                    let which = which(member.generation.as_deref(), member.sequencer);
+                    format!("{}#{which}", &uri["gs://b/".len()..])
                 }
                 None => match (member.message, member.firing, member.model) {
                     (Some(message), ..) => message.id,
@@ -484,11 +485,8 @@ pub(crate) fn hour(time: Timestamp) -> String {
 fn label(event: &Event) -> String {
     match &event.fact {
         Fact::Object(change) => {
-            format!(
-                "{}#{}",
-                change.object.name,
-                change.object.generation.clone().unwrap_or_default()
-            )
+            let object = &change.object;
+            format!("{}#{}", object.name, which(object.generation.as_deref(), object.sequencer))
         }
         Fact::Message(message) => message.id.clone(),
         Fact::Drift(_) => event.identity.0[1].clone(),

@@ -62,6 +62,15 @@ impl Transport for Hanging {
     }
 }
 
+/// What a token must say.
+fn oidc() -> Oidc {
+    Oidc {
+        audience: "https://object.example".to_owned(),
+        accounts: std::collections::BTreeMap::new(),
+        keys: "https://keys.example/certs".parse().unwrap(),
+    }
+}
+
 /// The door that waits for this, with what it stands on.
 fn door(what: &str, base: &Base, reports: Reports) -> Router {
     let push = |reports| {
@@ -77,14 +86,7 @@ fn door(what: &str, base: &Base, reports: Reports) -> Router {
             secrets.add(Sender::Github, "projects/acme/secrets/hook").unwrap();
             checked(events(&Arc::new(base.hook(&secrets, Arc::new(Nobody))), &["/"]), open)
         }
-        _ => {
-            let settings = Oidc {
-                audience: "https://object.example".to_owned(),
-                accounts: std::collections::BTreeMap::new(),
-                keys: "https://keys.example/certs".parse().unwrap(),
-            };
-            checked(push(None), Check::new(Callers::Oidc(settings), base))
-        }
+        _ => checked(push(None), Check::new(Callers::Oidc(oidc()), base)),
     };
     prompt(routes, &base.clock)
 }
@@ -231,4 +233,41 @@ async fn what_no_segment_has_room_for_is_poison_and_a_sender_that_waits_hears_th
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert_eq!(segments(&*base.store).await, kept, "{outcome:?}");
     }
+}
+
+/// Event Grid signs nothing, and has no token of Google: a gateway that has one may hand it on.
+#[tokio::test]
+async fn a_sender_that_asks_whether_it_may_send_is_let_in_nowhere_by_that_and_nothing_is_recorded()
+{
+    let (base, _) = base_in_memory();
+    let mut secrets = HookSecrets::default();
+    secrets.add(Sender::Github, "secret").unwrap();
+    let push = |callers| {
+        let door = Arc::new(Door::push(base.intake(), Arc::new(Nobody), None));
+        checked(events(&door, &["/"]), Check::new(callers, &base))
+    };
+    let hook = events(&Arc::new(base.hook(&secrets, Arc::new(Nobody))), &["/"]);
+    let (open, shut) = (push(Callers::Platform(None)), push(Callers::Oidc(oidc())));
+    let event = json!([{
+        "id": "1", "topic": "/subscriptions/s", "eventTime": "2026-01-05T12:00:00Z",
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data": {"validationCode": "512d38b6", "validationUrl": "https://eventgrid.example/"},
+    }]);
+    for (door, allowed, validated) in [(open, 200, 200), (shut, 401, 401), (hook, 200, 401)] {
+        let asking = Request::options("/").header("webhook-request-origin", "eventgrid.azure.net");
+        let answer = door.clone().oneshot(asking.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), allowed);
+        let origin = answer.headers().get("webhook-allowed-origin");
+        assert_eq!(origin.is_some(), allowed == 200, "{origin:?}");
+        let asking = Request::post("/").header("aeg-event-type", "SubscriptionValidation");
+        let asking = asking.header("content-type", "application/json");
+        let answer = door.oneshot(asking.body(Body::from(event.to_string())).unwrap()).await;
+        let (head, body) = answer.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
+        assert_eq!(head.status, validated);
+        let told: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        let code = (validated == 200).then(|| json!({"validationResponse": "512d38b6"}));
+        assert_eq!(told, code);
+    }
+    assert_eq!(segments(&*base.store).await, 0);
 }

@@ -151,6 +151,7 @@ impl Change<'_> {
             size: size.map_err(wrong)?,
             checksum: some(self.tag).map(|tag| format!("etag:{}", tag.trim_matches('"'))),
             created: self.time.filter(|_| self.kind == ObjectKind::Finalized),
+            sequencer: self.sequencer.and_then(|text| text.parse().ok()),
             ..DataRef::default()
         };
         Ok(Meaning::record(Event {

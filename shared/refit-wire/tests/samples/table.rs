@@ -25,6 +25,10 @@ recorded as often as it arrives and counts once. `refit inspect` shows what a de
 ";
 
 const TAIL: &str = "
+Which of two uploads of an object is the newer one, and which a deletion is of, does not depend on the order of arrival.
+In Cloud Storage the time of creation and the generation say it; in S3 the sequencer does, which orders the changes of one
+name and says nothing between names, and the time where one of the two events has none.
+
 Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`; what cannot be told is `unknown`, never
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
 over) are acknowledged and not recorded.
@@ -55,6 +59,13 @@ quarantine where it cannot be read as such, or has more than 1 MiB.
 An answer is given within five seconds, and 2xx only once the events are durable: what was not recorded after four,
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
+Some senders ask whether their events are wanted before they send any: CloudEvents by `OPTIONS` with
+`WebHook-Request-Origin`, Azure Event Grid where it does not speak CloudEvents by an event that holds a code. A door answers
+that it may send, or with the code, and records nothing. That lets nobody in: the events have to come from a verified
+caller, and so does the event with the code. Event Grid has no ID token of Google and signs nothing, so `hook` answers
+neither with the code nor takes its events; have a gateway verify its token of Entra ID, and send both on to `drift` by an
+account of its own.
+
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
 the list. What is equal is listed once: the same Pub/Sub message, or the same bytes with the same `ce-*` headers; what comes
 again after it was taken off the list is listed again. Of a message without its wrapper the attributes are kept, which are
@@ -81,6 +92,10 @@ number, however often it is sent. The name of an event and its delivery are unsi
 other event can send it again as a new one, and any body but that of a push under another name. Let no rule start a run on
 such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
 secrets of `REFIT_HOOK_STANDARD`.
+
+A branch that is forced from one commit to another, back, and there again has made two pushes that are one fact: the
+second is refused as a duplicate for as long as the ledger remembers the first. It brings no files that were not there the
+first time; where a run is wanted all the same, `refit replay --force --trigger churn --since 10m` makes a new fact of it.
 
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.

@@ -6,6 +6,7 @@ use refit_core::time::Timestamp;
 
 use super::super::{Rejected, Understood};
 use super::{Carried, Fields, identity, number_of};
+use crate::handshake::VALIDATION;
 
 /// The event of dataset monitors.
 const DETECTED: &str = "Microsoft.MachineLearningServices.DatasetDriftDetected";
@@ -39,6 +40,10 @@ pub(super) fn read(carried: &Carried<'_>) -> Result<Option<Understood>, Rejected
     match event.ty {
         DETECTED => detected(&envelope, &event),
         RUN => breached(&envelope, &event),
+        VALIDATION => {
+            let reason = "the question of Event Grid whether its events are wanted".to_owned();
+            Ok(Some(Understood::Ignore { reason }))
+        }
         _ => Ok(None),
     }
 }
@@ -50,7 +55,9 @@ fn event<'a>(carried: &'a Carried<'_>) -> Result<Option<Event<'a>>, Rejected> {
         return Ok(Some(found));
     }
     let ty = fields.get("eventType").and_then(|ty| ty.as_str());
-    let Some(ty) = ty.filter(|ty| [DETECTED, RUN].contains(ty)) else { return Ok(None) };
+    let Some(ty) = ty.filter(|ty| [DETECTED, RUN, VALIDATION].contains(ty)) else {
+        return Ok(None);
+    };
     let missing = || Rejected::malformed("the event has no `data`");
     let data = fields.object("data")?.ok_or_else(missing)?;
     Ok(Some(Event { ty, id: fields.text("id")?, time: fields.time("eventTime")?, data }))
