@@ -28,6 +28,7 @@ use refit_wire::outgoing::Mail;
 pub(crate) use self::allow::Allowed;
 pub(crate) use self::client::Client;
 use self::client::Clients;
+use self::guard::Guard;
 pub use self::outbound::Outbound;
 use crate::auth::{Credential, Credentials, Places, Token};
 
@@ -54,6 +55,7 @@ pub struct Options {
 pub struct HttpTransport {
     clock: Arc<dyn Clock>,
     client: Client,
+    guard: Guard,
     allowed: Allowed,
     credentials: Credentials,
 }
@@ -70,10 +72,14 @@ impl HttpTransport {
     /// # Errors
     /// `Invalid` if the roots of trust that the environment names cannot be read.
     pub fn new(clock: Arc<dyn Clock>, options: Options) -> Result<Self, Error> {
-        let Clients { guarded, open } = Clients::new()?;
+        Self::guarded(clock, options, Guard::of_system())
+    }
+
+    fn guarded(clock: Arc<dyn Clock>, options: Options, guard: Guard) -> Result<Self, Error> {
+        let Clients { guarded, open } = Clients::new(guard)?;
         let credentials = Credentials::new(open, Arc::clone(&clock), options.places)?;
         let allowed = Allowed::new(options.plain_http);
-        Ok(Self { clock, client: guarded, allowed, credentials })
+        Ok(Self { clock, client: guarded, guard, allowed, credentials })
     }
 
     /// The header with an access token of Google, for clients that send for themselves.
@@ -173,9 +179,11 @@ impl Transport for HttpTransport {
             None => None,
         };
         let left = self.left(end);
-        let handed_in = within(&*self.clock, left, mail::hand_in(&mail, password.as_ref(), left));
+        let handed_in = mail::hand_in(&mail, self.guard, password.as_ref(), left);
         let silent = || format!("no answer in time: host=`{}`", mail.host);
-        handed_in.await.unwrap_or_else(|| Err(Failure::Unclear(silent())))
+        within(&*self.clock, left, handed_in)
+            .await
+            .unwrap_or_else(|| Err(Failure::Unclear(silent())))
     }
 
     async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {

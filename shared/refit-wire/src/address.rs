@@ -9,16 +9,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 /// Names of metadata servers. What other names lead to is seen when they are resolved.
-const METADATA_NAMES: [&str; 4] =
-    ["metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"];
+const METADATA_NAMES: [&str; 5] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+];
 /// Metadata servers that lie beside the link-local addresses: Alibaba, Azure and Oracle.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
-/// The metadata server of AWS over IPv6.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Those over IPv6: AWS, its EKS Pod Identity, Google and Scaleway.
+const METADATA_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
 
 /// Domains below which nobody answers but Google: they are sent access tokens. The second is that of the proxies before
 /// Kubeflow Pipelines; below others of its parent, such as `bc.googleusercontent.com`, are customers' machines.
@@ -57,7 +67,7 @@ pub fn is_closed(address: IpAddr) -> bool {
                 address.is_unspecified()
                     || address.is_multicast()
                     || address.is_unicast_link_local()
-                    || address == METADATA_V6
+                    || METADATA_V6.contains(&address)
             }
         },
     }
@@ -85,14 +95,17 @@ fn is_closed_v4(address: Ipv4Addr) -> bool {
         || METADATA_V4.contains(&address)
 }
 
-/// The address of the older protocol within one of the newer: mapped, translated (NAT64) or tunnelled (6to4).
+/// The address of the older protocol within one of the newer: mapped, compatible, translated (SIIT, NAT64 by the
+/// prefix of all and by those of a network) or tunnelled (6to4).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let from = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match (a, b, [c, d, e, f]) {
-        (0x64, 0xff9b, [0, 0, 0, 0]) => Some(from(g, h)),
+        _ if address.is_loopback() => None,
+        (0, 0, [0, 0, 0, 0 | 0xffff] | [0, 0, 0xffff, 0])
+        | (0x64, 0xff9b, [0, 0, 0, 0] | [1, ..]) => Some(from(g, h)),
         (0x2002, high, [low, ..]) => Some(from(high, low)),
-        _ => address.to_ipv4_mapped(),
+        _ => None,
     }
 }
 
@@ -111,10 +124,21 @@ mod tests {
             ("http://0251.0376.0251.0376/", true),
             ("http://169.254.43518/", true),
             ("http://[::ffff:169.254.169.254]/", true),
+            ("http://169.254.169.254./", true),
+            ("http://169%2e254.169.254/", true),
+            ("http://１６９.２５４.１６９.２５４/", true),
+            ("http://x@169.254.169.254/", true),
+            ("http://[::169.254.169.254]/", true),
+            ("http://[::ffff:0:169.254.169.254]/", true),
             ("http://[64:ff9b::169.254.169.254]/", true),
+            ("http://[64:ff9b:1::a9fe:a9fe]/", true),
+            ("http://[64:ff9b:1:2::a9fe:a9fe]/", true),
             ("http://[2002:a9fe:a9fe::1]/", true),
             ("http://[fe80::1]/", true),
             ("http://[fd00:ec2::254]/", true),
+            ("http://[fd00:ec2::23]/", true),
+            ("http://[fd20:ce::254]/", true),
+            ("http://[fd00:42::42]/", true),
             ("http://100.100.100.200/", true),
             ("http://168.63.129.16/", true),
             ("http://192.0.0.192/", true),
@@ -128,7 +152,9 @@ mod tests {
             ("http://metadata/", true),
             ("http://metadata.google.internal/", true),
             ("http://METADATA.google.internal./", true),
+            ("http://metadata.goog/", true),
             ("http://instance-data/", true),
+            ("http://instance-data.ec2.internal/", true),
             ("http://127.0.0.1:8377/", false),
             ("http://[::1]/", false),
             ("http://10.1.2.3/", false),
@@ -136,7 +162,9 @@ mod tests {
             ("http://172.16.0.1/", false),
             ("http://100.64.0.1/", false),
             ("http://[fd00::1]/", false),
+            ("http://[::10.1.2.3]/", false),
             ("http://[64:ff9b::8.8.8.8]/", false),
+            ("http://[64:ff9b:1::10.1.2.3]/", false),
             ("http://ml-pipeline.kubeflow.svc:8888/", false),
             ("https://metadata.google.internal.example/", false),
             ("https://kfp.acme.example/169.254.169.254", false),

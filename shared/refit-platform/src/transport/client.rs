@@ -38,9 +38,9 @@ pub(super) struct Clients {
 impl Clients {
     /// # Errors
     /// `Invalid` if the roots of trust that the environment names cannot be read.
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(super) fn new(guard: Guard) -> Result<Self, Error> {
         let tls = roots::tls()?;
-        let guarded = Client::new(&tls, |builder| builder.dns_resolver(Guard))?;
+        let guarded = Client::new(&tls, |builder| builder.dns_resolver(guard))?;
         Ok(Self { guarded, open: Client::new(&tls, |builder| builder)? })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::net::SocketAddr;
 
 use http::HeaderMap;
 use lettre::Message;
@@ -16,14 +17,22 @@ use refit_core::time::Span;
 use refit_wire::http::{Failure, Reply, Response};
 use refit_wire::outgoing::Mail;
 
+use super::guard::Guard;
 use crate::auth::Token;
 use crate::clock::duration;
 
 /// Hands a mail in, with the password of its login where it has one.
-pub(super) async fn hand_in(mail: &Mail, password: Option<&Token>, limit: Span) -> Reply {
+pub(super) async fn hand_in(
+    mail: &Mail,
+    guard: Guard,
+    password: Option<&Token>,
+    limit: Span,
+) -> Reply {
     let message = message(mail).map_err(|why| not_sent(mail, why))?;
+    let found = guard.addresses(&mail.host, mail.port).await;
+    let found = found.map_err(|error| not_sent(mail, &format!("no connection, {error}")))?;
     let handed_in = async {
-        let mut server = open(mail, password, limit).await?;
+        let mut server = open(mail, &found, password, limit).await?;
         let told = tell(&mut server, mail, &message).await;
         server.abort().await;
         told
@@ -39,12 +48,13 @@ pub(super) async fn hand_in(mail: &Mail, password: Option<&Token>, limit: Span) 
 
 async fn open(
     mail: &Mail,
+    found: &[SocketAddr],
     password: Option<&Token>,
     limit: Span,
 ) -> Result<AsyncSmtpConnection, SmtpError> {
-    let (place, limit) = ((mail.host.as_str(), mail.port), Some(duration(limit)));
+    let limit = Some(duration(limit));
     let (name, host) = (ClientId::default(), TlsParameters::new(mail.host.clone())?);
-    let mut server = AsyncSmtpConnection::connect_tokio1(place, limit, &name, None, None).await?;
+    let mut server = AsyncSmtpConnection::connect_tokio1(found, limit, &name, None, None).await?;
     server.starttls(host, &name).await?;
     if let (Some((user, _)), Some(password)) = (&mail.login, password) {
         let login = Login::new(user.clone(), password.as_str().to_owned());

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::answer::failed;
 use super::{About, Notifier, Sending, Settings, Telling};
+use crate::address::leads_nowhere;
 use crate::http::{Reply, Secret};
 use crate::outgoing::{Mail, Outgoing};
 use crate::pipeline::auth::SecretRef;
@@ -61,6 +62,9 @@ impl Settings for Config {
         let lawful = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
         if self.smtp.is_empty() || !self.smtp.chars().all(lawful) {
             return Err("`smtp` is the name of a host".to_owned());
+        }
+        if !format!("https://{}", self.smtp).parse().is_ok_and(|url| !leads_nowhere(&url)) {
+            return Err("`smtp` is a metadata server, or an address of no host".to_owned());
         }
         if self.to.is_empty() || self.to.len() > TO_MAX {
             return Err(format!("`to` takes 1 to {TO_MAX} addresses"));

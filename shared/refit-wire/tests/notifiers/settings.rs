@@ -49,6 +49,8 @@ fn settings_that_cannot_be_are_refused() {
         (mail("to", json!(["b"])), "not an address"),
         (mail("from", json!("a@b>, c@d")), "not an address"),
         (mail("smtp", json!("mail.acme.example:25")), "name of a host"),
+        (mail("smtp", json!("metadata.google.internal")), "metadata server"),
+        (mail("smtp", json!("2852039166")), "metadata server"),
         (mail("user", json!("u")), "belong together"),
         (json!({"pager": {}}), "unknown variant `pager`"),
     ];
