@@ -191,7 +191,9 @@ fn build() {
         cargo.args(features.flat_map(|feature| ["--features".to_owned(), feature]));
     }
     // What cargo says of this package would make build scripts run anew.
-    std::env::vars_os().map(|(name, _)| name).filter(|name| is_of_package(name)).for_each(|name| {
+    #[expect(clippy::disallowed_methods, reason = "cargo builds in the environment of its tests")]
+    let variables = std::env::vars_os();
+    variables.map(|(name, _)| name).filter(|name| is_of_package(name)).for_each(|name| {
         cargo.env_remove(name);
     });
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -30,6 +30,9 @@ const SEVERAL: &[(&str, &str)] = &[
     ("windows-sys", "`ring` uses 0.52; for no platform we build for"),
 ];
 
+/// Beginnings of the names of crates that would be a second TLS implementation, or a second provider of rustls.
+const OTHER_TLS: &[&str] = &["aws-lc", "openssl-sys", "native-tls"];
+
 /// The lines of a manifest that declare a dependency, with their numbers.
 fn declared(manifest: &Source) -> impl Iterator<Item = (usize, &str)> {
     let mut is_inside = false;
@@ -74,11 +77,29 @@ fn unused(sources: &[Source]) -> Vec<String> {
     known.filter(|name| !used.contains(name)).collect()
 }
 
+/// The names of crates in the lock file: of every feature and platform, and once for every version.
+fn locked(lock: &str) -> impl Iterator<Item = &str> {
+    lock.lines().filter_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'))
+}
+
+/// Crates of a second TLS implementation, by what the lock file holds.
+fn other_tls(lock: &str) -> Vec<&str> {
+    let is_other = |name: &&str| OTHER_TLS.iter().any(|other| name.starts_with(other));
+    locked(lock).filter(is_other).collect()
+}
+
+/// What `cargo deny` is to overlook: a crate without a version would be one at every version, also at those to come.
+fn overlooked_at_every_version(deny: &str) -> Vec<&str> {
+    let skips = deny.lines().skip_while(|line| *line != "skip = [").take_while(|line| *line != "]");
+    let named = skips.filter_map(|line| line.split('"').nth(1));
+    named.filter(|name| !name.contains([':', '@'])).collect()
+}
+
 /// Crates with several versions, by what the lock file holds.
 fn several(lock: &str) -> Vec<String> {
     let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in lock.lines().filter_map(|line| line.strip_prefix("name = ")) {
-        *versions.entry(name.trim_matches('"')).or_default() += 1;
+    for name in locked(lock) {
+        *versions.entry(name).or_default() += 1;
     }
     versions.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name.to_owned()).collect()
 }
@@ -115,6 +136,24 @@ fn there_is_one_version_of_each_crate() {
     assert_none("several versions", &new);
     let text = "[[package]]\nname = \"a\"\n[[package]]\nname = \"b\"\n[[package]]\nname = \"a\"\n";
     assert_eq!(several(text), ["a"]);
+}
+
+#[test]
+fn there_is_one_tls_provider_whatever_the_features() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    assert_eq!(other_tls(&lock), [""; 0], "ring is the provider");
+    let named = ["aws-lc-rs", "openssl-probe", "openssl-sys", "ring", "native-tls"];
+    let text: String =
+        named.iter().map(|name| format!("[[package]]\nname = \"{name}\"\n")).collect();
+    assert_eq!(other_tls(&text), ["aws-lc-rs", "openssl-sys", "native-tls"]);
+}
+
+#[test]
+fn what_is_overlooked_is_so_at_stated_versions() {
+    let deny = std::fs::read_to_string(root().join("deny.toml")).unwrap();
+    assert_eq!(overlooked_at_every_version(&deny), [""; 0], "see `skip` in deny.toml");
+    let text = "deny = [\n    { crate = \"a\" },\n]\nskip = [\n    { crate = \"b\" },\n    { crate = \"c:1\" },\n]\n[x]";
+    assert_eq!(overlooked_at_every_version(text), ["b"]);
 }
 
 #[test]

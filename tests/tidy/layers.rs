@@ -51,8 +51,7 @@ const OF_TESTS: &[&str] = &["refit-testkit"];
 const UNSHIPPED: &[&str] = &["tests/", "benches/"];
 
 /// What no function is built from.
-const BELOW_NO_FUNCTION: &[&str] =
-    &["refit-dev", "refit-testkit", "breast-cancer", "clap", "aws-lc-sys", "openssl-sys"];
+const BELOW_NO_FUNCTION: &[&str] = &["refit-dev", "refit-testkit", "breast-cancer", "clap"];
 /// What may be nowhere in what a package is built from.
 const NOWHERE_BELOW: &[(&str, &[&str])] = &[
     (
@@ -65,7 +64,7 @@ const NOWHERE_BELOW: &[(&str, &[&str])] = &[
     ("drift", BELOW_NO_FUNCTION),
     ("hook", BELOW_NO_FUNCTION),
     ("tick", BELOW_NO_FUNCTION),
-    ("refit", &["refit-testkit", "aws-lc-sys", "openssl-sys"]),
+    ("refit", &["refit-testkit"]),
 ];
 
 /// What cargo prints.

@@ -51,6 +51,7 @@ impl Client {
         resolving: impl Fn(ClientBuilder) -> ClientBuilder,
     ) -> Result<Self, Error> {
         let builder = || {
+            #[expect(clippy::disallowed_methods, reason = "this is where clients are built")]
             let builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .connect_timeout(duration(CONNECT_TIMEOUT))
