@@ -78,7 +78,13 @@ fn normal_batch(items: &[Item]) -> Value {
     }
     let failures = rejected.iter().map(|id| json!({"itemIdentifier": id}));
     let failures: Vec<Value> = failures.collect();
-    let lists = [("ignored", json!(ignored)), ("batchItemFailures", json!(failures))];
+    let parts = forms.iter().filter_map(|form| form["quarantined"].as_array()).flatten();
+    let parts = json!(parts.collect::<Vec<&Value>>());
+    let lists = [
+        ("ignored", json!(ignored)),
+        ("quarantined", parts),
+        ("batchItemFailures", json!(failures)),
+    ];
     for (name, list) in lists.into_iter().filter(|(_, list)| *list != json!([])) {
         form[name] = list;
     }
@@ -243,5 +249,27 @@ mod tests {
         assert_eq!((&both["outcome"], &both["ignored"]), (&json!("partial"), &json!(["1"])));
         assert_eq!(both["reason"], form(&[&poison])["reason"]);
         assert_ne!(both["reason"], form(&[&test])["reason"]);
+    }
+
+    /// A message of a queue may hold several records itself.
+    #[test]
+    fn what_is_not_understood_within_a_message_of_a_batch_is_told() {
+        let record = |version: &str| {
+            json!({
+                "eventSource": "aws:s3", "eventVersion": version, "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "b"}, "object": {"key": "a", "sequencer": "0A"}},
+            })
+        };
+        let body = json!({"Records": [record("2.1"), record("3.0")]}).to_string();
+        let batch =
+            json!({"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": body}]});
+        let form = normal_invocation(&Invocation::of(&batch));
+        assert_eq!(
+            (&form["outcome"], &form["batchItemFailures"]),
+            (&json!("partial"), &Value::Null)
+        );
+        assert_eq!(form["events"].as_array().map(Vec::len), Some(1));
+        assert_eq!(form["quarantined"].as_array().map(Vec::len), Some(1));
+        assert_eq!(form["quarantined"][0]["reason"], form["reason"]);
     }
 }

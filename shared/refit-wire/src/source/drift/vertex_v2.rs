@@ -186,4 +186,30 @@ mod tests {
             assert!(refused.contains(&format!("missing=`{name}`")), "{refused}");
         }
     }
+
+    /// Google says that the entries of both are the same, and publishes none of v2.
+    #[test]
+    fn an_entry_of_its_log_is_one_of_v1_and_is_refused_where_it_does_not_say_which_it_is() {
+        let entry = |member: &str| {
+            json!({
+                "insertId": "1", "severity": "WARNING", "timestamp": "2026-01-05T12:00:00Z",
+                "jsonPayload": {
+                    "@type": "type.googleapis.com/google.cloud.aiplatform.logging.ModelMonitoringAnomaliesLogEntry",
+                    "anomalyObjective": "RAW_FEATURE_DRIFT", "endTime": "2026-01-05T11:00:00Z",
+                    member: "projects/p/locations/l/modelMonitors/7/modelMonitoringJobs/9",
+                    "totalAnomaliesCount": 1,
+                    "featureAnomalies": [{"featureDisplayName": "age", "deviation": 0.4, "threshold": 0.3}],
+                },
+            })
+        };
+        let form = pushed(&entry("modelDeploymentMonitoringJob"));
+        let report = &event(&form)["drift"];
+        assert_eq!(
+            (&report["verdict"], &report["objective"]),
+            (&json!("drift"), &json!("feature_drift"))
+        );
+        assert_eq!(report["findings"][0]["name"], "age");
+        let refused = refusal(&pushed(&entry("modelMonitoringJob")));
+        assert_eq!(refused, "400 the entry names no monitoring job or no time");
+    }
 }
