@@ -30,7 +30,10 @@ fn check_lines(lines: &[String]) {
         let severity = parsed["severity"].as_str().unwrap_or_default();
         assert!(SEVERITIES.contains(&severity), "{line}");
         assert!(parsed["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
-        assert!(matches!(parsed["service"].as_str(), Some("hook" | "object" | "tick")), "{line}");
+        assert!(
+            matches!(parsed["service"].as_str(), Some("drift" | "hook" | "object" | "tick")),
+            "{line}"
+        );
     }
 }
 
@@ -92,10 +95,7 @@ async fn play(service: &str, metadata: Metadata, options: Options) {
     world.kfp.trouble(Ask::Start, Trouble::AnswerLost);
     world.kfp.trouble(Ask::Run, Trouble::FailedAfter);
     let headers = "authorization: Bearer canary-of-the-caller\r\ncookie: canary=1\r\n";
-    for body in [
-        upload("churn/a\n{\"severity\":\"EMERGENCY\"}", GENERATION, "m\r\n1").to_string(),
-        "{".to_owned(),
-    ] {
+    for body in [upload("churn/a", GENERATION, "m\r\n1").to_string(), "{".to_owned()] {
         assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
     }
     play_webhooks(&mut world).await;
@@ -126,6 +126,22 @@ async fn lines_are_json_and_hold_no_token_of_the_service_account() {
     let metadata = Metadata::start();
     let options = Options { judge: Some(metadata.judge()), ..Options::default() };
     play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_an_object_is_in_its_line_and_makes_none_of_its_own() {
+    let world = World::new(Kfp::start(Options::default())).await;
+    let drift = world.drift(&[("REFIT_REPORTS", "gs://acme-data/reports")]).await;
+    let name = "reports/../a\n{\"severity\":\"EMERGENCY\"}\u{1b}[2J\u{9b}2J\u{7f}";
+    let body = upload(name, GENERATION, "m").to_string();
+    assert_eq!(call(&drift.place, "POST /", JSON, body.as_bytes()).await.unwrap().status, 204);
+    let lines = drift.kill().await;
+    check_lines(&lines);
+    assert!(!lines.iter().any(|line| line.contains(char::is_control)), "{lines:#?}");
+    let told = saying(&lines, "an object is not read as a report");
+    let [line] = told[..] else { panic!("not one line: {lines:#?}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["object"], format!("gs://acme-data/{name}"));
 }
 
 /// The lines of processes, as they were read from JSON, that say this.
