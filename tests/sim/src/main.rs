@@ -1,7 +1,7 @@
 //! Runs the checks of the protocol for as long as one likes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +9,11 @@ use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
 use refit_sim::killers::{ELSEWHERE, Fate, SEEDS_KEPT, Table, simulated};
-use refit_sim::many::{Summary, corpus, hunt, run_many, run_one};
+use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one};
 use refit_sim::schedule::Plan;
+
+/// Where seeds are kept that once failed.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus.txt");
 
 /// Runs the engine in simulated worlds, every fault from a seed, and checks every guarantee.
 #[derive(Debug, Parser)]
@@ -24,6 +27,13 @@ struct Args {
     /// How many threads to run them on
     #[arg(long, default_value_t = 2, global = true)]
     threads: usize,
+    /// With this mutant of the protocol
+    #[arg(long, global = true, value_parser = named)]
+    mutant: Option<Mutant>,
+    /// The corpus that seeds which fail are added to, and that every run replays. Default: that of the tests; where
+    /// there is a mutant, none
+    #[arg(long)]
+    keep: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -34,9 +44,6 @@ enum Command {
     Show {
         /// Its seed
         seed: u64,
-        /// With this mutant of the protocol
-        #[arg(long)]
-        mutant: Option<String>,
     },
     /// Runs every mutant of the protocol until a check notices it; fails if one lives
     ///
@@ -61,7 +68,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let clean = match &args.command {
         None => schedules(&args),
-        Some(Command::Show { seed, mutant }) => show(*seed, mutant.as_deref()),
+        Some(Command::Show { seed }) => show(*seed, args.mutant, true),
         Some(Command::Mutants { schedules, seconds, only, write }) => {
             let time = Duration::from_secs(*seconds);
             let (schedules, threads) = (*schedules, args.threads);
@@ -74,27 +81,32 @@ fn main() -> ExitCode {
 
 #[expect(clippy::disallowed_methods, reason = "the rate is measured by the machine's clock")]
 fn schedules(args: &Args) -> bool {
+    let mutant = args.mutant;
     let started = std::time::Instant::now();
     let progress = |done: u64| {
         if done.is_multiple_of(10_000) {
             eprintln!("{done} of {} schedules", args.schedules);
         }
     };
-    let failed = corpus().filter(|(seed, _)| !show_failing(*seed)).count();
+    let failed = corpus().filter(|(seed, _)| !show(*seed, mutant, false)).count();
     println!("corpus           {} seeds that once failed, {failed} fail", corpus().count());
     let seeds = args.seed..args.seed.saturating_add(args.schedules);
-    let summary = run_many(seeds, args.threads, None, &progress, &|_| false);
+    let summary = run_many(seeds, args.threads, mutant, &progress, &|_| false);
     print(&summary, started.elapsed());
     if let Some(seed) = summary.failures.iter().map(|verdict| verdict.seed).min() {
-        show_failing(seed);
+        show(seed, mutant, false);
+    }
+    let usual = mutant.is_none().then(|| Path::new(CORPUS));
+    if let Some(path) = args.keep.as_deref().or(usual) {
+        keep(path, &summary.failures).expect("the corpus can be written");
     }
     summary.failures.is_empty() && failed == 0
 }
 
-/// Runs a schedule, and prints what happened in it if something is wrong.
-fn show_failing(seed: u64) -> bool {
-    let verdict = run_one(&Plan { seed, verbose: true }, None);
-    if !verdict.violations.is_empty() {
+/// Runs a schedule, and prints what happened in it if something is wrong, or always.
+fn show(seed: u64, mutant: Option<Mutant>, always: bool) -> bool {
+    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
+    if always || !verdict.violations.is_empty() {
         print!("{}", verdict.story());
     }
     verdict.violations.is_empty()
@@ -128,21 +140,9 @@ fn print(summary: &Summary, took: Duration) {
     }
 }
 
-fn show(seed: u64, mutant: Option<&str>) -> bool {
-    let mutant = match mutant {
-        None => None,
-        Some(name) => {
-            let named = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
-            let Some(mutant) = named else {
-                eprintln!("no such mutant: {name}");
-                return false;
-            };
-            Some(*mutant)
-        }
-    };
-    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
-    print!("{}", verdict.story());
-    verdict.violations.is_empty()
+fn named(name: &str) -> Result<Mutant, String> {
+    let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
+    found.copied().ok_or_else(|| format!("no such mutant: {name}"))
 }
 
 /// How a hunt for mutants goes.
