@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::killers::{ELSEWHERE, Fate, SEEDS_KEPT, Table, simulated};
+use refit_sim::killers::{ELSEWHERE, Means, SEEDS_KEPT, Table, simulated};
 use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one};
 use refit_sim::schedule::Plan;
 
@@ -47,7 +47,7 @@ enum Command {
     },
     /// Runs every mutant of the protocol until a check notices it; fails if one lives
     ///
-    /// Those that only tests of other packages kill are named with their tests, and not run.
+    /// Those that only tests of other packages kill are run by these, which `cargo` builds.
     Mutants {
         /// Schedules for each at the most
         #[arg(long, default_value_t = 100_000)]
@@ -61,6 +61,9 @@ enum Command {
         /// Where to write the table of what kills each
         #[arg(long)]
         write: Option<PathBuf>,
+        /// What runs tests of other packages
+        #[arg(long, env = "CARGO", default_value = "cargo")]
+        cargo: PathBuf,
     },
 }
 
@@ -69,10 +72,10 @@ fn main() -> ExitCode {
     let clean = match &args.command {
         None => schedules(&args),
         Some(Command::Show { seed }) => show(*seed, args.mutant, true),
-        Some(Command::Mutants { schedules, seconds, only, write }) => {
+        Some(Command::Mutants { schedules, seconds, only, write, cargo }) => {
             let time = Duration::from_secs(*seconds);
-            let (schedules, threads) = (*schedules, args.threads);
-            let hunt = Hunt { schedules, time, only, threads, killed: 0, alive: 0, elsewhere: 0 };
+            let means = Means { threads: args.threads, time, cargo };
+            let hunt = Hunt { schedules: *schedules, means, only, killed: 0, alive: 0 };
             mutants(hunt, write.as_ref())
         }
     };
@@ -149,17 +152,14 @@ fn named(name: &str) -> Result<Mutant, String> {
 struct Hunt<'a> {
     /// Schedules for each at the most.
     schedules: u64,
-    /// How long the model looks for each.
-    time: Duration,
+    /// What the others are run with.
+    means: Means<'a>,
     /// A part of the names.
     only: &'a str,
-    threads: usize,
-    /// How many were run here and noticed.
+    /// How many were noticed.
     killed: usize,
-    /// How many were run here and were not.
+    /// How many were not.
     alive: usize,
-    /// How many only tests of other packages run.
-    elsewhere: usize,
 }
 
 impl Hunt<'_> {
@@ -167,29 +167,18 @@ impl Hunt<'_> {
         format!("{mutant:?}").contains(self.only)
     }
 
-    /// Those that the schedules do not kill: by the model, in a world that is told, or named with the test that does.
+    /// Those that the schedules do not kill: by the model, in a world that is told, or by the test that is named.
     fn the_others(&mut self) {
         for (mutant, suite, test) in ELSEWHERE {
             if !self.is_chosen(*mutant) {
                 continue;
             }
-            let fate = suite.here.hunt(*mutant, self.threads, self.time);
-            let name = format!("{mutant:?}");
-            let told = match fate {
-                Fate::Killed(by) => {
-                    self.killed += 1;
-                    by
-                }
-                Fate::Lives => {
-                    self.alive += 1;
-                    "it lives".to_owned()
-                }
-                Fate::NotRun => {
-                    self.elsewhere += 1;
-                    format!("not run here: {} {test}", suite.command)
-                }
-            };
-            println!("{name:<26} {told}");
+            let by = suite.hunt(*mutant, test, self.means);
+            self.killed += usize::from(by.is_some());
+            self.alive += usize::from(by.is_none());
+            let (name, lives) =
+                (format!("{mutant:?}"), format!("it lives: {} {test}", suite.command));
+            println!("{name:<26} {}", by.unwrap_or(lives));
         }
     }
 
@@ -197,7 +186,7 @@ impl Hunt<'_> {
     fn simulated(&mut self) -> Table {
         let mut table = Table::default();
         for mutant in simulated().filter(|mutant| self.is_chosen(*mutant)).collect::<Vec<_>>() {
-            let killers = hunt(mutant, 0..self.schedules, self.threads, SEEDS_KEPT);
+            let killers = hunt(mutant, 0..self.schedules, self.means.threads, SEEDS_KEPT);
             let name = format!("{mutant:?}");
             let lives = killers.seeds.is_empty();
             let by = if lives { "it lives" } else { &killers.check };
@@ -216,10 +205,8 @@ impl Hunt<'_> {
 fn mutants(mut hunt: Hunt<'_>, write: Option<&PathBuf>) -> bool {
     hunt.the_others();
     let table = hunt.simulated();
-    let Hunt { killed, alive, elsewhere, .. } = hunt;
-    println!(
-        "{killed} were killed here, {alive} live, {elsewhere} are left to the tests named above"
-    );
+    let Hunt { killed, alive, .. } = hunt;
+    println!("{killed} were killed, {alive} live");
     if let Some(path) = write {
         std::fs::write(path, table.to_string()).expect("the table can be written");
     }
