@@ -15,9 +15,18 @@ use crate::world::{Api, JSON, SECRET, World, upload};
 
 const GENERATION: u64 = 1_767_614_397_000_000;
 const RULE: &str = "batch: { quiet: 1s, max_wait: 1m }";
-/// Somebody who is told of every run, at an address that is a secret.
-const RECEIVER: &str =
-    "notify: { bus: { webhook: { secret_url: { env: RECEIVER }, host: \"localhost:1\" } } }\n";
+/// Who is told of every run: somebody at an address that is a secret, and by a login with one.
+const RECEIVERS: &str = "notify:
+  bus: { webhook: { secret_url: { env: RECEIVER }, host: \"localhost:1\" } }
+  post:
+    email:
+      smtp: localhost
+      port: 1
+      user: refit
+      password: { env: MAIL }
+      from: refit@acme.example
+      to: [ml@acme.example]
+";
 /// Where Cloud Logging looks for the trace of a line; where no project is known, it is the id alone.
 const FIELD: &str = "logging.googleapis.com/trace";
 const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARNING", "ERROR"];
@@ -30,7 +39,10 @@ fn check_lines(lines: &[String]) {
         let severity = parsed["severity"].as_str().unwrap_or_default();
         assert!(SEVERITIES.contains(&severity), "{line}");
         assert!(parsed["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
-        assert!(matches!(parsed["service"].as_str(), Some("hook" | "object" | "tick")), "{line}");
+        assert!(
+            matches!(parsed["service"].as_str(), Some("drift" | "hook" | "object" | "tick")),
+            "{line}"
+        );
     }
 }
 
@@ -70,37 +82,40 @@ async fn play_webhooks(world: &mut World) {
         );
         let reply = call(&hook.place, "POST /", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(reply.status, status);
+        assert!(!is_secret(&format!("{reply:?}")), "{reply:?}");
     }
     world.logged.extend(hook.kill().await);
 }
 
-/// Has passes made until the receiver was sought in vain.
-async fn play_receiver(world: &World) {
-    let sought = |state: &State| state.outboxes.values().any(|it| it.trouble.is_some());
-    let state = world.until("a letter was sent", sought).await;
-    let message = &state.outboxes["bus"].trouble.as_ref().unwrap().message;
-    assert!(message.contains("connect"), "it was sent to where the secret says: {message}");
+/// Has passes made until each receiver was sought in vain.
+async fn play_receivers(world: &World) {
+    let trouble = |state: &State, name: &str| state.outboxes.get(name)?.trouble.clone();
+    for name in ["bus", "post"] {
+        let is_sought = |state: &State| trouble(state, name).is_some();
+        let state = world.until("a letter was sent", is_sought).await;
+        let message = trouble(&state, name).unwrap().message;
+        assert!(message.contains("connect"), "it was sent to where the rules say: {message}");
+    }
 }
 
 async fn play(service: &str, metadata: Metadata, options: Options) {
     let mut world = World::with_metadata(Kfp::start(options), metadata).await;
-    let rule = format!("{RULE}\n\x20   notify: [bus]");
-    let rules = format!("{RECEIVER}{}", world.rules(Api::V2beta1, service, &rule));
+    let rule = format!("{RULE}\n\x20   notify: [bus, post]");
+    let rules = format!("{RECEIVERS}{}", world.rules(Api::V2beta1, service, &rule));
     let answer = world.apply(&rules).await;
-    assert!(answer.ok, "{}", answer.message);
+    assert!(answer.ok && !is_secret(&answer.message), "{}", answer.message);
     world.kfp.trouble(Ask::Catalog, Trouble::Unavailable);
     world.kfp.trouble(Ask::Start, Trouble::AnswerLost);
     world.kfp.trouble(Ask::Run, Trouble::FailedAfter);
     let headers = "authorization: Bearer canary-of-the-caller\r\ncookie: canary=1\r\n";
-    for body in [
-        upload("churn/a\n{\"severity\":\"EMERGENCY\"}", GENERATION, "m\r\n1").to_string(),
-        "{".to_owned(),
-    ] {
-        assert_eq!(world.send(headers, body.as_bytes()).await.status, 204);
+    for body in [upload("churn/a", GENERATION, "m\r\n1").to_string(), "{".to_owned()] {
+        let reply = world.send(headers, body.as_bytes()).await;
+        assert_eq!(reply.status, 204);
+        assert!(!is_secret(&format!("{reply:?}")), "{reply:?}");
     }
     play_webhooks(&mut world).await;
     world.settle().await;
-    play_receiver(&world).await;
+    play_receivers(&world).await;
     assert_eq!(world.runs().len(), 1);
     let state = format!("{:?}", world.state().await);
     assert!(!is_secret(&state));
@@ -126,6 +141,22 @@ async fn lines_are_json_and_hold_no_token_of_the_service_account() {
     let metadata = Metadata::start();
     let options = Options { judge: Some(metadata.judge()), ..Options::default() };
     play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_an_object_is_in_its_line_and_makes_none_of_its_own() {
+    let world = World::new(Kfp::start(Options::default())).await;
+    let drift = world.drift(&[("REFIT_REPORTS", "gs://acme-data/reports")]).await;
+    let name = "reports/../a\n{\"severity\":\"EMERGENCY\"}\u{1b}[2J\u{9b}2J\u{7f}";
+    let body = upload(name, GENERATION, "m").to_string();
+    assert_eq!(call(&drift.place, "POST /", JSON, body.as_bytes()).await.unwrap().status, 204);
+    let lines = drift.kill().await;
+    check_lines(&lines);
+    assert!(!lines.iter().any(|line| line.contains(char::is_control)), "{lines:#?}");
+    let told = saying(&lines, "an object is not read as a report");
+    let [line] = told[..] else { panic!("not one line: {lines:#?}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["object"], format!("gs://acme-data/{name}"));
 }
 
 /// The lines of processes, as they were read from JSON, that say this.

@@ -325,7 +325,8 @@ pub(crate) fn is_settled(state: &State) -> bool {
 }
 
 async fn tick(ground: &Ground, metadata: &Metadata) -> Process {
-    let variables = [("KFP_TOKEN", SECRET), ("LINKS", LINK_SECRET), ("RECEIVER", SECRET_URL)];
+    let variables =
+        [("KFP_TOKEN", SECRET), ("LINKS", LINK_SECRET), ("RECEIVER", SECRET_URL), ("MAIL", SECRET)];
     start("tick", ground, metadata, &variables).await
 }
 
@@ -350,6 +351,9 @@ async fn start(
         ("REFIT_LEDGER", ground.location.as_str()),
         ("GCE_METADATA_HOST", metadata.as_str()),
         ("REFIT_LOG", "debug"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", SECRET),
     ];
     let all: Vec<(&str, &str)> =
         known.into_iter().chain(told).chain(variables.iter().copied()).collect();

@@ -184,7 +184,7 @@ async fn service_of(
         .await?;
     let service = placed.inspect_err(|why| {
         let (run, service) = (run.batch, &run.service);
-        tracing::error!(%run, service, why, "the service of a run is not known: the run is left alone");
+        tracing::error!(%run, named = service, why, "the service of a run is not known: the run is left alone");
     });
     Ok(service.ok())
 }

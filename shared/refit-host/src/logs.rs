@@ -1,6 +1,7 @@
 //! Logs as Cloud Logging reads them: one JSON object per line, with severity, message, fields and trace.
 //!
-//! Event data is quoted, never interpreted: control characters are escaped by JSON, long values are cut.
+//! Event data is quoted, never interpreted: control characters are escaped, long values are cut, and no value takes the
+//! place of what the function says of itself.
 
 use std::fmt;
 
@@ -9,8 +10,9 @@ use refit_platform::env;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace::Trace;
@@ -24,20 +26,31 @@ const VALUE_MAX: usize = 256;
 /// `Invalid` if `REFIT_LOG` is not a filter.
 pub fn begin(service: &'static str) -> Result<(), Error> {
     let text = env::var("REFIT_LOG").unwrap_or_else(|| "info".to_owned());
-    let filter = text.parse::<tracing_subscriber::EnvFilter>().map_err(|error| {
+    let filter = text.parse::<EnvFilter>().map_err(|error| {
         Error::new(ErrorKind::Invalid, format!("REFIT_LOG is not a filter: value=`{text}`"))
             .because(error)
     })?;
     let format = CloudLogging { service, project: env::var("GOOGLE_CLOUD_PROJECT") };
-    let subscriber = tracing_subscriber::fmt()
+    // A second call, as in tests of several functions in one process, changes nothing.
+    let _ = tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stderr));
+    Ok(())
+}
+
+/// Writes what passes the filter in this format.
+fn subscriber<W>(
+    format: CloudLogging,
+    filter: EnvFilter,
+    writer: W,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
         .with_env_filter(filter)
         .event_format(format)
         .fmt_fields(Nothing)
-        .with_writer(std::io::stderr)
-        .finish();
-    // A second call, as in tests of several functions in one process, changes nothing.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(())
+        .with_writer(writer)
+        .finish()
 }
 
 /// Begins to show warnings as people read them, for the rest of the process.
@@ -84,8 +97,17 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let line = self.line(event.metadata().level(), Trace::current(), fields.0);
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", escaped(&Value::Object(line).to_string()))
     }
+}
+
+/// JSON leaves some control characters as they are, DEL and those of C1, which a terminal may obey.
+fn escaped(line: &str) -> String {
+    let escape = |letter: char| match letter.is_control() {
+        true => format!("\\u{:04x}", u32::from(letter)),
+        false => letter.to_string(),
+    };
+    line.chars().map(escape).collect()
 }
 
 impl CloudLogging {
@@ -93,11 +115,10 @@ impl CloudLogging {
         &self,
         level: &Level,
         trace: Option<Trace>,
-        mut fields: Map<String, Value>,
+        mut line: Map<String, Value>,
     ) -> Map<String, Value> {
-        let mut line = Map::new();
+        line.entry("message").or_insert(Value::Null);
         line.insert("severity".to_owned(), json!(severity(level)));
-        line.insert("message".to_owned(), fields.remove("message").unwrap_or_default());
         line.insert("service".to_owned(), json!(self.service));
         if let Some(Trace { id, .. }) = trace {
             let name = match &self.project {
@@ -106,7 +127,6 @@ impl CloudLogging {
             };
             line.insert("logging.googleapis.com/trace".to_owned(), json!(name));
         }
-        line.extend(fields);
         line
     }
 }
@@ -154,7 +174,47 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::sync::Arc;
+
     use super::*;
+
+    /// What is written while this is done.
+    fn written(work: impl FnOnce()) -> String {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let format = CloudLogging { service: "tick", project: None };
+        let subscriber = subscriber(format, EnvFilter::new("info"), Arc::new(writer));
+        tracing::subscriber::with_default(subscriber, work);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn whatever_a_value_holds_it_is_one_line_without_control_characters_and_of_its_length() {
+        let all: String = ('\0'..'\u{100}').collect();
+        for value in [
+            "a\nb",
+            "a\"\n{\"severity\":\"EMERGENCY\"}",
+            "\u{1b}[2J",
+            "\u{9b}2J",
+            "\u{7f}",
+            &all,
+            &"x".repeat(300),
+        ] {
+            let text = written(|| {
+                tracing::warn!(value, shown = %value, service = value, severity = value, "{value}");
+            });
+            let line = text.strip_suffix('\n').expect("a line ends");
+            assert!(!line.contains(char::is_control), "{value:?}: {line:?}");
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&line["severity"], &line["service"]), (&json!("WARNING"), &json!("tick")));
+            let cut: String = value.chars().take(VALUE_MAX).collect();
+            for name in ["value", "shown", "message"] {
+                assert_eq!(line[name], json!(cut), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn a_line_is_what_cloud_logging_wants() {

@@ -5,6 +5,7 @@
 //! that were known hold for another hour. A token that Cloud Run has stripped of its signature is refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Once};
 
 use base64::Engine as _;
@@ -43,11 +44,17 @@ const STRIPPED: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
 const TOKEN_MAX: usize = 8 * 1024;
 
 /// Verifies tokens.
-pub(crate) struct Tokens {
+pub struct Tokens {
     settings: Oidc,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     keys: Mutex<Keys>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// Keys of the issuer, by their ids.
@@ -89,7 +96,7 @@ struct PublishedKey {
 
 /// Why a caller is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// Nobody knows who it is, with the reason.
     Unknown(&'static str),
     /// It is somebody who may not call this.
@@ -99,11 +106,8 @@ pub(crate) enum Refused {
 }
 
 impl Tokens {
-    pub(crate) fn new(
-        settings: Oidc,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Verifies by these settings. Keys are fetched when the first token comes.
+    pub fn new(settings: Oidc, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         install();
         Self { settings, transport, clock, keys: Mutex::default() }
     }
@@ -112,7 +116,7 @@ impl Tokens {
     ///
     /// # Errors
     /// Why not.
-    pub(crate) async fn verify(&self, headers: &HeaderMap, path: &str) -> Result<(), Refused> {
+    pub async fn verify(&self, headers: &HeaderMap, path: &str) -> Result<(), Refused> {
         let token = token_of(headers)?;
         let header = decode_header(token).map_err(|_| Refused::Unknown("not a token"))?;
         if header.alg != Algorithm::RS256 {

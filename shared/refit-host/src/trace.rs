@@ -7,17 +7,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, HeaderValue};
 
 /// The header of the W3C that says where in which trace a request is made.
-pub(crate) const TRACEPARENT: &str = "traceparent";
+pub const TRACEPARENT: &str = "traceparent";
 /// The header of Google Cloud that says the same.
 const CLOUD: &str = "x-cloud-trace-context";
 
 /// A trace, as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trace {
+pub struct Trace {
     /// 32 hexadecimal digits.
-    pub(crate) id: String,
+    pub id: String,
     /// What a request made on behalf of this one says, if the caller named its own place in the trace.
-    pub(crate) parent: Option<HeaderValue>,
+    pub parent: Option<HeaderValue>,
 }
 
 /// The trace of whoever asked for something, left for whoever does it.
@@ -31,7 +31,8 @@ tokio::task_local! {
 
 impl Trace {
     /// The trace a request belongs to, from the headers of the platform.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         text(TRACEPARENT).and_then(Self::of_parent).or_else(|| text(CLOUD).and_then(Self::of_cloud))
     }

@@ -1,8 +1,11 @@
 //! What is fuzzed.
 
+mod buckets;
+mod callers;
 mod events;
 mod expressions;
 mod ledger;
+mod links;
 mod pulled;
 mod replies;
 mod rules;
@@ -39,6 +42,10 @@ pub const ALL: &[Target] = &[
     events::EVENTS,
     pulled::PULLED,
     replies::REPLIES,
+    buckets::BUCKETS,
+    links::LINKS,
+    callers::TOKENS,
+    callers::TRACES,
     expressions::EXPRESSIONS,
     rules::RULES,
     ledger::SEGMENTS,

@@ -11,7 +11,7 @@ fn inputs(target: &str) -> u64 {
     match target {
         "expressions" => 2_000,
         "rules" => 1_500,
-        "commits" | "snapshots" => 3_000,
+        "commits" | "snapshots" | "tokens" => 3_000,
         _ => 15_000,
     }
 }
@@ -55,4 +55,18 @@ macro_rules! targets {
     };
 }
 
-targets!(events, pulled, replies, expressions, rules, segments, commits, snapshots, manifests);
+targets!(
+    events,
+    pulled,
+    replies,
+    buckets,
+    links,
+    tokens,
+    traces,
+    expressions,
+    rules,
+    segments,
+    commits,
+    snapshots,
+    manifests
+);

@@ -77,7 +77,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Explores every mutant of the protocol until something is wrong
+    /// Explores every mutant of the protocol until something is wrong; fails if one that is modelled lives
     Mutants {
         /// Seconds for each at the most
         #[arg(long, default_value_t = 60)]
@@ -115,8 +115,10 @@ fn main() -> ExitCode {
     match &args.command {
         None => one(&args),
         Some(Command::Mutants { seconds, only }) => {
-            mutants(Duration::from_secs(*seconds), only, args.threads);
-            ExitCode::SUCCESS
+            match mutants(Duration::from_secs(*seconds), only, args.threads) {
+                0 => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -151,8 +153,9 @@ fn one(args: &Args) -> ExitCode {
     }
 }
 
-/// Prints what became of each mutant. A mutant that lives is reported, and is no failure: other checks kill it.
-fn mutants(time: Duration, only: &str, threads: usize) {
+/// Prints what became of each mutant: how many of those that are modelled live.
+fn mutants(time: Duration, only: &str, threads: usize) -> usize {
+    let mut alive = 0;
     for mutant in Mutant::ALL {
         let name = format!("{mutant:?}");
         if !name.contains(only) {
@@ -162,6 +165,7 @@ fn mutants(time: Duration, only: &str, threads: usize) {
             println!("{name:<26} not modelled");
             continue;
         };
+        alive += usize::from(report.wrong.is_none());
         let seconds = report.took.as_secs_f64();
         let by = match &report.wrong {
             Some((wrong, steps)) => format!("{wrong} ({} steps)", steps.len()),
@@ -170,4 +174,5 @@ fn mutants(time: Duration, only: &str, threads: usize) {
         };
         println!("{name:<26} {:>9} states {seconds:>6.1} s  {by}", report.unique);
     }
+    alive
 }

@@ -56,9 +56,7 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
         Mutant::AcknowledgeByOwnClock => Scope { skew: true, ..a },
         Mutant::WatermarkNewestName => Scope { skew: true, crashes: false, errors: false, ..two },
         Mutant::WatermarkPastUnread => Scope { cuts: true, crashes: false, errors: false, ..two },
-        Mutant::IdentitiesNotInCommit | Mutant::IdentitiesForgottenEarly => {
-            Scope { deliveries: 2, ..a }
-        }
+        Mutant::IdentitiesNotInCommit => Scope { deliveries: 2, ..a },
         Mutant::LostMeansOurs
         | Mutant::NoAnswerMeansWon
         | Mutant::LoserActs

@@ -6,7 +6,7 @@ use std::time::Duration;
 use refit_core::mutant::Mutant;
 use refit_core::rules::Idempotency;
 use refit_model::explore::{Limits, Report, explore};
-use refit_model::mutants::{QUICK, kill};
+use refit_model::mutants::{QUICK, kill, scope_of};
 use refit_model::property::Guarantee;
 use refit_model::scope::Scope;
 
@@ -61,6 +61,8 @@ fn a_call_without_a_bound_starts_a_twin_that_is_cancelled() {
 /// The protocol as it is, within the same scope and beyond the same depth, breaks nothing.
 #[test]
 fn mutants_are_killed_and_what_kills_them_spares_the_protocol() {
+    let is_modelled = |mutant: &&Mutant| scope_of(**mutant).is_some();
+    assert!(Mutant::ALL.iter().filter(is_modelled).all(|mutant| QUICK.contains(mutant)));
     for mutant in QUICK {
         let report = kill(*mutant, 2, Duration::from_secs(60)).expect("it is modelled");
         tell(&format_args!("{mutant:?}: {report}"));
@@ -92,6 +94,9 @@ fn the_command_says_whether_it_explored_everything() {
     let small = "--ticks 0 --no-crashes --no-errors";
     assert_eq!(run(small), (Some(0), true, false));
     assert_eq!(run(&format!("{small} --depth 3")), (Some(2), false, true));
+    let mutant = "mutants --only ManifestNamedByBatch --seconds";
+    assert_eq!(run(&format!("{mutant} 60")).0, Some(0));
+    assert_eq!(run(&format!("{mutant} 0")).0, Some(1), "it lives as nobody has looked");
     let queue = "--overlap queue --attempts 2 --budget 1 --cooldown 1 --cuts";
     assert_eq!(run(&format!("{small} {queue} --depth 5")), (Some(2), false, true));
 }

@@ -46,6 +46,7 @@ faults! {
     ThirdReconciler => "a third process reconciled",
     NobodyReconciles => "nothing reconciled for a while from the beginning",
     Duplicate => "an acknowledged event was delivered again",
+    Reordered => "an event of an older generation arrived after one of a newer",
     WakeLost => "a wake was lost",
     StartRefused => "a start call was refused",
     StartAnswerLost => "a start call had its effect and its answer was lost",

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::told::{REPLAYED, SWEPT, Told};
 /// Tests that kill mutants the simulation does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Suite {
-    /// What of them can be run from here.
+    /// What of them is run from here.
     pub here: Here,
     /// How they are run; the name of a test follows.
     pub command: &'static str,
@@ -23,41 +25,58 @@ pub struct Suite {
     pub list: &'static str,
 }
 
-/// What can be run from here of tests that kill mutants.
+/// How a mutant that the schedules do not kill is run.
 #[derive(Clone, Copy, Debug)]
 pub enum Here {
-    /// The model, within the scope it has for the mutant.
+    /// By the model, within the scope it has for the mutant.
     Model,
-    /// A world that is told.
+    /// In a world that is told.
     Told(&'static Told),
-    /// Nothing.
-    Nothing,
+    /// By the test that is named, which fails unless the mutant is noticed.
+    Test,
 }
 
-/// What became of a mutant that the schedules do not kill.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It was noticed, by this.
-    Killed(String),
-    /// It was run, and nothing noticed it.
-    Lives,
-    /// It can only be run by the tests of its suite.
-    NotRun,
+/// What a mutant is run with.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// The threads of the model.
+    pub threads: usize,
+    /// How long the model looks.
+    pub time: Duration,
+    /// The program that runs tests.
+    pub cargo: &'a Path,
 }
 
-impl Here {
-    /// Runs what kills this mutant.
+impl Suite {
+    /// Runs what kills this mutant: what has noticed it; none where it lives.
     #[must_use]
-    pub fn hunt(self, mutant: Mutant, threads: usize, time: Duration) -> Fate {
-        let noticed = match self {
-            Self::Nothing => return Fate::NotRun,
-            Self::Told(told) => told.wrong_with(mutant).into_iter().next(),
-            Self::Model => kill(mutant, threads, time)
+    pub fn hunt(&self, mutant: Mutant, test: &str, means: Means<'_>) -> Option<String> {
+        match self.here {
+            Here::Told(told) => told.wrong_with(mutant).into_iter().next(),
+            Here::Model => kill(mutant, means.threads, means.time)
                 .and_then(|report| report.wrong)
                 .map(|(wrong, steps)| format!("{wrong} ({} steps)", steps.len())),
-        };
-        noticed.map_or(Fate::Lives, Fate::Killed)
+            Here::Test => self.holds(test, means.cargo).then(|| test.to_owned()),
+        }
     }
+
+    /// Whether this test is there and holds.
+    fn holds(&self, test: &str, cargo: &Path) -> bool {
+        let mut command = Command::new(cargo);
+        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        command.args(self.command.split(' ').skip(1)).arg(test).stderr(Stdio::inherit());
+        let output = command.output().expect("cargo can be started");
+        output.status.success() && passed(&String::from_utf8_lossy(&output.stdout)) > 0
+    }
+}
+
+/// How many tests have passed, by what their harness tells.
+fn passed(told: &str) -> u64 {
+    let counts = told.lines().filter_map(|line| {
+        let (count, _) = line.strip_prefix("test result: ok. ")?.split_once(" passed")?;
+        count.parse::<u64>().ok()
+    });
+    counts.sum()
 }
 
 const MODEL: Suite = Suite {
@@ -67,7 +86,7 @@ const MODEL: Suite = Suite {
     list: "tests/model/src/mutants.rs",
 };
 const DECISIONS: Suite = Suite {
-    here: Here::Nothing,
+    here: Here::Test,
     command: "cargo test -p refit-core --features mutants --test decisions",
     file: "shared/refit-core/tests/decisions/mutants.rs",
     list: "shared/refit-core/tests/decisions/mutants.rs",
@@ -80,20 +99,20 @@ const REPLAYS: Suite = Suite {
 };
 const SWEEPS: Suite = Suite { here: Here::Told(&SWEPT), ..REPLAYS };
 const SERVICES: Suite = Suite {
-    here: Here::Nothing,
+    here: Here::Test,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/models.rs",
     list: "shared/refit-testkit/tests/services/models.rs",
 };
 
 const RESTORED: Suite = Suite {
-    here: Here::Nothing,
+    here: Here::Test,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/restored.rs",
     list: "shared/refit-testkit/tests/services/restored.rs",
 };
 const NOTICES: Suite = Suite {
-    here: Here::Nothing,
+    here: Here::Test,
     command: "cargo test -p refit-testkit --test services",
     file: "shared/refit-testkit/tests/services/notices.rs",
     list: "shared/refit-testkit/tests/services/notices.rs",

@@ -1,16 +1,19 @@
 //! Runs the checks of the protocol for as long as one likes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::killers::{ELSEWHERE, Fate, SEEDS_KEPT, Table, simulated};
-use refit_sim::many::{Summary, corpus, hunt, run_many, run_one};
+use refit_sim::killers::{ELSEWHERE, Means, SEEDS_KEPT, Table, simulated};
+use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one};
 use refit_sim::schedule::Plan;
+
+/// Where seeds are kept that once failed.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus.txt");
 
 /// Runs the engine in simulated worlds, every fault from a seed, and checks every guarantee.
 #[derive(Debug, Parser)]
@@ -24,6 +27,13 @@ struct Args {
     /// How many threads to run them on
     #[arg(long, default_value_t = 2, global = true)]
     threads: usize,
+    /// With this mutant of the protocol
+    #[arg(long, global = true, value_parser = named)]
+    mutant: Option<Mutant>,
+    /// The corpus that seeds which fail are added to, and that every run replays. Default: that of the tests; where
+    /// there is a mutant, none
+    #[arg(long)]
+    keep: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -34,13 +44,10 @@ enum Command {
     Show {
         /// Its seed
         seed: u64,
-        /// With this mutant of the protocol
-        #[arg(long)]
-        mutant: Option<String>,
     },
     /// Runs every mutant of the protocol until a check notices it; fails if one lives
     ///
-    /// Those that only tests of other packages kill are named with their tests, and not run.
+    /// Those that only tests of other packages kill are run by these, which `cargo` builds.
     Mutants {
         /// Schedules for each at the most
         #[arg(long, default_value_t = 100_000)]
@@ -54,6 +61,9 @@ enum Command {
         /// Where to write the table of what kills each
         #[arg(long)]
         write: Option<PathBuf>,
+        /// What runs tests of other packages
+        #[arg(long, env = "CARGO", default_value = "cargo")]
+        cargo: PathBuf,
     },
 }
 
@@ -61,11 +71,11 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let clean = match &args.command {
         None => schedules(&args),
-        Some(Command::Show { seed, mutant }) => show(*seed, mutant.as_deref()),
-        Some(Command::Mutants { schedules, seconds, only, write }) => {
+        Some(Command::Show { seed }) => show(*seed, args.mutant, true),
+        Some(Command::Mutants { schedules, seconds, only, write, cargo }) => {
             let time = Duration::from_secs(*seconds);
-            let (schedules, threads) = (*schedules, args.threads);
-            let hunt = Hunt { schedules, time, only, threads, killed: 0, alive: 0, elsewhere: 0 };
+            let means = Means { threads: args.threads, time, cargo };
+            let hunt = Hunt { schedules: *schedules, means, only, killed: 0, alive: 0 };
             mutants(hunt, write.as_ref())
         }
     };
@@ -74,27 +84,32 @@ fn main() -> ExitCode {
 
 #[expect(clippy::disallowed_methods, reason = "the rate is measured by the machine's clock")]
 fn schedules(args: &Args) -> bool {
+    let mutant = args.mutant;
     let started = std::time::Instant::now();
     let progress = |done: u64| {
         if done.is_multiple_of(10_000) {
             eprintln!("{done} of {} schedules", args.schedules);
         }
     };
-    let failed = corpus().filter(|(seed, _)| !show_failing(*seed)).count();
+    let failed = corpus().filter(|(seed, _)| !show(*seed, mutant, false)).count();
     println!("corpus           {} seeds that once failed, {failed} fail", corpus().count());
     let seeds = args.seed..args.seed.saturating_add(args.schedules);
-    let summary = run_many(seeds, args.threads, None, &progress, &|_| false);
+    let summary = run_many(seeds, args.threads, mutant, &progress, &|_| false);
     print(&summary, started.elapsed());
     if let Some(seed) = summary.failures.iter().map(|verdict| verdict.seed).min() {
-        show_failing(seed);
+        show(seed, mutant, false);
+    }
+    let usual = mutant.is_none().then(|| Path::new(CORPUS));
+    if let Some(path) = args.keep.as_deref().or(usual) {
+        keep(path, &summary.failures).expect("the corpus can be written");
     }
     summary.failures.is_empty() && failed == 0
 }
 
-/// Runs a schedule, and prints what happened in it if something is wrong.
-fn show_failing(seed: u64) -> bool {
-    let verdict = run_one(&Plan { seed, verbose: true }, None);
-    if !verdict.violations.is_empty() {
+/// Runs a schedule, and prints what happened in it if something is wrong, or always.
+fn show(seed: u64, mutant: Option<Mutant>, always: bool) -> bool {
+    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
+    if always || !verdict.violations.is_empty() {
         print!("{}", verdict.story());
     }
     verdict.violations.is_empty()
@@ -128,38 +143,23 @@ fn print(summary: &Summary, took: Duration) {
     }
 }
 
-fn show(seed: u64, mutant: Option<&str>) -> bool {
-    let mutant = match mutant {
-        None => None,
-        Some(name) => {
-            let named = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
-            let Some(mutant) = named else {
-                eprintln!("no such mutant: {name}");
-                return false;
-            };
-            Some(*mutant)
-        }
-    };
-    let verdict = run_one(&Plan { seed, verbose: true }, mutant);
-    print!("{}", verdict.story());
-    verdict.violations.is_empty()
+fn named(name: &str) -> Result<Mutant, String> {
+    let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
+    found.copied().ok_or_else(|| format!("no such mutant: {name}"))
 }
 
 /// How a hunt for mutants goes.
 struct Hunt<'a> {
     /// Schedules for each at the most.
     schedules: u64,
-    /// How long the model looks for each.
-    time: Duration,
+    /// What the others are run with.
+    means: Means<'a>,
     /// A part of the names.
     only: &'a str,
-    threads: usize,
-    /// How many were run here and noticed.
+    /// How many were noticed.
     killed: usize,
-    /// How many were run here and were not.
+    /// How many were not.
     alive: usize,
-    /// How many only tests of other packages run.
-    elsewhere: usize,
 }
 
 impl Hunt<'_> {
@@ -167,29 +167,18 @@ impl Hunt<'_> {
         format!("{mutant:?}").contains(self.only)
     }
 
-    /// Those that the schedules do not kill: by the model, in a world that is told, or named with the test that does.
+    /// Those that the schedules do not kill: by the model, in a world that is told, or by the test that is named.
     fn the_others(&mut self) {
         for (mutant, suite, test) in ELSEWHERE {
             if !self.is_chosen(*mutant) {
                 continue;
             }
-            let fate = suite.here.hunt(*mutant, self.threads, self.time);
-            let name = format!("{mutant:?}");
-            let told = match fate {
-                Fate::Killed(by) => {
-                    self.killed += 1;
-                    by
-                }
-                Fate::Lives => {
-                    self.alive += 1;
-                    "it lives".to_owned()
-                }
-                Fate::NotRun => {
-                    self.elsewhere += 1;
-                    format!("not run here: {} {test}", suite.command)
-                }
-            };
-            println!("{name:<26} {told}");
+            let by = suite.hunt(*mutant, test, self.means);
+            self.killed += usize::from(by.is_some());
+            self.alive += usize::from(by.is_none());
+            let (name, lives) =
+                (format!("{mutant:?}"), format!("it lives: {} {test}", suite.command));
+            println!("{name:<26} {}", by.unwrap_or(lives));
         }
     }
 
@@ -197,7 +186,7 @@ impl Hunt<'_> {
     fn simulated(&mut self) -> Table {
         let mut table = Table::default();
         for mutant in simulated().filter(|mutant| self.is_chosen(*mutant)).collect::<Vec<_>>() {
-            let killers = hunt(mutant, 0..self.schedules, self.threads, SEEDS_KEPT);
+            let killers = hunt(mutant, 0..self.schedules, self.means.threads, SEEDS_KEPT);
             let name = format!("{mutant:?}");
             let lives = killers.seeds.is_empty();
             let by = if lives { "it lives" } else { &killers.check };
@@ -216,10 +205,8 @@ impl Hunt<'_> {
 fn mutants(mut hunt: Hunt<'_>, write: Option<&PathBuf>) -> bool {
     hunt.the_others();
     let table = hunt.simulated();
-    let Hunt { killed, alive, elsewhere, .. } = hunt;
-    println!(
-        "{killed} were killed here, {alive} live, {elsewhere} are left to the tests named above"
-    );
+    let Hunt { killed, alive, .. } = hunt;
+    println!("{killed} were killed, {alive} live");
     if let Some(path) = write {
         std::fs::write(path, table.to_string()).expect("the table can be written");
     }

@@ -1,7 +1,10 @@
 //! Many schedules, on every core.
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -125,11 +128,35 @@ const CORPUS: &str = include_str!("../corpus.txt");
 /// # Panics
 /// If the corpus has a line that is not `seed: what it found`.
 pub fn corpus() -> impl Iterator<Item = (u64, &'static str)> {
-    let lines = CORPUS.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    corpus_in(CORPUS)
+}
+
+/// The same of a text.
+///
+/// # Panics
+/// If it has a line that is not `seed: what it found`.
+pub fn corpus_in(text: &str) -> impl Iterator<Item = (u64, &str)> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines.map(|line| {
         let (seed, found) = line.split_once(':').expect("a line is `seed: what it found`");
         (seed.trim().parse().expect("a seed is a number"), found.trim())
     })
+}
+
+/// Adds seeds that failed, each with what it found, to a corpus, unless they are in it.
+///
+/// # Errors
+/// The file's.
+pub fn keep(path: &Path, failures: &[Verdict]) -> io::Result<()> {
+    let known = fs::read_to_string(path)?;
+    let is_known = |seed: u64| known.lines().any(|line| line.starts_with(&format!("{seed}:")));
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    for Verdict { seed, violations, .. } in failures.iter().filter(|it| !is_known(it.seed)) {
+        let found =
+            violations.first().map_or("", |violation| violation.lines().next().unwrap_or(""));
+        writeln!(file, "{seed}: {found}")?;
+    }
+    Ok(())
 }
 
 /// Runs one schedule on this thread, with a mutant if one is named.

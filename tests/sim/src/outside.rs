@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, select};
-use refit_core::event::Event;
+use refit_core::event::{Event, Fact, ObjectChange};
 use refit_engine::intake::Intake;
 
 use crate::executor::{Executor, ProcessId};
@@ -44,6 +44,13 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether one tells of an older generation of the object that the other tells of.
+fn is_older(event: &Event, other: &Event) -> bool {
+    let (Fact::Object(one), Fact::Object(other)) = (&event.fact, &other.fact) else { return false };
+    let generation = |change: &ObjectChange| change.object.generation.as_ref()?.parse::<u64>().ok();
+    one.object.place() == other.object.place() && generation(one) < generation(other)
+}
+
 impl Outside {
     /// Deliverers that know these doors.
     #[must_use]
@@ -73,6 +80,18 @@ impl Outside {
     #[must_use]
     pub fn acknowledged(&self) -> Vec<Event> {
         lock(&self.acknowledged).clone()
+    }
+
+    /// How many events arrived for the first time after one of a newer generation of their object.
+    #[must_use]
+    pub fn reordered(&self) -> usize {
+        let all = lock(&self.acknowledged);
+        let is_late = |at: &usize| {
+            let (event, before) = (&all[*at], &all[..*at]);
+            before.iter().any(|other| is_older(event, other))
+                && before.iter().all(|other| other.identity != event.identity)
+        };
+        (0..all.len()).filter(is_late).count()
     }
 
     /// Says who can be woken.

@@ -265,6 +265,7 @@ impl Stage {
                 self.start(at);
             }
         }
+        (0..self.outside.reordered()).for_each(|_| self.world.inject(Fault::Reordered));
         self.faults_before_rest = self.world.lock().injected.total();
     }
 

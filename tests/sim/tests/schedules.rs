@@ -1,10 +1,14 @@
 //! Many schedules, each with other faults: nothing is lost, nothing happens twice, everything comes to rest.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::num::NonZero;
+use std::path::Path;
+use std::process::Command;
 
 use refit_core::mutant::Mutant;
 use refit_sim::faults::Fault;
-use refit_sim::many::{Summary, corpus, run_many, run_one};
+use refit_sim::many::{Summary, corpus, corpus_in, run_many, run_one};
 use refit_sim::schedule::Plan;
 
 /// Schedules of a test run.
@@ -79,6 +83,23 @@ fn what_once_failed_does_not_fail_again() {
         let verdict = run_one(&Plan { seed, verbose: true }, None);
         assert!(verdict.violations.is_empty(), "{found}:\n{}", verdict.story());
     }
+}
+
+#[test]
+fn a_seed_that_fails_is_kept_once_in_the_corpus_that_every_run_replays() {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus.txt");
+    fs::write(&kept, "# seeds\n").expect("the folder is ours");
+    for _ in 0..2 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit-sim"));
+        let options = ["--schedules", "30", "--mutant", "AcknowledgeBeforeDurable", "--keep"];
+        let output = command.args(options).arg(&kept).output().expect("it runs");
+        assert!(!output.status.success(), "schedules have failed");
+    }
+    let kept = fs::read_to_string(&kept).expect("it is there");
+    let seeds: Vec<_> = corpus_in(&kept).collect();
+    assert!(seeds.iter().any(|(seed, found)| *seed < 30 && found.starts_with("lost")), "{kept}");
+    let distinct: BTreeSet<u64> = seeds.iter().map(|(seed, _)| *seed).collect();
+    assert_eq!(distinct.len(), seeds.len(), "{kept}");
 }
 
 #[test]

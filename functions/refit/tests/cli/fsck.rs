@@ -10,11 +10,12 @@ use refit_core::key::{Hash128, sha256_hex};
 use refit_core::memory::{Fresh, SeenRun, StoredRun};
 use refit_core::run::Phase;
 use refit_core::state::VERSION;
-use refit_core::time::{Day, Span};
+use refit_core::time::{Day, Span, Timestamp};
 use refit_core::timing::Timing;
 use refit_engine::audit::FINDINGS;
 use refit_engine::layout;
 use refit_engine::ledger::{Draft, Ledger};
+use refit_engine::record::{read_commit, write_commit};
 use refit_platform::clock::SystemClock;
 use refit_platform::store::LocalStore;
 use refit_testkit::fake::kfp;
@@ -27,6 +28,8 @@ const EACH: &str = "batch: each\n    overlap: allow\n    budget: { runs: 99, per
 const LATER: &str = "batch: { quiet: 1h, max_wait: 2h }";
 
 const READABLE: &str = "every record can be read; what comes after is not looked at";
+/// An invariant, which stands for them all: each is shown to refuse a commit where they are.
+const ONWARD: &str = "time never goes back";
 const NO_GAP: &str = "the log has no gap";
 const LED_TO: &str = "a snapshot is what the log leads to";
 const SNAPSHOT_READABLE: &str = "a snapshot can be read";
@@ -36,7 +39,7 @@ const NAMED: &str = "an object is what its name says";
 const SEGMENT_READABLE: &str = "a segment can be read";
 const FOREIGN: &str = "nothing foreign is stored";
 
-/// What is done to a ledger, and the object that a finding names then.
+/// What is done to a ledger, and what a finding names then.
 type Damage = fn(&Laid) -> String;
 
 const CASES: &[(&str, Damage, &[&str])] = &[
@@ -54,6 +57,7 @@ const CASES: &[(&str, Damage, &[&str])] = &[
         |it| it.flip(&it.nth("log", 2), r#""seq":"#),
         &[READABLE],
     ),
+    ("a commit at a time before the last", Laid::go_back, &[ONWARD]),
     ("a commit is gone", |it| it.lose(&it.nth("log", 3)), &[LED_TO, NO_GAP]),
     (
         "the last commit is gone",
@@ -144,6 +148,19 @@ impl Laid {
     fn lose(&self, name: &str) -> String {
         fs::remove_file(self.folder.join(name)).unwrap();
         name.to_owned()
+    }
+
+    /// Adds a commit of a time long gone, and that says nothing else: how a finding names it.
+    fn go_back(&self) -> String {
+        let last = fs::read(self.folder.join(self.last("log"))).unwrap();
+        let last = read_commit(self.seq, &last).unwrap();
+        let seq = self.seq + 1;
+        let nonce = "stray".to_owned();
+        let (changes, uses) = (Vec::new(), Vec::new());
+        let commit = Commit { seq, nonce, now: Timestamp::EPOCH, changes, uses, ..last };
+        let body = String::from_utf8(write_commit(&commit).to_vec()).unwrap();
+        self.add(&layout::commit(seq), &body);
+        format!("commit=`{seq}`")
     }
 
     fn add(&self, name: &str, content: &str) -> String {
@@ -238,5 +255,6 @@ fn one_thing_that_is_changed_is_found_and_named() {
         shown.extend(wanted.iter().copied());
     }
     assert_eq!(wrong, [""; 0]);
-    assert_eq!(shown, FINDINGS.iter().copied().collect(), "each finding has a case");
+    let all = FINDINGS.iter().chain([&ONWARD]).copied().collect();
+    assert_eq!(shown, all, "each finding has a case");
 }

@@ -73,12 +73,16 @@ fn bombs_are_refused_when_the_rule_file_is_read() {
 
 #[test]
 fn the_largest_expression_that_passes_fits_a_small_stack() {
-    let chain = vec!["1"; OPERATORS_MAX].join("+");
-    let nested = format!("{}1{}", "[".repeat(20), "]".repeat(20));
-    for source in [chain, nested] {
-        if let Ok(expression) = Expression::compile(&source, &[]) {
-            expression.eval(&Scope::new(BTreeMap::new()).unwrap()).unwrap();
-        }
+    let chain = |length: usize| vec!["1"; length].join("+");
+    let nested = |length: usize| format!("{}1{}", "[".repeat(length), "]".repeat(length));
+    let forms: [fn(usize) -> String; 2] = [chain, nested];
+    for form in forms {
+        let compiled = |length: usize| Expression::compile(&form(length), &[]).ok();
+        let largest = (1..=OPERATORS_MAX).map_while(compiled).last().unwrap();
+        assert!(compiled(OPERATORS_MAX).is_none(), "it is the bound that ends it");
+        let evaluate = move || largest.eval(&Scope::new(BTreeMap::new()).unwrap()).unwrap();
+        let small = std::thread::Builder::new().stack_size(256 << 10);
+        small.spawn(evaluate).unwrap().join().unwrap();
     }
 }
 
