@@ -97,12 +97,15 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let line = self.line(event.metadata().level(), Trace::current(), fields.0);
-        writeln!(writer, "{}", escaped(&Value::Object(line).to_string()))
+        writeln!(writer, "{}", escaped(Value::Object(line).to_string()))
     }
 }
 
 /// JSON leaves some control characters as they are, DEL and those of C1, which a terminal may obey.
-fn escaped(line: &str) -> String {
+fn escaped(line: String) -> String {
+    if !line.contains(char::is_control) {
+        return line;
+    }
     let escape = |letter: char| match letter.is_control() {
         true => format!("\\u{:04x}", u32::from(letter)),
         false => letter.to_string(),
