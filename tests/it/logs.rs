@@ -140,7 +140,7 @@ async fn lines_are_json_and_hold_no_secret_of_the_environment() {
 async fn lines_are_json_and_hold_no_token_of_the_service_account() {
     let metadata = Metadata::start();
     let options = Options { judge: Some(metadata.judge()), ..Options::default() };
-    play(", auth: { id_token: { audience: kfp } }", metadata, options).await;
+    play(", auth: { id_token: { audience: \"http://127.0.0.1\" } }", metadata, options).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,7 +94,7 @@ async fn a_token_that_expired_is_replaced() {
     let judge = Some(metadata.judge());
     let options = Options { judge, looks: None, login_status: 401, ..Options::default() };
     let world = World::with_metadata(Kfp::start(options), metadata).await;
-    applied(&world, ", auth: { id_token: { audience: kfp } }").await;
+    applied(&world, ", auth: { id_token: { audience: \"http://127.0.0.1\" } }").await;
     uploaded(&world, "churn/a").await;
     let runs = |state: &State| state.runs.values().any(|run| run.attempt().is_live());
     world.until("a run is under way", runs).await;

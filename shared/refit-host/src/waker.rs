@@ -122,7 +122,10 @@ impl Caller {
         let url = Url::parse(target).map_err(|_| wrong())?;
         let host = url.host_str().ok_or_else(wrong)?;
         let auth = match url.scheme() {
-            "https" => Auth::GoogleIdToken { audience: format!("https://{host}") },
+            "https" => {
+                let audience = format!("https://{host}");
+                Auth::GoogleIdToken { audience, hosts: Vec::new() }
+            }
             "http" => Auth::None,
             _ => return Err(wrong()),
         };

@@ -178,7 +178,7 @@ impl Credentials {
         let credential = match auth {
             Auth::None | Auth::Aws { .. } | Auth::Url { .. } => return Ok(None),
             Auth::GoogleAccessToken { .. } => bearer(self.tokens.get(&Kind::Access).await?),
-            Auth::GoogleIdToken { audience } => {
+            Auth::GoogleIdToken { audience, .. } => {
                 bearer(self.tokens.get(&Kind::Id(audience.clone())).await?)
             }
             Auth::Bearer(secret) => bearer(self.secret(secret).await?),
@@ -237,7 +237,7 @@ impl Credentials {
     pub(crate) fn forget(&self, auth: &Auth, credential: &Credential) {
         match auth {
             Auth::GoogleAccessToken { .. } => self.tokens.forget(&Kind::Access, credential.token()),
-            Auth::GoogleIdToken { audience } => {
+            Auth::GoogleIdToken { audience, .. } => {
                 self.tokens.forget(&Kind::Id(audience.clone()), credential.token())
             }
             Auth::Bearer(secret) | Auth::Scheme(_, secret) | Auth::Header(_, secret) => {

@@ -48,6 +48,13 @@ pub fn is_listed(url: &Url, places: &[String]) -> bool {
     places.iter().any(|listed| listed.eq_ignore_ascii_case(&place))
 }
 
+/// Whether a token for this audience is for whoever answers at this URL: the audience is a URL of the same host.
+#[must_use]
+pub fn is_meant_for(audience: &str, url: &Url) -> bool {
+    let audience = Url::parse(audience).ok();
+    audience.is_some_and(|audience| audience.host().is_some() && audience.host() == url.host())
+}
+
 /// Whether a URL leads to Google, so that an access token may be sent there: over https, on the usual port.
 #[must_use]
 pub fn is_of_google(url: &Url) -> bool {

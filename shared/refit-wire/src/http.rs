@@ -36,10 +36,12 @@ pub enum Auth {
         /// Hosts the rule file allows beside Google's own.
         hosts: Vec<String>,
     },
-    /// An ID token of the function's service account.
+    /// An ID token of the function's service account, for the host it is for and those listed.
     GoogleIdToken {
         /// Whom it is for.
         audience: String,
+        /// Hosts the rule file allows beside that of the audience.
+        hosts: Vec<String>,
     },
     /// A signature of AWS (version 4) over the whole request, by the role of the function.
     Aws {

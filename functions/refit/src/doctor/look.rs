@@ -236,7 +236,7 @@ fn credential(auth: &Auth) -> String {
     match auth {
         Auth::None => "no credential".to_owned(),
         Auth::GoogleAccessToken { .. } => "an access token of Google".to_owned(),
-        Auth::GoogleIdToken { audience } => format!("an ID token of Google for {audience}"),
+        Auth::GoogleIdToken { audience, .. } => format!("an ID token of Google for {audience}"),
         Auth::Aws { service, region } => format!("a signature of AWS for {service} in {region}"),
         Auth::Bearer(secret) | Auth::Scheme(_, secret) | Auth::Header(_, secret) => kept(secret),
         Auth::Url { secret, .. } => kept(secret),

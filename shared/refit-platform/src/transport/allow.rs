@@ -2,7 +2,7 @@
 //!
 //! What a name leads to is looked at where it is resolved, in [`guard`](super::guard).
 
-use refit_wire::address::{is_listed, is_of_google, leads_nowhere, place};
+use refit_wire::address::{is_listed, is_meant_for, is_of_google, leads_nowhere, place};
 use refit_wire::http::Auth;
 use url::{Host, Url};
 
@@ -39,6 +39,13 @@ impl Allowed {
             Auth::GoogleAccessToken { hosts } if !is_of_google(url) && !is_listed(url, hosts) => {
                 Err(format!(
                     "an access token of Google is sent to Google and to hosts that the rules list only: host=`{place}`"
+                ))
+            }
+            Auth::GoogleIdToken { audience, hosts }
+                if !is_meant_for(audience, url) && !is_listed(url, hosts) =>
+            {
+                Err(format!(
+                    "an ID token of Google is sent to the host it is for and to hosts that the rules list only: host=`{place}`"
                 ))
             }
             Auth::None
@@ -96,11 +103,10 @@ mod tests {
         allowed.check(&url.parse().unwrap(), auth)
     }
 
-    fn secrets() -> [Auth; 3] {
+    fn secrets() -> [Auth; 2] {
         let secret = Secret::Env("X".to_owned());
         let header = HeaderName::from_static("x-api-key");
-        let id = Auth::GoogleIdToken { audience: "a".to_owned() };
-        [Auth::Bearer(secret.clone()), Auth::Header(header, secret), id]
+        [Auth::Bearer(secret.clone()), Auth::Header(header, secret)]
     }
 
     #[test]
@@ -136,6 +142,30 @@ mod tests {
             ("https://storage.googleapis.com@evil.com/", false),
         ] {
             assert_eq!(check(url, &listed).is_ok(), may, "{url}: {:?}", check(url, &listed));
+        }
+    }
+
+    #[test]
+    fn an_id_token_goes_to_whom_it_is_for_and_to_listed_hosts_only() {
+        let id = |audience: &str| Auth::GoogleIdToken {
+            audience: audience.to_owned(),
+            hosts: vec!["kfp.example.com".to_owned(), "127.0.0.1:9000".to_owned()],
+        };
+        for (url, audience, may) in [
+            ("https://tick.example.com/x", "https://tick.example.com", true),
+            ("https://tick.example.com:8443/", "https://TICK.example.com/other", true),
+            ("https://evil.example.com/", "https://tick.example.com", false),
+            ("https://evil.example.com/tick.example.com", "https://tick.example.com", false),
+            ("https://tick.example.com@evil.com/", "https://tick.example.com", false),
+            ("https://evil.example.com/", "1-a.apps.googleusercontent.com", false),
+            ("https://kfp.example.com/", "1-a.apps.googleusercontent.com", true),
+            ("https://kfp.example.com:8443/", "1-a.apps.googleusercontent.com", false),
+            ("http://127.0.0.1:9000/", "1-a.apps.googleusercontent.com", true),
+            ("http://kfp.example.com/", "http://kfp.example.com", false),
+            ("https://169.254.169.254/", "https://169.254.169.254/", false),
+        ] {
+            let auth = id(audience);
+            assert_eq!(check(url, &auth).is_ok(), may, "{url}: {:?}", check(url, &auth));
         }
     }
 

@@ -193,7 +193,8 @@ async fn an_id_token_is_asked_for_by_audience() {
     for audience in
         ["https://a.example.com/?x=1&y", "https://b.example.com", "https://a.example.com/?x=1&y"]
     {
-        let auth = Auth::GoogleIdToken { audience: audience.to_owned() };
+        let hosts = vec![target.place.clone()];
+        let auth = Auth::GoogleIdToken { audience: audience.to_owned(), hosts };
         transport.send(get(&target, auth)).await.unwrap();
     }
     let bearer = |number| format!("Bearer {}", id_token(number));

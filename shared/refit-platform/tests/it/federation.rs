@@ -155,7 +155,8 @@ async fn an_id_token_comes_from_the_service_account() {
     let (google, target) =
         (google(Span::mins(20), None).await, Server::start(|_| Answer::ok("")).await);
     let (transport, _) = transport(&google);
-    let auth = Auth::GoogleIdToken { audience: "https://tick.example/?a&b".to_owned() };
+    let (audience, hosts) = ("https://tick.example/?a&b".to_owned(), vec![target.place.clone()]);
+    let auth = Auth::GoogleIdToken { audience, hosts };
     transport.send(Request::new(Method::GET, target.url("/")).auth(auth)).await.unwrap();
     let account = &google.requests()[1];
     assert!(account.starts_with(&format!("POST {ACCOUNT}:generateIdToken ")), "{account}");

@@ -21,8 +21,12 @@ pub enum Auth {
     GoogleFor(Vec<String>),
     /// An ID token of the function's service account, as for a service behind Identity-Aware Proxy or on Cloud Run.
     IdToken {
-        /// Whom the token is for: the OAuth client id of the proxy, or the URL of the service.
+        /// Whom the token is for: the URL of the service, or the OAuth client id of the proxy.
         audience: String,
+        /// The hosts it is sent to where the audience is not a URL of theirs, each with its port where that is not the
+        /// usual one: `HOST:PORT`. Whoever runs them can ask the audience as the service account.
+        #[serde(default)]
+        hosts: Vec<String>,
     },
     /// `Authorization: Bearer` with a secret.
     Bearer(SecretRef),
@@ -70,12 +74,10 @@ impl Auth {
             Self::None => Ok(http::Auth::None),
             Self::Google => google(&[], endpoint),
             Self::GoogleFor(hosts) => google(hosts, endpoint),
-            Self::IdToken { audience } if audience.is_empty() => {
+            Self::IdToken { audience, .. } if audience.is_empty() => {
                 Err("an ID token needs an audience".to_owned())
             }
-            Self::IdToken { audience } => {
-                Ok(http::Auth::GoogleIdToken { audience: audience.clone() })
-            }
+            Self::IdToken { audience, hosts } => id_token(audience, hosts, endpoint),
             Self::Bearer(secret) => secret.resolve().map(http::Auth::Bearer),
         }
     }
@@ -104,6 +106,20 @@ fn google(hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {
     Err(format!(
         "a Google access token goes to hosts of Google only; to send it to others, write \
          `auth: {{ google_for: [\"{place}\"] }}`: host=`{place}`"
+    ))
+}
+
+fn id_token(audience: &str, hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {
+    if endpoint.is_meant_by(audience) || endpoint.is_listed(hosts) {
+        return Ok(http::Auth::GoogleIdToken {
+            audience: audience.to_owned(),
+            hosts: hosts.to_vec(),
+        });
+    }
+    let place = endpoint.place();
+    Err(format!(
+        "an ID token goes to the host it is for only, and this audience is not a URL of it; where it is that of a proxy \
+         before the host, write `auth: {{ id_token: {{ audience: {audience}, hosts: [\"{place}\"] }} }}`: host=`{place}`"
     ))
 }
 
@@ -188,7 +204,31 @@ mod tests {
             ("https://storage.googleapis.com", json!("google"), true),
             ("https://storage.googleapis.com:8443", json!("google"), false),
             ("https://8.8.34.bc.googleusercontent.com", json!("google"), false),
-            ("https://kfp.acme.example", json!({"id_token": {"audience": "a"}}), true),
+            (
+                "https://kfp.acme.example",
+                json!({"id_token": {"audience": "https://KFP.acme.example/x"}}),
+                true,
+            ),
+            (
+                "https://kfp.acme.example",
+                json!({"id_token": {"audience": "https://mlflow.acme.example"}}),
+                false,
+            ),
+            (
+                "https://kfp.acme.example",
+                json!({"id_token": {"audience": "1-a.apps.googleusercontent.com"}}),
+                false,
+            ),
+            (
+                "https://kfp.acme.example",
+                json!({"id_token": {"audience": "a", "hosts": ["KFP.acme.example"]}}),
+                true,
+            ),
+            (
+                "https://kfp.acme.example:8443",
+                json!({"id_token": {"audience": "a", "hosts": ["kfp.acme.example"]}}),
+                false,
+            ),
             ("https://kfp.acme.example", json!({"id_token": {"audience": ""}}), false),
             ("https://kfp.acme.example", json!({"bearer": {"env": "KFP_TOKEN"}}), true),
             ("https://kfp.acme.example", json!({"bearer": {"env": "ya29.a0-x"}}), false),

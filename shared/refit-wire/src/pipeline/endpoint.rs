@@ -97,6 +97,12 @@ impl Endpoint {
         address::is_listed(&self.0, places)
     }
 
+    /// Whether a token for this audience is for whoever answers there.
+    #[must_use]
+    pub fn is_meant_by(&self, audience: &str) -> bool {
+        address::is_meant_for(audience, &self.0)
+    }
+
     /// Whether Google answers there, so that an access token may be sent without more being said.
     #[must_use]
     pub fn is_of_google(&self) -> bool {
