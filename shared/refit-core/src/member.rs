@@ -196,7 +196,7 @@ impl Member {
             let generation = member.generation.clone().unwrap_or_default();
             (member.sequencer, (member.created, generation.len(), generation))
         };
-        order(rank(self), rank(other)).is_ge()
+        order(&rank(self), &rank(other)).is_ge()
     }
 }
 

@@ -88,7 +88,7 @@ impl Sighting {
     /// Where it stands to a change of the same object, of which this is known.
     #[must_use]
     pub fn order(&self, created: Timestamp, sequencer: Option<Sequencer>) -> Ordering {
-        order((self.sequencer, self.created), (sequencer, created))
+        order(&(self.sequencer, self.created), &(sequencer, created))
     }
 }
 

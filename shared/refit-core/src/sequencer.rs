@@ -17,7 +17,7 @@ pub struct Sequencer(pub NonZeroU128);
 
 /// Which of two changes of one object was later: by their sequencers where both have one, else by what else is known.
 #[must_use]
-pub fn order<T: Ord>(one: (Option<Sequencer>, T), other: (Option<Sequencer>, T)) -> Ordering {
+pub fn order<T: Ord>(one: &(Option<Sequencer>, T), other: &(Option<Sequencer>, T)) -> Ordering {
     match (one.0, other.0) {
         (Some(one), Some(other)) => one.cmp(&other),
         (_, _) => one.1.cmp(&other.1),
@@ -68,8 +68,8 @@ mod tests {
             assert_eq!(read(text), None, "{text}");
         }
         let (early, late) = (read("0A"), read("0B"));
-        assert_eq!(order((early, 2), (late, 1)), Ordering::Less);
-        assert_eq!(order((early, 2), (None, 1)), Ordering::Greater);
-        assert_eq!(order((None, 1), (late, 1)), Ordering::Equal);
+        assert_eq!(order(&(early, 2), &(late, 1)), Ordering::Less);
+        assert_eq!(order(&(early, 2), &(None, 1)), Ordering::Greater);
+        assert_eq!(order(&(None, 1), &(late, 1)), Ordering::Equal);
     }
 }

@@ -89,7 +89,7 @@ impl Gone {
     fn concerns(&self, member: &Member) -> bool {
         let is_named = self.generation.is_none() || member.generation == self.generation;
         let deleted = (self.sequencer, Some(self.at.unwrap_or(Timestamp::MAX)));
-        is_named && order((member.sequencer, member.created), deleted).is_le()
+        is_named && order(&(member.sequencer, member.created), &deleted).is_le()
     }
 }
 
