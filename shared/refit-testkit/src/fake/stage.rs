@@ -5,6 +5,7 @@
 
 mod cloud_build;
 mod cloud_run;
+mod cloud_run_service;
 mod described;
 mod github;
 mod mage;
@@ -24,6 +25,7 @@ use super::server::{Answer, Request};
 
 pub use cloud_build::CloudBuild;
 pub use cloud_run::CloudRun;
+pub use cloud_run_service::CloudRunService;
 pub use described::Described;
 pub use github::Github;
 pub use mage::Mage;

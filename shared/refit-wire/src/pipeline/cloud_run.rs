@@ -8,12 +8,12 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{self, Fault, clip};
+use super::container::{check_name, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, waiting, words};
 use super::pages::{self, Listing, Page};
@@ -107,19 +107,6 @@ impl Settings for Config {
 
     fn hosts(&self) -> Vec<String> {
         vec![google::host(self.endpoint.as_ref(), HOST)]
-    }
-}
-
-/// Parameters are variables of the environment.
-fn check_name(name: &str) -> Result<(), String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    match begins && name.chars().all(legal) && !name.starts_with("REFIT_") {
-        true => Ok(()),
-        false => Err(format!(
-            "a parameter of a job is a variable of its environment such as `DATA`, and those of \
-             `REFIT_` are refit's: name=`{name}`"
-        )),
     }
 }
 
@@ -218,21 +205,13 @@ impl PipelineService for CloudRun {
 
 fn prepared(target: Target, job: &Value) -> Result<Prepared, String> {
     let Target { job: name, container, args } = target;
-    let containers = job.pointer("/template/template/containers").and_then(Value::as_array);
-    let containers: Vec<&Value> = containers.into_iter().flatten().collect();
-    let is_named = |wanted: &str| {
-        containers.iter().any(|container| answer::text_at(container, "/name") == Some(wanted))
-    };
-    match (&container, containers.len()) {
-        (_, 0) => Err(format!("the job has no containers: job=`{name}`")),
-        (Some(wanted), _) if !is_named(wanted) => {
-            Err(format!("the job has no such container: job=`{name}`, container=`{wanted}`"))
-        }
-        (None, 2..) => Err(format!("say with `container` which one is meant: job=`{name}`")),
-        (Some(_) | None, _) => {
+    let containers = job.pointer("/template/template/containers");
+    match chosen(containers, container.as_deref()) {
+        Ok(_) => {
             let pinned = Pinned { job: name, container, args };
             Ok(Prepared { target: json!(pinned), parameters: None })
         }
+        Err(fault) => Err(format!("{fault}: job=`{name}`")),
     }
 }
 
@@ -241,10 +220,7 @@ fn body(pinned: &Pinned, launch: &Launch<'_>) -> Result<Value, String> {
         json!({ "name": KEY, "value": launch.key }),
         json!({ "name": BATCH, "value": launch.batch }),
     ];
-    for (name, value) in launch.parameters.as_object().into_iter().flatten() {
-        check_name(name)?;
-        env.push(json!({ "name": name, "value": template::text(value) }));
-    }
+    env.extend(variables(launch.parameters)?);
     let mut overrides = json!({ "env": env });
     if let Some(container) = &pinned.container {
         overrides["name"] = json!(container);
