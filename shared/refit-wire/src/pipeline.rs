@@ -96,6 +96,8 @@ pub struct About {
     pub status: &'static str,
     /// How one is ended.
     pub cancel: &'static str,
+    /// What becomes of a run that a person has run again there.
+    pub again: &'static str,
     /// How the service could tell that a run ended, which refit does not depend on.
     pub push: &'static str,
     /// The published descriptions that requests and answers are checked against, by file.

@@ -156,6 +156,11 @@ impl Stage {
         self.end(Phase::Failed);
     }
 
+    /// Has every run that has ended run again under its id, as a person can have it there.
+    pub fn reopen(&self) {
+        self.lock().runs.all.iter_mut().for_each(|run| run.phase = Phase::Running);
+    }
+
     /// Ends one run, if it still runs.
     pub fn end_one(&self, id: &str, phase: Phase) {
         let mut state = self.lock();

@@ -12,6 +12,7 @@ mod models;
 mod notices;
 mod post;
 mod reading;
+mod reopened;
 mod restored;
 mod shelf;
 mod sweeping;

@@ -82,6 +82,7 @@ impl Settings for Config {
         find: "`executions.list` of the job, by `REFIT_KEY`",
         status: "`executions.get`",
         cancel: "`executions.cancel`",
+        again: "not possible: another execution is another run, which is not followed",
         push: "audit log (not read yet)",
         specs: &["google-run-v2.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
