@@ -10,6 +10,7 @@ mod exchange;
 #[path = "../said/mod.rs"]
 mod said;
 mod table;
+mod workflows;
 
 use std::collections::BTreeSet;
 use std::fs;

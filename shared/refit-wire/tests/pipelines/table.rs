@@ -11,7 +11,7 @@ use refit_wire::pipeline::{About, ServiceConfig};
 
 use crate::recordings;
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
