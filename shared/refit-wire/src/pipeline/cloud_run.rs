@@ -8,6 +8,7 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
+use refit_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use super::answer::{self, Fault, clip};
 use super::container::{check_name, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, waiting, words};
-use super::pages::{self, Listing, Page};
+use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
 use crate::http::Request;
@@ -30,7 +31,7 @@ const BATCH: &str = "REFIT_BATCH";
 /// What is read of an execution, and of a page of them, which may be larger than an answer is let in.
 const FIELDS: [(&str, &str); 1] = [("fields", "name,createTime,startTime,runningCount,conditions")];
 const LISTED: (&str, &str) =
-    ("fields", "executions(name,template/containers/env(name,value)),nextPageToken");
+    ("fields", "executions(name,createTime,template/containers/env(name,value)),nextPageToken");
 
 /// Cloud Run jobs. The function's account needs `roles/run.jobsExecutorWithOverrides` and `roles/run.viewer` on each job.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -79,7 +80,7 @@ impl Settings for Config {
     const ABOUT: About = About {
         class: "C",
         start: "`jobs.run` with the run key as variable `REFIT_KEY`",
-        find: "`executions.list` of the job, by `REFIT_KEY`",
+        find: "`executions.list` of the job since the intent, by `REFIT_KEY`",
         status: "`executions.get`",
         cancel: "`executions.cancel`",
         again: "not possible: another execution is another run, which is not followed",
@@ -186,7 +187,8 @@ impl PipelineService for CloudRun {
 
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Pinned { job, .. } = Pinned::deserialize(launch.target).ok()?;
-        let listing = Executions { service: self.clone(), job, key: launch.key };
+        let (key, since) = (launch.key, launch.since);
+        let listing = Executions { service: self.clone(), job, key, since };
         Some(pages::search(listing, words))
     }
 
@@ -238,6 +240,7 @@ struct Executions {
     service: CloudRun,
     job: String,
     key: RunKey,
+    since: Timestamp,
 }
 
 impl Listing for Executions {
@@ -248,10 +251,11 @@ impl Listing for Executions {
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {
-        let all = page.get("executions").and_then(Value::as_array).into_iter().flatten();
-        let mut ours = all.filter(|execution| holds(execution, self.key));
+        let all = page.get("executions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let mut ours = all.iter().filter(|execution| holds(execution, self.key));
         let run = ours.find_map(|it| self.service.external(answer::text_at(it, "/name")?));
-        Page::of(run, answer::text_at(page, "/nextPageToken"))
+        let goes_on = !all.iter().any(|it| is_older(it, "createTime", self.since));
+        Page::of(run, answer::text_at(page, "/nextPageToken").filter(|_| goes_on))
     }
 }
 

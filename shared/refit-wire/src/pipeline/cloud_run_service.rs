@@ -9,6 +9,7 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
+use refit_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use super::answer::{self, Fault, clip};
 use super::container::{check_name, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, words};
-use super::pages::{self, Listing, Page};
+use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
 use crate::http::{Reply, Request};
@@ -34,7 +35,7 @@ const WHOLE: [(&str, &str); 1] = [("fields", "etag,template")];
 const STANDING: [(&str, &str); 1] =
     [("fields", "generation,observedGeneration,reconciling,template/labels,terminalCondition")];
 /// What is read of a page of revisions.
-const LISTED: (&str, &str) = ("fields", "revisions(name,labels),nextPageToken");
+const LISTED: (&str, &str) = ("fields", "revisions(name,labels,createTime),nextPageToken");
 
 /// Services of Cloud Run, of which each run is a new revision. The function's account needs `roles/run.developer` on each
 /// service, and `roles/iam.serviceAccountUser` on the account it runs as.
@@ -70,7 +71,7 @@ impl Settings for Config {
     const ABOUT: About = About {
         class: "A",
         start: "`services.patch` of the service as it was read, by its `etag`, with the run key as label `refit-key`; one that has it is adopted",
-        find: "`services.get`, then `revisions.list`, by label `refit-key`",
+        find: "`services.get`, then `revisions.list` since the intent, by label `refit-key`",
         status: "`services.get`, until it has settled",
         cancel: "none",
         again: "a service that was changed again counts as cancelled",
@@ -149,7 +150,7 @@ impl PipelineService for Services {
         };
         let (services, key) = (self.clone(), launch.key);
         let run = self.external(&target.name, key);
-        Step::Send(self.look(&target.name, key).then(move |seen| match seen {
+        Step::Send(self.look(&target.name, launch).then(move |seen| match seen {
             Ok(Seen::Changed) => Step::Done(Outcome::Found(run)),
             Ok(Seen::Unchanged(service)) => match changed(service, &target, key, variables) {
                 Ok(body) => Step::Send(services.patch(&target.name, &body, run)),
@@ -162,7 +163,7 @@ impl PipelineService for Services {
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Target { name, .. } = Target::deserialize(launch.target).ok()?;
         let run = self.external(&name, launch.key);
-        Some(self.look(&name, launch.key).then(|seen| {
+        Some(self.look(&name, launch).then(|seen| {
             Step::Done(match seen {
                 Ok(Seen::Changed) => Some(Outcome::Found(run)),
                 // Where the service is gone, a start will be refused and say so.
@@ -202,9 +203,10 @@ impl Services {
     }
 
     /// What the service is like, and whether it was given the revision of that key, be it that others came after it.
-    fn look(&self, name: &str, key: RunKey) -> Call<Result<Seen, Fault>> {
+    fn look(&self, name: &str, launch: &Launch<'_>) -> Call<Result<Seen, Fault>> {
         let request = self.request(Method::GET, &[name], &WHOLE);
-        let listing = Revisions { services: self.clone(), name: name.to_owned(), key };
+        let (key, since) = (launch.key, launch.since);
+        let listing = Revisions { services: self.clone(), name: name.to_owned(), key, since };
         Call::new(request, move |reply| match read_whole(reply) {
             Ok(service) if is_of(&service["template"], key) => Step::Done(Ok(Seen::Changed)),
             Ok(service) => Step::Send(pages::search(listing, words)).then(|found| {
@@ -303,6 +305,7 @@ struct Revisions {
     services: Services,
     name: String,
     key: RunKey,
+    since: Timestamp,
 }
 
 impl Listing for Revisions {
@@ -313,10 +316,11 @@ impl Listing for Revisions {
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {
-        let mut all = page.get("revisions").and_then(Value::as_array).into_iter().flatten();
-        let ours = all.find(|revision| is_of(revision, self.key));
+        let all = page.get("revisions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let ours = all.iter().find(|revision| is_of(revision, self.key));
         let run = ours.map(|_| self.services.external(&self.name, self.key));
-        Page::of(run, answer::text_at(page, "/nextPageToken"))
+        let goes_on = !all.iter().any(|it| is_older(it, "createTime", self.since));
+        Page::of(run, answer::text_at(page, "/nextPageToken").filter(|_| goes_on))
     }
 }
 
