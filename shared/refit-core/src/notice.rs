@@ -66,6 +66,7 @@ impl NoticeKind {
     /// The kinds a person is told of where a rule does not say.
     pub const ALARMS: &'static [Self] = &[
         Self::Failure,
+        Self::Cancelled,
         Self::Stuck,
         Self::Uncertain,
         Self::Budget,

@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod cloud_build;
 pub mod cloud_run;
+pub mod cloud_run_service;
 pub mod endpoint;
 pub mod github_actions;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod vertex;
 
 pub(crate) mod answer;
 mod compiled;
+mod container;
 pub(crate) mod google;
 mod pages;
 
@@ -94,6 +96,8 @@ pub struct About {
     pub status: &'static str,
     /// How one is ended.
     pub cancel: &'static str,
+    /// What becomes of a run that a person has run again there.
+    pub again: &'static str,
     /// How the service could tell that a run ended, which refit does not depend on.
     pub push: &'static str,
     /// The published descriptions that requests and answers are checked against, by file.
@@ -282,6 +286,8 @@ services! {
     CloudBuild: cloud_build,
     /// Cloud Run jobs.
     CloudRun: cloud_run,
+    /// Services of Cloud Run, of which each run is a new revision.
+    CloudRunService: cloud_run_service,
     /// GitHub Actions.
     GithubActions: github_actions,
     /// Mage, by API triggers.

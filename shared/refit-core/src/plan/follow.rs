@@ -171,6 +171,7 @@ impl Desk<'_> {
             Phase::Abandoned if phase.is_terminal() => AttemptChange::Unwatched,
             Phase::Pending | Phase::Running if phase.is_terminal() => {
                 let cancel = self.state.runs.get(&run).and_then(|run| run.cancel.as_ref());
+                let message = ended_message(phase, cancel, message);
                 AttemptChange::Ended { phase: ended_phase(phase, cancel), message }
             }
             Phase::Pending | Phase::Running if news => AttemptChange::Progressed { phase, message },
@@ -382,6 +383,15 @@ fn ended_phase(phase: Phase, cancel: Option<&Cancel>) -> Phase {
         (Phase::Failed | Phase::Cancelled, Some(_)) => Phase::Cancelled,
         _ => phase,
     }
+}
+
+/// What is said of an end: who looks for a run that was cancelled unasked is to look at its service.
+fn ended_message(phase: Phase, cancel: Option<&Cancel>, said: Option<String>) -> Option<String> {
+    if phase != Phase::Cancelled || cancel.is_some() {
+        return said;
+    }
+    let more = said.map(|said| format!(": {said}")).unwrap_or_default();
+    Some(format!("it was cancelled at its service, and not by refit{more}"))
 }
 
 /// Whether so many keys were given up that the look-up, not the start, is likelier to fail: each further key would be one

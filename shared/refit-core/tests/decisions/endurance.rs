@@ -199,6 +199,7 @@ fn a_claim_that_cannot_be_read_or_is_of_a_stranger_is_told() {
             11:03 b2 to be cancelled: asked
             11:04 b2/1 ended: succeeded
             11:04 b2 finished: cancelled
+            11:04 ml letter 2 at 11:04: cancelled b2/1
         "#]],
     );
 }

@@ -100,6 +100,29 @@ fn a_run_that_is_cancelled_is_told_when_it_has_ended() {
 }
 
 #[test]
+fn a_run_that_somebody_cancels_at_its_service_is_told_and_not_tried_again() {
+    check(
+        "receiver ml
+         rule t bucket=b quiet=1m notify=ml retry=3/1m/1h
+         10:00 put a#1
+         10:01 started b2
+         10:10 cancelled b2
+         11:00 tick",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 held: quiet until 10:01
+            10:01 b2 closed: a#1
+            10:01 b2/1 intended
+            10:01 b2/1 started
+            10:10 b2/1 ended: cancelled
+            10:10 b2 finished: cancelled
+            10:10 ml letter 1 at 10:10: cancelled b2/1 (it was cancelled at its service, and not by refit)
+        "#]],
+    );
+}
+
+#[test]
 fn only_who_a_trigger_names_is_told() {
     check(
         "receiver ml on=launch

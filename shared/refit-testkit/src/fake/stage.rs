@@ -5,6 +5,7 @@
 
 mod cloud_build;
 mod cloud_run;
+mod cloud_run_service;
 mod described;
 mod github;
 mod mage;
@@ -24,6 +25,7 @@ use super::server::{Answer, Request};
 
 pub use cloud_build::CloudBuild;
 pub use cloud_run::CloudRun;
+pub use cloud_run_service::CloudRunService;
 pub use described::Described;
 pub use github::Github;
 pub use mage::Mage;
@@ -152,6 +154,11 @@ impl Stage {
     /// Ends every run badly that still runs.
     pub fn fail(&self) {
         self.end(Phase::Failed);
+    }
+
+    /// Has every run that has ended run again under its id, as a person can have it there.
+    pub fn reopen(&self) {
+        self.lock().runs.all.iter_mut().for_each(|run| run.phase = Phase::Running);
     }
 
     /// Ends one run, if it still runs.

@@ -12,6 +12,7 @@ mod models;
 mod notices;
 mod post;
 mod reading;
+mod reopened;
 mod restored;
 mod shelf;
 mod sweeping;
@@ -22,7 +23,8 @@ use std::fmt::Write as _;
 use refit_core::run::Phase;
 use refit_core::time::Span;
 use refit_testkit::fake::stage::{
-    CloudBuild, CloudRun, Described, Double, Github, Mage, Phase as At, Trouble, Vertex,
+    CloudBuild, CloudRun, CloudRunService, Described, Double, Github, Mage, Phase as At, Trouble,
+    Vertex,
 };
 
 use crate::world::World;
@@ -43,7 +45,7 @@ const STATUS: &str = "status: { path: \"/runs/{run}\", state: /state, states: { 
 
 const GITHUB: &str = "github_actions: { repository: acme/training, auth: { bearer: { env: T } } }";
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "vertex",
         late_runs: 1,
@@ -65,6 +67,13 @@ const CASES: [Case; 9] = [
         service: "cloud_run: { project: acme, location: europe-west4 }",
         run: "job: train, parameters: { DATA: \"${ batch.manifest }\" }",
         double: || Box::new(CloudRun),
+    },
+    Case {
+        name: "cloud_run_service",
+        late_runs: 1,
+        service: "cloud_run_service: { project: acme, location: europe-west4 }",
+        run: "name: churn-api, parameters: { DATA: \"${ batch.manifest }\" }",
+        double: || Box::new(CloudRunService),
     },
     Case {
         name: "github, with run details",

@@ -92,6 +92,7 @@ impl Settings for Config {
         find: "`builds.list` of the trigger since the intent, by `_REFIT_KEY`",
         status: "`builds.get`",
         cancel: "`builds.cancel`",
+        again: "a retry is another build, which is not followed",
         push: "Pub/Sub topic `cloud-builds` (not read yet)",
         specs: &["google-cloudbuild-v1.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",

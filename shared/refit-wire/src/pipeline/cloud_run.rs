@@ -8,15 +8,16 @@ use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
-use refit_core::template;
+use refit_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{self, Fault, clip};
+use super::container::{check_name, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, waiting, words};
-use super::pages::{self, Listing, Page};
+use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
 use crate::http::Request;
@@ -30,7 +31,7 @@ const BATCH: &str = "REFIT_BATCH";
 /// What is read of an execution, and of a page of them, which may be larger than an answer is let in.
 const FIELDS: [(&str, &str); 1] = [("fields", "name,createTime,startTime,runningCount,conditions")];
 const LISTED: (&str, &str) =
-    ("fields", "executions(name,template/containers/env(name,value)),nextPageToken");
+    ("fields", "executions(name,createTime,template/containers/env(name,value)),nextPageToken");
 
 /// Cloud Run jobs. The function's account needs `roles/run.jobsExecutorWithOverrides` and `roles/run.viewer` on each job.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -79,9 +80,10 @@ impl Settings for Config {
     const ABOUT: About = About {
         class: "C",
         start: "`jobs.run` with the run key as variable `REFIT_KEY`",
-        find: "`executions.list` of the job, by `REFIT_KEY`",
+        find: "`executions.list` of the job since the intent, by `REFIT_KEY`",
         status: "`executions.get`",
         cancel: "`executions.cancel`",
+        again: "not possible: another execution is another run, which is not followed",
         push: "audit log (not read yet)",
         specs: &["google-run-v2.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
@@ -107,19 +109,6 @@ impl Settings for Config {
 
     fn hosts(&self) -> Vec<String> {
         vec![google::host(self.endpoint.as_ref(), HOST)]
-    }
-}
-
-/// Parameters are variables of the environment.
-fn check_name(name: &str) -> Result<(), String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    match begins && name.chars().all(legal) && !name.starts_with("REFIT_") {
-        true => Ok(()),
-        false => Err(format!(
-            "a parameter of a job is a variable of its environment such as `DATA`, and those of \
-             `REFIT_` are refit's: name=`{name}`"
-        )),
     }
 }
 
@@ -198,7 +187,8 @@ impl PipelineService for CloudRun {
 
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Pinned { job, .. } = Pinned::deserialize(launch.target).ok()?;
-        let listing = Executions { service: self.clone(), job, key: launch.key };
+        let (key, since) = (launch.key, launch.since);
+        let listing = Executions { service: self.clone(), job, key, since };
         Some(pages::search(listing, words))
     }
 
@@ -218,21 +208,13 @@ impl PipelineService for CloudRun {
 
 fn prepared(target: Target, job: &Value) -> Result<Prepared, String> {
     let Target { job: name, container, args } = target;
-    let containers = job.pointer("/template/template/containers").and_then(Value::as_array);
-    let containers: Vec<&Value> = containers.into_iter().flatten().collect();
-    let is_named = |wanted: &str| {
-        containers.iter().any(|container| answer::text_at(container, "/name") == Some(wanted))
-    };
-    match (&container, containers.len()) {
-        (_, 0) => Err(format!("the job has no containers: job=`{name}`")),
-        (Some(wanted), _) if !is_named(wanted) => {
-            Err(format!("the job has no such container: job=`{name}`, container=`{wanted}`"))
-        }
-        (None, 2..) => Err(format!("say with `container` which one is meant: job=`{name}`")),
-        (Some(_) | None, _) => {
+    let containers = job.pointer("/template/template/containers");
+    match chosen(containers, container.as_deref()) {
+        Ok(_) => {
             let pinned = Pinned { job: name, container, args };
             Ok(Prepared { target: json!(pinned), parameters: None })
         }
+        Err(fault) => Err(format!("{fault}: job=`{name}`")),
     }
 }
 
@@ -241,10 +223,7 @@ fn body(pinned: &Pinned, launch: &Launch<'_>) -> Result<Value, String> {
         json!({ "name": KEY, "value": launch.key }),
         json!({ "name": BATCH, "value": launch.batch }),
     ];
-    for (name, value) in launch.parameters.as_object().into_iter().flatten() {
-        check_name(name)?;
-        env.push(json!({ "name": name, "value": template::text(value) }));
-    }
+    env.extend(variables(launch.parameters)?);
     let mut overrides = json!({ "env": env });
     if let Some(container) = &pinned.container {
         overrides["name"] = json!(container);
@@ -261,6 +240,7 @@ struct Executions {
     service: CloudRun,
     job: String,
     key: RunKey,
+    since: Timestamp,
 }
 
 impl Listing for Executions {
@@ -271,10 +251,11 @@ impl Listing for Executions {
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {
-        let all = page.get("executions").and_then(Value::as_array).into_iter().flatten();
-        let mut ours = all.filter(|execution| holds(execution, self.key));
+        let all = page.get("executions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let mut ours = all.iter().filter(|execution| holds(execution, self.key));
         let run = ours.find_map(|it| self.service.external(answer::text_at(it, "/name")?));
-        Page::of(run, answer::text_at(page, "/nextPageToken"))
+        let goes_on = !all.iter().any(|it| is_older(it, "createTime", self.since));
+        Page::of(run, answer::text_at(page, "/nextPageToken").filter(|_| goes_on))
     }
 }
 

@@ -74,6 +74,7 @@ impl Settings for Config {
         find: "by the run key",
         status: "`GET …/runs/KEY`",
         cancel: "`POST …/runs/KEY:cancel`",
+        again: "not possible",
         push: "none",
         specs: &[],
         proof: "the service itself, killed at every point, in `functions/refit/tests/dev/points.rs`",

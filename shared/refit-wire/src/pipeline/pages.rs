@@ -21,6 +21,13 @@ pub(super) fn since(intended: Timestamp) -> String {
     text.get(..19).map_or_else(|| text.clone(), |seconds| format!("{seconds}Z"))
 }
 
+/// Whether something was made before any run of an intent: where the newest comes first, so was what follows it.
+pub(super) fn is_older(it: &Value, created: &str, intended: Timestamp) -> bool {
+    let created = it.get(created).and_then(Value::as_str);
+    let created = created.and_then(|text| text.parse::<Timestamp>().ok());
+    created.is_some_and(|created| created < intended - SKEW)
+}
+
 /// What a page of a listing says.
 pub(super) enum Page {
     /// The run that is looked for is on it.

@@ -78,6 +78,36 @@ pub(crate) fn check(test: &str, played: &[Played]) {
     println!("{test}: {checked} requests as described, {undescribed} without a description");
 }
 
+/// Parts of a service of Cloud Run, each with its type, of which there is a description.
+const PARTS: [(&str, &str); 2] = [
+    ("/template/containers", "GoogleCloudRunV2Container"),
+    ("/terminalCondition", "GoogleCloudRunV2Condition"),
+];
+
+/// Checks the described parts of every request and answer about a service of Cloud Run.
+pub(crate) fn check_parts(test: &str, played: &[Played]) {
+    let Some(specs) = shared_data(test, "specs") else { return };
+    let known = Swagger::read(&specs.join("google-run-v2.trimmed.json"));
+    let mut checked = 0;
+    for case in played {
+        for (request, reply) in &case.said {
+            let asked: Option<Value> = serde_json::from_slice(&request.body).ok();
+            let answered =
+                reply.as_ref().ok().filter(|it| it.is_success()).and_then(Response::json);
+            for (said, (place, kind)) in
+                asked.iter().chain(&answered).flat_map(|said| PARTS.map(|part| (said, part)))
+            {
+                let Some(part) = said.pointer(place) else { continue };
+                for part in part.as_array().map_or(std::slice::from_ref(part), Vec::as_slice) {
+                    assert_eq!(known.check_value(kind, part), "", "{}", case.title);
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 0, "nothing was checked");
+}
+
 struct Api {
     rest: Swagger,
     path: &'static str,

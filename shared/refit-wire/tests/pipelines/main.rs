@@ -10,6 +10,7 @@ mod exchange;
 #[path = "../said/mod.rs"]
 mod said;
 mod table;
+mod workflows;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -102,6 +103,14 @@ fn cloud_run_is_asked_and_understood_as_recorded() {
     contract::check("cloud_run_is_asked_and_understood_as_recorded", &played);
 }
 
+/// The description is of jobs, so parts of what is said are in it only.
+#[test]
+fn a_service_of_cloud_run_is_asked_and_understood_as_recorded() {
+    let played = play("cloud_run_service");
+    check_all(&played);
+    contract::check_parts("a_service_of_cloud_run_is_asked_and_understood_as_recorded", &played);
+}
+
 #[test]
 fn github_actions_is_asked_and_understood_as_recorded() {
     let played = play("github_actions");
@@ -137,6 +146,7 @@ fn a_kind_is_named_as_it_is_written() {
         vertex(&json!({})),
         json!({"cloud_build": {"project": "acme"}}),
         json!({"cloud_run": {"project": "acme", "location": "europe-west4"}}),
+        json!({"cloud_run_service": {"project": "acme", "location": "europe-west4"}}),
         github("acme/training"),
         json!({"mage": {"endpoint": "http://localhost:6789"}}),
         described(&json!({})),
@@ -194,6 +204,7 @@ fn settings_that_cannot_be_are_refused() {
         (vertex(&json!({"caching": false})), "unknown field `caching`"),
         (json!({"cloud_build": {"project": "acme", "location": ""}}), "no `location` of Google"),
         (json!({"cloud_run": {"project": "A B", "location": "x"}}), "no `project` of Google"),
+        (json!({"cloud_run_service": {"project": "", "location": "x"}}), "no `project` of Google"),
         (github("acme"), "OWNER/NAME"),
         (github("acme/a/b"), "OWNER/NAME"),
         (github("../x"), "OWNER/NAME"),
@@ -250,6 +261,7 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
     let (vx, gh, hs) = (vertex(&json!({})), github("a/b"), described(&json!({})));
     let cb = json!({"cloud_build": {"project": "acme"}});
     let cr = json!({"cloud_run": {"project": "acme", "location": "europe-west4"}});
+    let cs = json!({"cloud_run_service": {"project": "acme", "location": "europe-west4"}});
     let mg = json!({"mage": {"endpoint": "http://localhost:6789"}});
     let cases = [
         (&v2, json!({"pipeline": "churn"}), ""),
@@ -279,6 +291,9 @@ fn a_target_is_checked_with_the_place_of_the_fault() {
         (&cb, json!({"trigger": ""}), "`trigger` is empty"),
         (&cr, json!({"job": "train", "args": []}), ""),
         (&cr, json!({"job": "train", "container": ""}), "`container` is empty"),
+        (&cs, json!({"name": "churn-api"}), ""),
+        (&cs, json!({"name": ""}), "`name` is empty"),
+        (&cs, json!({"name": "churn-api", "container": ""}), "`container` is empty"),
         (&gh, json!({"workflow": "w.yml", "ref": "main"}), ""),
         (&gh, json!({"workflow": "w.yml", "event_type": "retrain"}), ""),
         (&gh, json!({"workflow": "w.yml"}), "say with `ref`"),

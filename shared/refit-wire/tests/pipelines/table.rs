@@ -11,7 +11,7 @@ use refit_wire::pipeline::{About, ServiceConfig};
 
 use crate::recordings;
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
@@ -82,16 +82,20 @@ fn the_table_of_services_is_the_one_in_the_documentation() {
         Class A: a second start under the same key starts nothing. Class B: keys are taken, and a second start under \
         one does harm, so every start is looked up first. Class C: no keys, runs are found by a marker; the guard in \
         the pipeline's first step makes one run effective.\n\n\
+        Where a person has a run run again at its service, its new end counts as long as refit has not recorded the \
+        first one, as the column says. An end that is recorded is final: what becomes of the run after that starts \
+        nothing, promotes nothing and is told to nobody. What its batch held is run once more by `refit replay \
+        --force`.\n\n\
         The exchanges are our own, with made-up values in documented fields; no service was asked for them.\n\n\
-        | service | class | start | find | status | cancel | push | proof |\n\
-        |---|---|---|---|---|---|---|---|\n"
+        | service | class | start | find | status | cancel | run again there | push | proof |\n\
+        |---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (kind, about) in ServiceConfig::about() {
-        let About { class, start, find, status, cancel, push, .. } = about;
+        let About { class, start, find, status, cancel, again, push, .. } = about;
         let proof = proof(kind, &about);
         let _ = writeln!(
             text,
-            "| `{kind}` | {class} | {start} | {find} | {status} | {cancel} | {push} | {proof} |"
+            "| `{kind}` | {class} | {start} | {find} | {status} | {cancel} | {again} | {push} | {proof} |"
         );
     }
     expect_file![repository().join("docs/services.md")].assert_eq(&text);

@@ -164,11 +164,20 @@ impl Dialect for V1beta1 {
             "Terminating" => (Phase::Running, word),
             "Succeeded" => (Phase::Succeeded, None),
             "Skipped" => (Phase::Succeeded, word),
+            // A run that is ended before its time is reported as failed.
+            "Failed" | "Error" if was_terminated(answer) => (Phase::Cancelled, None),
             "Failed" => (Phase::Failed, None),
             "Error" => (Phase::Failed, word),
             _ => (Phase::Running, Some(format!("unknown state: state=`{}`", clip(status)))),
         }
     }
+}
+
+/// Whether somebody ended it: its workflow is left no time then.
+fn was_terminated(answer: &Value) -> bool {
+    let workflow = answer.pointer("/pipeline_runtime/workflow_manifest").and_then(Value::as_str);
+    let workflow = workflow.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    workflow.is_some_and(|it| it.pointer("/spec/activeDeadlineSeconds") == Some(&json!(0)))
 }
 
 fn path<'a>(rest: &[&'a str]) -> Vec<&'a str> {

@@ -160,7 +160,7 @@ impl Dialect for V2beta1 {
             "SUCCEEDED" => (Phase::Succeeded, None),
             "SKIPPED" => (Phase::Succeeded, word),
             // A run that is ended before its time is reported as failed.
-            "FAILED" if was_canceled(run) => (Phase::Cancelled, word),
+            "FAILED" if was_canceled(run) => (Phase::Cancelled, None),
             "FAILED" => (Phase::Failed, failure(run)),
             "CANCELED" => (Phase::Cancelled, None),
             _ => (Phase::Running, Some(format!("unknown state: state=`{}`", clip(state)))),
