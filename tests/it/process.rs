@@ -18,9 +18,6 @@ use tokio::task::JoinHandle;
 use crate::patience::soon;
 
 /// The programs that are run.
-#[cfg(not(any(feature = "aws", feature = "gcp")))]
-const PROGRAMS: &[&str] = &["drift", "hook", "object", "tick"];
-#[cfg(any(feature = "aws", feature = "gcp"))]
 const PROGRAMS: &[&str] = &["drift", "hook", "object", "refit", "tick"];
 /// The clouds they are built for.
 const CLOUDS: &[&str] = &[

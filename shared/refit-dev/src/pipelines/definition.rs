@@ -273,7 +273,7 @@ mod tests {
             let told = format!("{why}{place}");
             assert!(told.contains(expected), "{text}: {told}");
         };
-        check("", "found nothing: known here: `name`, `parameters`, `steps`, `serve`:1:1");
+        check("", "the file is empty");
         check("steps: []", "steps");
         check(&format!("serve: {{command: []}}\n{STEP}"), "serves a model has no command");
         check(&format!("serve: {{command: [a], model: A}}\n{STEP}"), "names none: model=`A`");

@@ -123,8 +123,12 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// What is to be done about errors that say more than that the disk failed.
 const REASONS: [(Kind, ErrorKind, &str); 8] = [
-    (Kind::StorageFull, ErrorKind::Unavailable, ", the disk is full"),
-    (Kind::QuotaExceeded, ErrorKind::Unavailable, ", the disk is full for this user"),
+    (Kind::StorageFull, ErrorKind::Unavailable, ", the disk is full, make room on it"),
+    (
+        Kind::QuotaExceeded,
+        ErrorKind::Unavailable,
+        ", the disk is full for this user, make room on it or raise the quota",
+    ),
     (Kind::ReadOnlyFilesystem, ErrorKind::Unauthorized, ", the file system is read-only"),
     (Kind::PermissionDenied, ErrorKind::Unauthorized, ", this user may not"),
     (Kind::NotADirectory, ErrorKind::Invalid, ", a part of its name is not a folder"),
@@ -149,8 +153,8 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_says_what_to_do() {
         for (errno, kind, words) in [
-            (Errno::NOSPC, ErrorKind::Unavailable, "disk is full"),
-            (Errno::DQUOT, ErrorKind::Unavailable, "disk is full"),
+            (Errno::NOSPC, ErrorKind::Unavailable, "disk is full, make room"),
+            (Errno::DQUOT, ErrorKind::Unavailable, "disk is full for this user, make room"),
             (Errno::ROFS, ErrorKind::Unauthorized, "read-only"),
             (Errno::ACCESS, ErrorKind::Unauthorized, "may not"),
             (Errno::PERM, ErrorKind::Unauthorized, "may not"),
