@@ -305,3 +305,6 @@ fn placed(error: &impl fmt::Display, path: &Path) -> String {
         path => format!("{error}: at=`{path}`"),
     }
 }
+
+#[cfg(test)]
+pub mod exercise;

@@ -11,6 +11,7 @@ mod forgotten;
 mod fsck;
 mod lasting;
 mod models;
+mod notify;
 mod process;
 mod quarantine;
 mod replay;
