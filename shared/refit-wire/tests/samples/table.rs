@@ -71,6 +71,10 @@ the list. What is equal is listed once: the same Pub/Sub message, or the same by
 again after it was taken off the list is listed again. Of a message without its wrapper the attributes are kept, which are
 headers of any name, but none that may hold a secret (`authorization`, cookies, whatever is called a token, a key or a
 password); of a message of SQS the whole record is kept. A report that lay in a file is read again as that of its object.
+Of what is longer than 64 KiB the beginning is kept, to be looked at: it is not read again, and has to be sent again.
+
+What is too large is refused, not kept: Pub/Sub delivers it again until the subscription's dead-letter topic takes it, which
+Terraform sets up and `refit doctor` looks for; without one, until its retention is over.
 
 ## Webhooks
 
