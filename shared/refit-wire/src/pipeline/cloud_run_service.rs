@@ -38,7 +38,8 @@ const STANDING: [(&str, &str); 1] =
 const LISTED: (&str, &str) = ("fields", "revisions(name,labels,createTime),nextPageToken");
 
 /// Services of Cloud Run, of which each run is a new revision. The function's account needs `roles/run.developer` on each
-/// service, and `roles/iam.serviceAccountUser` on the account it runs as.
+/// service, `roles/iam.serviceAccountUser` on the account it runs as, and `roles/artifactregistry.reader` on the repository
+/// of its image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CloudRunService")]
@@ -74,7 +75,7 @@ impl Settings for Config {
         find: "`services.get`, then `revisions.list` since the intent, by label `refit-key`",
         status: "`services.get`, until it has settled",
         cancel: "none",
-        again: "a service that was changed again counts as cancelled",
+        again: "a run whose label another change replaced counts as cancelled",
         push: "audit log (not read yet)",
         specs: &["google-run-v2.trimmed.json"],
         proof: "of services only parts are in that description, so containers and conditions are what is checked; fault matrix in `shared/refit-testkit/tests/services`",

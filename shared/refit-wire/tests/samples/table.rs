@@ -60,11 +60,11 @@ An answer is given within five seconds, and 2xx only once the events are durable
 whatever a door waited for (the ledger, a key, a secret, a report), is answered with 503 and comes again.
 
 Some senders ask whether their events are wanted before they send any: CloudEvents by `OPTIONS` with
-`WebHook-Request-Origin`, Azure Event Grid where it does not speak CloudEvents by an event that holds a code. A door answers
-that it may send, or with the code, and records nothing. That lets nobody in: the events have to come from a verified
-caller, and so does the event with the code. Event Grid has no ID token of Google and signs nothing, so `hook` answers
-neither with the code nor takes its events; have a gateway verify its token of Entra ID, and send both on to `drift` by an
-account of its own.
+`WebHook-Request-Origin`, Azure Event Grid where it does not speak CloudEvents by an event that holds a code. `object` and
+`drift` answer verified callers that they may send, or with the code, and record nothing. That lets nobody in: the events
+have to come from a verified caller as well. `hook` answers no `OPTIONS`: it takes what is signed. Event Grid has no ID token
+of Google and signs nothing, so `hook` answers neither with the code nor takes its events; have a gateway verify its token
+of Entra ID, and send both on to `drift` by an account of its own.
 
 `refit quarantine` lists what was not understood, shows it, records what it means to a newer version, or takes it off
 the list. What is equal is listed once: the same Pub/Sub message, or the same bytes with the same `ce-*` headers; what comes
@@ -73,8 +73,9 @@ headers of any name, but none that may hold a secret (`authorization`, cookies, 
 password); of a message of SQS the whole record is kept. A report that lay in a file is read again as that of its object.
 Of what is longer than 64 KiB the beginning is kept, to be looked at: it is not read again, and has to be sent again.
 
-What is too large is refused, not kept: Pub/Sub delivers it again until the subscription's dead-letter topic takes it, which
-Terraform sets up and `refit doctor` looks for; without one, until its retention is over.
+What is too large is refused over HTTP, not kept: Pub/Sub delivers it again until the subscription's dead-letter topic takes
+it, which Terraform sets up and `refit doctor` looks for; without one, until its retention is over. What comes by an invocation
+of Lambda, a queue or `refit worker` goes into quarantine.
 
 ## Webhooks
 
@@ -89,6 +90,9 @@ covers the time of sending (MLflow, Standard Webhooks) holds for five minutes. A
 on:
   webhook: { type: github.push, source: acme/churn, paths: ['**/*.dvc', '**/dvc.lock'] }
 ```
+
+[examples/dvc](../examples/dvc) is such a rule whole, with the workflow that it starts: the guard, `dvc pull` of what
+the head of the branch names when it is started, the training, `dvc push`, and its metrics as a comment on that commit.
 
 What a signature covers is read as what its sender sends, and as nothing else whatever headers come with it. GitHub signs
 the body alone: a push is the same fact by repository, ref and commits, a workflow by run and attempt, a comment by its
