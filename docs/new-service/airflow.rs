@@ -121,6 +121,7 @@ impl PipelineService for Airflow {
         Step::Send(Call::new(request, move |reply| match &reply {
             Ok(response) if response.status == 409 => Step::Send(look.then(|found| {
                 let unread = || Outcome::Unclear("the run cannot be read".to_owned());
+                let found = found.filter(|found| *found != Outcome::Absent);
                 Step::Done(found.unwrap_or_else(unread))
             })),
             _ => Step::Done(answer::started(reply, words, |run| external(run, &dag, key))),

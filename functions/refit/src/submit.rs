@@ -178,7 +178,8 @@ pub(crate) async fn run(context: &Context, command: Command, wait: &Wait) -> Res
     let (opened, state) = context.load().await?;
     match opened.obey(context.output, command.clone(), wait, state.seq).await {
         Err(refused) if refused.exit == Exit::Refused => {
-            let state = opened.state().await?.unwrap_or(state);
+            // What is known already will do, if the newest cannot be had: the command has its answer.
+            let state = opened.state().await.ok().flatten().unwrap_or(state);
             let exit = if is_of_nothing(&command, &state) { Exit::NotFound } else { Exit::Refused };
             Err(Failure { exit, ..refused })
         }

@@ -29,7 +29,7 @@ use crate::bloom::Bloom;
 use crate::commit::{
     AttemptChange, BatchChange, Change, Commit, Decision, RunChange, TriggerChange,
 };
-use crate::event::Event;
+use crate::event::{Command, Event, Fact};
 use crate::fold::{Stamp, apply};
 use crate::key::Hash128;
 use crate::member::Line;
@@ -406,7 +406,37 @@ impl<'a> Desk<'a> {
         let Some(revision) = self.state.rules.clone() else {
             return Some(Arc::default());
         };
-        self.rules_of(&revision).and_then(Result::ok)
+        match self.rules_of(&revision)? {
+            Ok(rules) => Some(rules),
+            Err(_) => self.rules_to_come(),
+        }
+    }
+
+    /// Where those in force cannot be used, as when an older version of the program took them: the first that are about to
+    /// replace them and can be. What arrived before is judged by these, or nobody could ever mend it.
+    fn rules_to_come(&mut self) -> Option<Arc<Rules>> {
+        let inputs = self.inputs;
+        for (number, segment) in inputs.segments.iter().enumerate() {
+            for (place, event) in segment.events.iter().enumerate() {
+                let Fact::Command(Command::Apply { revision, replaces, .. }) = &event.fact else {
+                    continue;
+                };
+                let item = self.item(segment, number, place, event);
+                if self.replaces(replaces.as_deref(), revision) && self.old_news(item).is_none() {
+                    match self.rules_of(revision) {
+                        Some(Err(_)) => {}
+                        rules => return rules.and_then(Result::ok),
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the rules in force are there and can be used.
+    fn is_usable(&mut self) -> bool {
+        let revision = self.state.rules.clone();
+        revision.is_none_or(|revision| matches!(self.rules_of(&revision), Some(Ok(_))))
     }
 
     /// A revision of the rules, or why it cannot be had; `None` where it must be asked for first.

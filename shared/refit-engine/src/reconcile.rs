@@ -501,7 +501,7 @@ impl Reconciler {
             };
             let planned = plan(state, &inputs);
             if planned.needs.is_empty() {
-                return Ok(planned);
+                return usable(state, &found, planned);
             }
             let caller = Caller {
                 transport: &self.parts.transport,
@@ -509,12 +509,6 @@ impl Reconciler {
                 limit: state.timing.call,
             };
             self.gatherer.satisfy(state, planned.needs, &caller, &mut found).await?;
-            if let Some(Err(message)) =
-                state.rules.as_ref().and_then(|revision| found.rules.get(revision))
-            {
-                let message = format!("the rules in force cannot be used: {message}");
-                return Err(Error::new(ErrorKind::Data, message));
-            }
         }
         Err(Error::new(ErrorKind::Internal, "the planner asks for more and more"))
     }
@@ -583,6 +577,17 @@ impl Reconciler {
         let look = self.agenda.next().map(|at| Span::from_millis(at.as_millis() - elapsed));
         let due = due.map(|due| due.since(listing.now));
         due.into_iter().chain(look).min()
+    }
+}
+
+/// The plan, unless nothing can be decided because the rules in force cannot be used.
+fn usable(state: &State, found: &Found, planned: Plan) -> Result<Plan, Error> {
+    match state.rules.as_ref().and_then(|revision| found.rules.get(revision)) {
+        Some(Err(why)) if planned.commit.is_none() => {
+            let message = format!("the rules in force cannot be used: {why}");
+            Err(Error::new(ErrorKind::Data, message))
+        }
+        _ => Ok(planned),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::Next;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::{HeaderMap, StatusCode};
 use refit_core::diagnostics::Severity;
 use refit_core::error::{Error, ErrorKind};
@@ -446,21 +446,24 @@ pub fn guarded(router: Router) -> Router {
         .route("/readyz", get(|| async { "ok" }))
 }
 
-/// A door of events: objects, drift reports, messages and webhooks, each understood by what it is.
+/// A door of events: objects, drift reports and messages, each understood by what it is. Who asks whether it may send is
+/// told that it may: that it is who it says it is was found out before.
 pub fn events(door: &Arc<Door>, paths: &[&str]) -> Router {
-    paths.iter().fold(Router::new(), |router, path| {
-        let door = Arc::clone(door);
-        router.route(
-            path,
-            post(move |headers, body| async move { door.receive(headers, body).await })
-                .options(|headers: HeaderMap| async move { permit(&headers) }),
-        )
-    })
+    let methods = taking(door).options(|headers: HeaderMap| async move { permit(&headers) });
+    paths.iter().fold(Router::new(), |router, path| router.route(path, methods.clone()))
 }
 
 /// The door of webhooks, and the pages of signed links, by which persons come.
-fn webhooks(door: &Arc<Door>, paths: &[&str]) -> Router {
-    events(door, paths).merge(links(door))
+pub(crate) fn webhooks(door: &Arc<Door>, paths: &[&str]) -> Router {
+    let methods = taking(door);
+    let doors =
+        paths.iter().fold(Router::new(), |router, path| router.route(path, methods.clone()));
+    doors.merge(links(door))
+}
+
+fn taking(door: &Arc<Door>) -> MethodRouter {
+    let door = Arc::clone(door);
+    post(move |headers, body| async move { door.receive(headers, body).await })
 }
 
 /// Every door, where it is in a process that opens all of them: those of services, and that of webhooks. A wake takes

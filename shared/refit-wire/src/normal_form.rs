@@ -95,7 +95,7 @@ fn normal_batch(items: &[Item]) -> Value {
 #[must_use]
 pub fn normal_event(event: &Event) -> Value {
     let (kind, details) = match &event.fact {
-        Fact::Object(change) => (change.kind.name(), object(change)),
+        Fact::Object(change) => (change.kind.name(), object(change, sequencer(event, change))),
         Fact::Message(message) => {
             let kind = kind_of_message(event, message);
             (kind, self::message(message, TELLING.contains(&kind)))
@@ -159,7 +159,14 @@ fn kind_of_message<'a>(event: &'a Event, message: &Message) -> &'a str {
     }
 }
 
-fn object(change: &ObjectChange) -> Vec<(&'static str, Value)> {
+/// What orders the changes of an object in S3, as it was sent: a part of its identity, unless it had none.
+fn sequencer<'a>(event: &'a Event, change: &ObjectChange) -> Option<&'a String> {
+    let part = event.identity.0.get(3).filter(|_| change.object.scheme == "s3")?;
+    let is_other = change.object.generation.as_ref() == Some(part) || part.contains('@');
+    (!is_other).then_some(part)
+}
+
+fn object(change: &ObjectChange, sequencer: Option<&String>) -> Vec<(&'static str, Value)> {
     let object = &change.object;
     let parts = [
         ("bucket", json!(object.bucket)),
@@ -172,7 +179,7 @@ fn object(change: &ObjectChange) -> Vec<(&'static str, Value)> {
     let parts = Map::from_iter(parts.map(|(name, value)| (name.to_owned(), value)));
     vec![
         ("object", Value::Object(parts)),
-        ("sequencer", json!(object.sequencer)),
+        ("sequencer", json!(sequencer)),
         ("checksum", json!(object.checksum)),
         ("created", json!(object.created.map(time_text))),
         ("content_type", json!(object.content_type)),

@@ -30,8 +30,8 @@ struct Args {
     /// With this mutant of the protocol
     #[arg(long, global = true, value_parser = named)]
     mutant: Option<Mutant>,
-    /// The corpus that seeds which fail are added to, and that every run replays. Default: that of the tests; where
-    /// there is a mutant, none
+    /// The corpus that seeds which fail are added to. Default: that of the tests, which every run replays that is built
+    /// after; where there is a mutant, none
     #[arg(long)]
     keep: Option<PathBuf>,
     #[command(subcommand)]
@@ -100,7 +100,8 @@ fn schedules(args: &Args) -> bool {
         show(seed, mutant, false);
     }
     let usual = mutant.is_none().then(|| Path::new(CORPUS));
-    if let Some(path) = args.keep.as_deref().or(usual) {
+    let corpus = args.keep.as_deref().or(usual).filter(|_| !summary.failures.is_empty());
+    if let Some(path) = corpus {
         keep(path, &summary.failures).expect("the corpus can be written");
     }
     summary.failures.is_empty() && failed == 0

@@ -198,7 +198,10 @@ async fn again(context: &Context, opened: &Opened, entry: &Entry) -> Result<Vec<
     let refused = |why: String| Failure::new(Exit::Refused, format!("{why}: id=`{}`", entry.id));
     let body = STANDARD.decode(&entry.invalid.head).unwrap_or_default();
     if body.len() as u64 != entry.invalid.size {
-        let why = format!("only the first {} of {} bytes are kept", body.len(), entry.invalid.size);
+        let (kept, size) = (body.len(), entry.invalid.size);
+        let why = format!(
+            "only the first {kept} of {size} bytes are kept; have it sent again, and drop it"
+        );
         return Err(refused(why));
     }
     let understood = match upload_of(&entry.identity) {

@@ -52,6 +52,27 @@ fn poison_is_listed_once_and_shown_until_it_is_dropped() {
     assert_eq!(ids(&world.json("quarantine list")), [id], "it came again");
 }
 
+/// Read again as far as it is kept it would mean something else than what arrived.
+#[test]
+fn of_what_is_long_the_beginning_is_kept_and_shown_and_not_read_again() {
+    let world = World::ruled(EACH);
+    let event = json!({
+        "specversion": "1.0", "id": "7", "source": "/s", "type": "t", "data": "x".repeat(70_000),
+    });
+    let text = format!("POST /\ncontent-type: application/cloudevents+json\n\n{event}");
+    world.record(vec![quarantined(&read(&text).delivery(), "an older version did not know it")]);
+    let listed = world.json("quarantine list");
+    let size = listed["quarantined"][0]["size"].as_u64().unwrap();
+    assert!(size > 70_000, "{listed}");
+    let [id] = ids(&listed).try_into().unwrap();
+    let shown = world.json(&format!("quarantine show {id}"));
+    assert_eq!(shown["body"].as_str().map(str::len), Some(64 * 1024));
+    let replayed = world.refit(&format!("quarantine replay {id}")).ends(4);
+    replayed
+        .complains(&format!("only the first 65536 of {size} bytes are kept; have it sent again"));
+    assert_eq!(ids(&world.json("quarantine list")), [id], "it stays on the list");
+}
+
 #[test]
 fn what_arrived_is_shown_with_its_headers_and_gives_a_terminal_no_orders() {
     let world = World::ruled(EACH);

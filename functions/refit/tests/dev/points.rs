@@ -1,4 +1,5 @@
-//! The process is killed before and after every operation on its ledger and every call to its pipeline service.
+//! The process is killed before and after every operation on its ledger and every call to its pipeline service and its
+//! registry of models.
 //!
 //! A point is the n-th operation of a name in one life. A life that is killed there runs in a process of its own, on
 //! ports that send it SIGKILL; nothing of that is in `refit`. Then the real `refit dev` is started in the folder, comes
@@ -32,13 +33,21 @@ use killing::{MET, Point, Side};
 const MARK: &str = "mark";
 /// The trigger of runs that are replaced, and its bucket.
 const LONG: &str = "long";
+/// The trigger whose runs make versions of a model, its bucket and the model.
+const MODEL: &str = "model";
 /// The trigger that waits for a month, and its bucket.
 const SLOW: &str = "slow";
 /// Lives at the same time: most of each is waiting.
 const AT_ONCE: usize = 16;
 
 const RULES: &str = "services: { local: { local: {} } }
+registries: { models: { local: {} } }
 triggers:
+  model:
+    on: { objects: { bucket: model, suffix: .csv } }
+    batch: { quiet: 0s, max_wait: 2s }
+    run: { service: local, pipeline: model, parameters: { manifest: \"${ batch.manifest }\" } }
+    promote: { registry: models, model: model }
   mark:
     on: { objects: { bucket: mark, suffix: .csv } }
     batch: { quiet: 1500ms, max_wait: 3s }
@@ -92,6 +101,9 @@ const POINTS: &[(Scene, &str, usize)] = &[
     (Scene::Fresh, "start", 3),
     (Scene::Fresh, "status", 2),
     (Scene::Fresh, "cancel", 1),
+    (Scene::Fresh, "models", 2),
+    (Scene::Fresh, "register", 1),
+    (Scene::Fresh, "stage", 1),
     (Scene::Taken, "find", 2),
     (Scene::Old, "get snapshot/", 1),
     (Scene::Old, "create snapshot/", 1),
@@ -118,7 +130,8 @@ impl Folder {
         let folder = Self(tempfile::tempdir().unwrap());
         let at = |name: &str| folder.path().join(name);
         fs::write(at("refit.yaml"), RULES).unwrap();
-        for (name, script) in [(MARK, "exit 0".to_owned()), (LONG, wait_for(&at("go")))] {
+        let done = || "exit 0".to_owned();
+        for (name, script) in [(MARK, done()), (MODEL, done()), (LONG, wait_for(&at("go")))] {
             let pipeline = at("pipelines").join(name);
             fs::create_dir_all(&pipeline).unwrap();
             let text = format!("steps:\n  - {{ name: only, command: [sh, -c, '{script}'] }}\n");
@@ -127,7 +140,7 @@ impl Folder {
         }
         copy(&templates.join(template(scene)), folder.path()).unwrap();
         if matches!(scene, Scene::Fresh | Scene::Taken) {
-            for file in ["mark/1.csv", "mark/2.csv", "mark/3.csv", "long/1.csv"] {
+            for file in ["mark/1.csv", "mark/2.csv", "mark/3.csv", "long/1.csv", "model/1.csv"] {
                 fs::write(at("buckets").join(file), file).unwrap();
             }
         }
@@ -150,7 +163,8 @@ impl Folder {
 
     /// What was uploaded.
     fn files(&self) -> Vec<String> {
-        let buckets = [LONG, MARK].map(|bucket| (bucket, self.path().join("buckets").join(bucket)));
+        let buckets =
+            [LONG, MARK, MODEL].map(|bucket| (bucket, self.path().join("buckets").join(bucket)));
         let files = buckets.iter().flat_map(|(bucket, folder)| {
             let names = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
             names.map(move |name| format!("gs://{bucket}/{}", name.to_str().unwrap()))
@@ -174,13 +188,25 @@ impl Folder {
             members.retain(|uri| files.contains(uri));
             members
         };
-        proof::settle(self.path(), &place, |runs| given(runs).len() >= files.len());
+        proof::settle(self.path(), &place, |runs| {
+            given(runs).len() >= files.len() && proof::versions(&place, MODEL) == makers(runs)
+        });
         let runs = proof::each_batch_is_one_run(self.path(), &place, of);
         assert_eq!(given(&runs), files, "{of}: every file is in one run that was done");
+        assert_eq!(proof::versions(&place, MODEL), makers(&runs), "{of}: each is one version");
         assert!(dev.terminate().success());
         proof::nothing_is_wrong(self.path(), of);
         runs.len()
     }
+}
+
+/// The keys of the runs that were to make a version, in order.
+fn makers(runs: &[Value]) -> Vec<String> {
+    let made = |run: &&Value| run["trigger"] == MODEL && run["phase"] == "succeeded";
+    let mut keys: Vec<_> =
+        runs.iter().filter(made).map(|run| run["key"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    keys
 }
 
 /// Waits until a file is there, a minute at the most.

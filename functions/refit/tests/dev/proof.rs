@@ -67,10 +67,7 @@ pub(crate) fn each_batch_is_one_run(folder: &Path, place: &str, of: &str) -> Vec
 
 /// The runs the pipeline service has, with their keys and how each ended, by batch.
 fn served(folder: &Path, place: &str) -> BTreeMap<String, Vec<(String, String)>> {
-    let token = "GET /computeMetadata/v1/instance/service-accounts/default/token";
-    let (_, token) = ask(place, token, &[("metadata-flavor", "Google")]);
-    let token: Value = serde_json::from_str(&token).unwrap();
-    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    let bearer = bearer(place);
     let mut served = BTreeMap::<_, Vec<_>>::new();
     let known = fs::read_dir(folder.join(".refit/dev/pipelines/runs"));
     for run in known.into_iter().flatten() {
@@ -84,6 +81,27 @@ fn served(folder: &Path, place: &str) -> BTreeMap<String, Vec<(String, String)>>
         served.entry(batch).or_default().push((text(&run["id"]), text(&run["state"])));
     }
     served
+}
+
+/// The keys of the runs whose versions of a model the registry has, in order.
+pub(crate) fn versions(place: &str, model: &str) -> Vec<String> {
+    let request = format!("GET /registry/models/{model}");
+    let (status, model) = ask(place, &request, &[("authorization", &bearer(place))]);
+    let model: Value = serde_json::from_str(&model).unwrap();
+    let versions = model["versions"].as_array().into_iter().flatten();
+    let mut keys: Vec<_> =
+        versions.map(|version| version["key"].as_str().unwrap().to_owned()).collect();
+    assert!(status == 200 || keys.is_empty(), "status=`{status}`, {model}");
+    keys.sort();
+    keys
+}
+
+/// What the service and the registry of this machine want to be shown.
+fn bearer(place: &str) -> String {
+    let token = "GET /computeMetadata/v1/instance/service-accounts/default/token";
+    let (_, token) = ask(place, token, &[("metadata-flavor", "Google")]);
+    let token: Value = serde_json::from_str(&token).unwrap();
+    format!("Bearer {}", token["access_token"].as_str().unwrap())
 }
 
 /// Demands that `refit audit` and `refit fsck` find nothing.

@@ -27,6 +27,8 @@ impl Desk<'_> {
                 let new =
                     self.rules_of(revision).unwrap_or_else(|| Err("being read".to_owned()))?;
                 let old = std::mem::replace(rules, Arc::clone(&new));
+                // What was due by rules that cannot be read is not known: all that is due now waits for a person.
+                let old = if self.is_usable() { old } else { Arc::default() };
                 Ok(self.apply_rules(&old, &new, *start))
             }
             Command::Pause { trigger, mode } => self.pause(trigger, *mode),
@@ -41,13 +43,18 @@ impl Desk<'_> {
         }
     }
 
-    /// Rules that are in force already replace nothing: who applied them died before the answer, and applies again.
-    fn check_replaced(&self, replaces: Option<&str>, revision: &str) -> Result<(), String> {
+    /// Whether rules may take the place of those in force. They themselves replace nothing: who applied them died before
+    /// the answer, and applies again.
+    pub(super) fn replaces(&self, replaces: Option<&str>, revision: &str) -> bool {
         let current = self.state.rules.as_deref();
-        if replaces == current || current == Some(revision) {
+        replaces == current || current == Some(revision)
+    }
+
+    fn check_replaced(&self, replaces: Option<&str>, revision: &str) -> Result<(), String> {
+        if self.replaces(replaces, revision) {
             return Ok(());
         }
-        let current = current.unwrap_or("none");
+        let current = self.state.rules.as_deref().unwrap_or("none");
         Err(format!(
             "conflict: other rules were applied meanwhile: current=`{current}`, applied=`{revision}`"
         ))

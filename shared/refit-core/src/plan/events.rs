@@ -83,7 +83,7 @@ impl Desk<'_> {
         rules
     }
 
-    fn item<'e>(
+    pub(super) fn item<'e>(
         &self,
         segment: &Segment,
         number: usize,
@@ -123,7 +123,7 @@ impl Desk<'_> {
     }
 
     /// Whether the ledger has this fact already, or has forgotten whether it does.
-    fn old_news(&mut self, item: Item<'_>) -> Option<Refusal> {
+    pub(super) fn old_news(&mut self, item: Item<'_>) -> Option<Refusal> {
         let known = self.known(item.event.id());
         if known.is_some() && !self.may_come_again(item.event, known) {
             return Some(Refusal::Duplicate);

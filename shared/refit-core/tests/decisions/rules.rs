@@ -1,8 +1,11 @@
 //! How rules take effect, pauses and decisions of people.
 
+use std::sync::Arc;
+
 use expect_test::expect;
 
 use crate::check;
+use crate::world::World;
 
 #[test]
 fn nothing_starts_because_rules_were_applied() {
@@ -370,4 +373,33 @@ fn commands_about_what_does_not_exist_are_refused() {
             10:00 no: unknown run: name=`b1`
         "#]],
     );
+}
+
+/// As where a newer version of the program refuses what an older one took: otherwise nobody could mend it.
+#[test]
+fn rules_that_can_no_longer_be_used_are_replaced_by_rules_that_can_and_nothing_is_lost() {
+    let mut world = World::new();
+    world.lines("rule t bucket=b quiet=1m\n10:00 put a#1");
+    world.revisions.remove("rev1");
+    world.revisions.insert("another".to_owned(), Arc::default());
+    assert_eq!(world.shown("10:05 put b#1"), "", "nothing is decided");
+    expect![[r#"
+        10:10 c#1 -> t b2
+        10:10 ok: applied: triggers=`1`
+        10:10 d#1 -> t b2
+        10:10 b2 held: quiet until 10:11
+        10:20 b2 closed: a#1 c#1 d#1
+        10:20 b2/1 intended
+    "#]]
+    .assert_eq(world.shown("10:10 put c#1; apply; put d#1\n10:20 tick"));
+    let mut due = World::new();
+    due.lines("rule t bucket=b quiet=1m\n10:00 put a#1");
+    due.revisions.remove("rev1");
+    due.revisions.insert("another".to_owned(), Arc::default());
+    expect![[r#"
+        10:10 ok: applied: triggers=`1`; batches that wait for a decision: count=`1`
+        10:10 b2 asks
+        10:10 b2 held: ask
+    "#]]
+    .assert_eq(due.shown("10:10 apply\n10:20 tick"));
 }

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::callers::Check;
 use crate::environment::{Callers, Oidc};
-use crate::function::{Base, checked, events, prompt, told};
+use crate::function::{Base, checked, events, prompt, told, webhooks};
 use crate::oidc::tests::{claims, header, token};
 use crate::reports::tests::{Bucket, REPORT, buckets};
 use crate::waker::{Nobody, TOLD_WITHIN, Waker};
@@ -246,14 +246,14 @@ async fn a_sender_that_asks_whether_it_may_send_is_let_in_nowhere_by_that_and_no
         let door = Arc::new(Door::push(base.intake(), Arc::new(Nobody), None));
         checked(events(&door, &["/"]), Check::new(callers, &base))
     };
-    let hook = events(&Arc::new(base.hook(&secrets, Arc::new(Nobody))), &["/"]);
+    let hook = webhooks(&Arc::new(base.hook(&secrets, Arc::new(Nobody))), &["/"]);
     let (open, shut) = (push(Callers::Platform(None)), push(Callers::Oidc(oidc())));
     let event = json!([{
         "id": "1", "topic": "/subscriptions/s", "eventTime": "2026-01-05T12:00:00Z",
         "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
         "data": {"validationCode": "512d38b6", "validationUrl": "https://eventgrid.example/"},
     }]);
-    for (door, allowed, validated) in [(open, 200, 200), (shut, 401, 401), (hook, 200, 401)] {
+    for (door, allowed, validated) in [(open, 200, 200), (shut, 401, 401), (hook, 405, 401)] {
         let asking = Request::options("/").header("webhook-request-origin", "eventgrid.azure.net");
         let answer = door.clone().oneshot(asking.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), allowed);

@@ -12,7 +12,7 @@ use refit_core::run::{ExternalRun, Phase};
 use refit_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::{self, Fault, clip};
 use super::container::{check_name, chosen, variables};
@@ -272,22 +272,25 @@ fn changed(
     key: RunKey,
     variables: Vec<Value>,
 ) -> Result<Value, String> {
-    let template = &mut service["template"];
+    let strange = || "the service is not described as services are".to_owned();
+    let template =
+        service.get_mut("template").and_then(Value::as_object_mut).ok_or_else(strange)?;
     let at = chosen(template.get("containers"), target.container.as_deref())?;
-    let container = &mut template["containers"][at];
+    let container = template["containers"][at].as_object_mut().ok_or_else(strange)?;
     for variable in variables {
         set(container, variable);
     }
-    template["labels"][LABEL] = json!(key);
+    let labels = template.entry("labels").or_insert_with(|| json!({}));
+    labels.as_object_mut().ok_or_else(strange)?.insert(LABEL.to_owned(), json!(key));
     // The name that somebody gave the last revision is taken.
-    template.as_object_mut().and_then(|template| template.remove("revision"));
+    template.remove("revision");
     Ok(json!({ "etag": service["etag"], "template": service["template"] }))
 }
 
 /// Sets a variable of a container, which may have it already.
-fn set(container: &mut Value, variable: Value) {
+fn set(container: &mut Map<String, Value>, variable: Value) {
     let Some(all) = container.get_mut("env").and_then(Value::as_array_mut) else {
-        container["env"] = json!([variable]);
+        container.insert("env".to_owned(), json!([variable]));
         return;
     };
     match all.iter_mut().find(|it| it.get("name") == variable.get("name")) {
@@ -347,4 +350,25 @@ fn standing(service: &Value, key: &str) -> Option<(Phase, Option<String>)> {
         "CONDITION_PENDING" | "STATE_UNSPECIFIED" | "" => (Phase::Running, said),
         _ => answer::unknown_state(state),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_described_otherwise_than_services_are_is_left_alone() {
+        let key = "rf-00112233445566778899aabbccddeeff".parse().unwrap();
+        let target = Target { name: "churn-api".to_owned(), container: None };
+        for template in [
+            json!({ "labels": "x", "containers": [{ "name": "api" }] }),
+            json!({ "containers": ["x"] }),
+            json!("x"),
+            json!(null),
+        ] {
+            let service = json!({ "etag": "e", "template": template });
+            let told = changed(service, &target, key, vec![json!({ "name": "A", "value": "1" })]);
+            assert_eq!(told.unwrap_err(), "the service is not described as services are");
+        }
+    }
 }

@@ -13,7 +13,8 @@ use http::Method;
 use refit_core::error::Error;
 use refit_engine::port::{Created, Page, Store, Transport};
 use refit_host::function::Base;
-use refit_wire::http::{Reply, Request};
+use refit_wire::http::{Reply, Request, Secret};
+use refit_wire::outgoing::{Mail, Publish};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// Which side of an operation.
@@ -148,15 +149,21 @@ struct Calling {
 }
 
 impl Calling {
-    fn operation(&self, request: &Request) -> &'static str {
+    /// What a request is for. One that is for nothing known is called by its path, which is no point.
+    fn operation(&self, request: &Request) -> String {
         let path = request.url.path();
-        let Some(path) = path.strip_prefix("/apis/local/v1/") else {
-            return match path {
-                "/object" => "announce",
-                path if path.starts_with("/storage/") => "sweep",
-                _ => "wake",
-            };
+        let known = match path.strip_prefix("/apis/local/v1/") {
+            Some(path) => self.of_service(request, path),
+            None if path == "/object" => "announce",
+            None if path == "/tick" => "wake",
+            None if path.starts_with("/storage/") => "sweep",
+            None if path.starts_with("/registry/models/") => of_registry(&request.method),
+            None => return format!("{} {path}", request.method),
         };
+        known.to_owned()
+    }
+
+    fn of_service(&self, request: &Request, path: &str) -> &'static str {
         let mut started = self.started.lock().expect("no holder of the lock panics");
         match (request.method == Method::POST, path.split_once('/')) {
             (true, None) => {
@@ -173,10 +180,30 @@ impl Calling {
     }
 }
 
+fn of_registry(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "register",
+        Method::PUT => "stage",
+        _ => "models",
+    }
+}
+
 #[async_trait]
 impl Transport for Calling {
     async fn send(&self, request: Request) -> Reply {
         let operation = self.operation(&request);
-        self.watch.over(operation, self.inner.send(request)).await
+        self.watch.over(&operation, self.inner.send(request)).await
+    }
+
+    async fn mail(&self, mail: Mail) -> Reply {
+        self.watch.over("mail", self.inner.mail(mail)).await
+    }
+
+    async fn secret(&self, secret: &Secret, refused: Option<&str>) -> Result<String, Error> {
+        self.watch.over("secret", self.inner.secret(secret, refused)).await
+    }
+
+    async fn publish(&self, message: Publish) -> Reply {
+        self.watch.over("publish", self.inner.publish(message)).await
     }
 }
