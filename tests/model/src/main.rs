@@ -115,7 +115,8 @@ fn main() -> ExitCode {
     match &args.command {
         None => one(&args),
         Some(Command::Mutants { seconds, only }) => {
-            match mutants(Duration::from_secs(*seconds), only, args.threads) {
+            let time = Some(Duration::from_secs(*seconds));
+            match mutants(only, Limits { threads: args.threads, depth: args.depth, time }) {
                 0 => ExitCode::SUCCESS,
                 _ => ExitCode::FAILURE,
             }
@@ -154,14 +155,14 @@ fn one(args: &Args) -> ExitCode {
 }
 
 /// Prints what became of each mutant: how many of those that are modelled live.
-fn mutants(time: Duration, only: &str, threads: usize) -> usize {
+fn mutants(only: &str, limits: Limits) -> usize {
     let mut alive = 0;
     for mutant in Mutant::ALL {
         let name = format!("{mutant:?}");
         if !name.contains(only) {
             continue;
         }
-        let Some(report) = kill(*mutant, threads, time) else {
+        let Some(report) = kill(*mutant, limits) else {
             println!("{name:<26} not modelled");
             continue;
         };

@@ -1,7 +1,5 @@
 //! Deliberate breakages of the protocol, and the scope in which each is looked for.
 
-use std::time::Duration;
-
 use refit_core::mutant::Mutant;
 use refit_core::rules::{Idempotency, Overlap};
 
@@ -83,9 +81,8 @@ pub fn scope_of(mutant: Mutant) -> Option<Scope> {
     Some(scope)
 }
 
-/// Explores a mutant until something is seen to be wrong, or time is over; none where it is not modelled.
+/// Explores a mutant until something is seen to be wrong, or a limit is met; none where it is not modelled.
 #[must_use]
-pub fn kill(mutant: Mutant, threads: usize, time: Duration) -> Option<Report> {
-    let limits = Limits { threads, depth: None, time: Some(time) };
+pub fn kill(mutant: Mutant, limits: Limits) -> Option<Report> {
     scope_of(mutant).map(|scope| explore(scope, limits))
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
 
 use refit_core::mutant::Mutant;
+use refit_model::explore::Limits;
 use refit_model::mutants::kill;
 
 use crate::told::{REPLAYED, SWEPT, Told};
@@ -39,10 +39,8 @@ pub enum Here {
 /// What a mutant is run with.
 #[derive(Clone, Copy, Debug)]
 pub struct Means<'a> {
-    /// The threads of the model.
-    pub threads: usize,
-    /// How long the model looks.
-    pub time: Duration,
+    /// How far the model looks.
+    pub limits: Limits,
     /// The program that runs tests.
     pub cargo: &'a Path,
 }
@@ -53,7 +51,7 @@ impl Suite {
     pub fn hunt(&self, mutant: Mutant, test: &str, means: Means<'_>) -> Option<String> {
         match self.here {
             Here::Told(told) => told.wrong_with(mutant).into_iter().next(),
-            Here::Model => kill(mutant, means.threads, means.time)
+            Here::Model => kill(mutant, means.limits)
                 .and_then(|report| report.wrong)
                 .map(|(wrong, steps)| format!("{wrong} ({} steps)", steps.len())),
             Here::Test => self.holds(test, means.cargo).then(|| test.to_owned()),

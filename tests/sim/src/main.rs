@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use refit_core::mutant::Mutant;
+use refit_model::explore::Limits;
 use refit_sim::faults::Fault;
 use refit_sim::killers::{ELSEWHERE, Means, SEEDS_KEPT, Table, simulated};
 use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one};
@@ -73,8 +74,9 @@ fn main() -> ExitCode {
         None => schedules(&args),
         Some(Command::Show { seed }) => show(*seed, args.mutant, true),
         Some(Command::Mutants { schedules, seconds, only, write, cargo }) => {
-            let time = Duration::from_secs(*seconds);
-            let means = Means { threads: args.threads, time, cargo };
+            let time = Some(Duration::from_secs(*seconds));
+            let limits = Limits { threads: args.threads, depth: None, time };
+            let means = Means { limits, cargo };
             let hunt = Hunt { schedules: *schedules, means, only, killed: 0, alive: 0 };
             mutants(hunt, write.as_ref())
         }
@@ -187,7 +189,7 @@ impl Hunt<'_> {
     fn simulated(&mut self) -> Table {
         let mut table = Table::default();
         for mutant in simulated().filter(|mutant| self.is_chosen(*mutant)).collect::<Vec<_>>() {
-            let killers = hunt(mutant, 0..self.schedules, self.means.threads, SEEDS_KEPT);
+            let killers = hunt(mutant, 0..self.schedules, self.means.limits.threads, SEEDS_KEPT);
             let name = format!("{mutant:?}");
             let lives = killers.seeds.is_empty();
             let by = if lives { "it lives" } else { &killers.check };
