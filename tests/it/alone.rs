@@ -130,12 +130,10 @@ async fn object_runs_whole_where_it_may_only_append_and_wake() {
         // Nobody would verify a webhook here, and a handshake is answered with what it asks for.
         let is_webhook = Sender::of(&sample.headers).is_some();
         let is_handshake = path.ends_with("azureml-validation.http");
-        let status = if is_webhook {
-            401
-        } else if is_handshake {
-            200
-        } else {
-            204
+        let status = match (is_webhook, is_handshake) {
+            (true, _) => 401,
+            (_, true) => 200,
+            _ => 204,
         };
         assert_eq!(reply.status, status, "{}", path.display());
         let after = store.list("inbox/", "", 1000).await.unwrap().entries.len();

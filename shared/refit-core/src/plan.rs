@@ -415,19 +415,16 @@ impl<'a> Desk<'a> {
     /// Where those in force cannot be used, as when an older version of the program took them: the first that are about to
     /// replace them and can be. What arrived before is judged by these, or nobody could ever mend it.
     fn rules_to_come(&mut self) -> Option<Arc<Rules>> {
-        let inputs = self.inputs;
-        for (number, segment) in inputs.segments.iter().enumerate() {
-            for (place, event) in segment.events.iter().enumerate() {
-                let Fact::Command(Command::Apply { revision, replaces, .. }) = &event.fact else {
-                    continue;
-                };
-                let item = self.item(segment, number, place, event);
-                if self.replaces(replaces.as_deref(), revision) && self.old_news(item).is_none() {
-                    match self.rules_of(revision) {
-                        Some(Err(_)) => {}
-                        rules => return rules.and_then(Result::ok),
-                    }
-                }
+        for item in events::items(self.inputs.segments, self.now) {
+            let Fact::Command(Command::Apply { revision, replaces, .. }) = &item.event.fact else {
+                continue;
+            };
+            if !self.replaces(replaces.as_deref(), revision) || self.old_news(item).is_some() {
+                continue;
+            }
+            match self.rules_of(revision) {
+                Some(Err(_)) => {}
+                rules => return rules.and_then(Result::ok),
             }
         }
         None

@@ -244,13 +244,9 @@ impl World {
         let clock = &*self.base.0.clock;
         let answer = submit::answer(&self.ledger, clock, state.seq, id, ANSWER_WITHIN);
         let (_, answer) = futures::join!(self.caller.call(), answer);
-        match answer? {
-            Some(answer) => Ok(Applied { before, answer: Some(answer) }),
-            None => {
-                let message = "the rules are recorded, and no pass took them up in time";
-                Err(Error::new(ErrorKind::Unavailable, message))
-            }
-        }
+        let late = "the rules are recorded, and no pass took them up in time";
+        let answer = answer?.ok_or_else(|| Error::new(ErrorKind::Unavailable, late))?;
+        Ok(Applied { before, answer: Some(answer) })
     }
 
     /// Ends in an orderly way: first what makes requests, then what answers them. Steps under way are ended, and run

@@ -449,16 +449,16 @@ pub fn guarded(router: Router) -> Router {
 /// A door of events: objects, drift reports and messages, each understood by what it is. Who asks whether it may send is
 /// told that it may: that it is who it says it is was found out before.
 pub fn events(door: &Arc<Door>, paths: &[&str]) -> Router {
-    let methods = taking(door).options(|headers: HeaderMap| async move { permit(&headers) });
-    paths.iter().fold(Router::new(), |router, path| router.route(path, methods.clone()))
+    at(paths, &taking(door).options(|headers: HeaderMap| async move { permit(&headers) }))
 }
 
 /// The door of webhooks, and the pages of signed links, by which persons come.
 pub(crate) fn webhooks(door: &Arc<Door>, paths: &[&str]) -> Router {
-    let methods = taking(door);
-    let doors =
-        paths.iter().fold(Router::new(), |router, path| router.route(path, methods.clone()));
-    doors.merge(links(door))
+    at(paths, &taking(door)).merge(links(door))
+}
+
+fn at(paths: &[&str], methods: &MethodRouter) -> Router {
+    paths.iter().fold(Router::new(), |router, path| router.route(path, methods.clone()))
 }
 
 fn taking(door: &Arc<Door>) -> MethodRouter {

@@ -83,14 +83,8 @@ pub fn read(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
 /// watch that one either.
 #[must_use]
 pub fn read_for(text: &str, ledger: Option<&str>) -> (Option<Config>, Vec<Diagnostic>) {
-    let mut report = Report::new(text);
-    let Some(document) = Document::read(text, &mut report) else {
-        return (None, report.finish());
-    };
-    let mut notes = Notes::new(&document, report);
-    let config = convert::config(&mut notes, sha256_hex(text.as_bytes()), ledger);
-    let found = notes.finish();
-    (config.filter(|_| !found.iter().any(Diagnostic::is_error)), found)
+    let revision = sha256_hex(text.as_bytes());
+    read_with(text, |notes| convert::config(notes, revision, ledger))
 }
 
 /// Reads another file of a person's, such as a `pipeline.yaml`, as strictly as a rule file.
@@ -98,14 +92,22 @@ pub fn read_for(text: &str, ledger: Option<&str>) -> (Option<Config>, Vec<Diagno
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
 pub fn read_as<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Diagnostic>> {
+    let (read, found) = read_with(text, |notes| notes.read(notes.document.root()));
+    read.ok_or(found)
+}
+
+fn read_with<T>(
+    text: &str,
+    convert: impl FnOnce(&mut Notes<'_>) -> Option<T>,
+) -> (Option<T>, Vec<Diagnostic>) {
     let mut report = Report::new(text);
     let Some(document) = Document::read(text, &mut report) else {
-        return Err(report.finish());
+        return (None, report.finish());
     };
     let mut notes = Notes::new(&document, report);
-    let read = notes.read(document.root());
+    let read = convert(&mut notes);
     let found = notes.finish();
-    read.filter(|_| !found.iter().any(Diagnostic::is_error)).ok_or(found)
+    (read.filter(|_| !found.iter().any(Diagnostic::is_error)), found)
 }
 
 #[cfg(test)]

@@ -100,3 +100,9 @@ fn texts(folder: &str, end: &str) -> Vec<String> {
     let paths = files(&root).into_iter().filter(|path| path.to_string_lossy().ends_with(end));
     paths.filter_map(|path| fs::read_to_string(path).ok()).collect()
 }
+
+/// The first line of an input, and what comes after it.
+fn first_line(input: &[u8]) -> (&[u8], &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    (&input[..end], input.get(end + 1..).unwrap_or_default())
+}

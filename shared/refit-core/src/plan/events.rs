@@ -33,6 +33,16 @@ pub(super) struct Item<'a> {
     pub(super) arrived: Timestamp,
 }
 
+/// Every event of the segments, in the order of their names.
+pub(super) fn items(segments: &[Segment], now: Timestamp) -> impl Iterator<Item = Item<'_>> {
+    let counted = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    segments.iter().enumerate().flat_map(move |(number, segment)| {
+        let arrived = segment.created.min(now);
+        let (events, segment) = (segment.events.iter().enumerate(), counted(number));
+        events.map(move |(place, event)| Item { event, segment, place: counted(place), arrived })
+    })
+}
+
 /// What becomes a member.
 pub(super) struct Entrant {
     pub(super) member: Member,
@@ -72,27 +82,11 @@ struct Joined {
 impl Desk<'_> {
     /// Judges every event of the segments in the order of their names; the rules in force may change on the way.
     pub(super) fn judge_segments(&mut self, mut rules: Arc<Rules>) -> Arc<Rules> {
-        let segments = self.inputs.segments;
-        for (number, segment) in segments.iter().enumerate() {
-            for (place, event) in segment.events.iter().enumerate() {
-                let item = self.item(segment, number, place, event);
-                self.judge_event(&mut rules, item);
-            }
+        for item in items(self.inputs.segments, self.now) {
+            self.judge_event(&mut rules, item);
         }
         self.flush();
         rules
-    }
-
-    pub(super) fn item<'e>(
-        &self,
-        segment: &Segment,
-        number: usize,
-        place: usize,
-        event: &'e Event,
-    ) -> Item<'e> {
-        let counted = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let arrived = segment.created.min(self.now);
-        Item { event, segment: counted(number), place: counted(place), arrived }
     }
 
     fn judge_event(&mut self, rules: &mut Arc<Rules>, item: Item<'_>) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{self, Fault, clip};
-use super::container::{check_name, chosen, variables};
+use super::container::{check_name, check_target, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, waiting, words};
 use super::pages::{self, Listing, Page, is_older};
@@ -96,11 +96,7 @@ impl Settings for Config {
     }
 
     fn check(&self, target: &Target) -> Result<(), String> {
-        match (&*target.job, target.container.as_deref()) {
-            ("", _) => Err("`job` is empty".to_owned()),
-            (_, Some("")) => Err("`container` is empty".to_owned()),
-            _ => Ok(()),
-        }
+        check_target("job", &target.job, target.container.as_deref())
     }
 
     fn check_parameters(&self, _: &Target, names: &[&str]) -> Result<(), String> {

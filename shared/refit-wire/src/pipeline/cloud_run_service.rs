@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Fault, clip};
-use super::container::{check_name, chosen, variables};
+use super::container::{check_name, check_target, chosen, variables};
 use super::endpoint::Endpoint;
 use super::google::{self, Site, check_names, words};
 use super::pages::{self, Listing, Page, is_older};
@@ -88,11 +88,7 @@ impl Settings for Config {
     }
 
     fn check(&self, target: &Target) -> Result<(), String> {
-        match (&*target.name, target.container.as_deref()) {
-            ("", _) => Err("`name` is empty".to_owned()),
-            (_, Some("")) => Err("`container` is empty".to_owned()),
-            _ => Ok(()),
-        }
+        check_target("name", &target.name, target.container.as_deref())
     }
 
     fn check_parameters(&self, _: &Target, names: &[&str]) -> Result<(), String> {

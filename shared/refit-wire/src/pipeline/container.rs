@@ -5,6 +5,19 @@ use serde_json::{Value, json};
 
 use super::answer;
 
+/// What is run, a job or a service by the setting of that name, and the container of it must have names.
+pub(super) fn check_target(
+    setting: &str,
+    name: &str,
+    container: Option<&str>,
+) -> Result<(), String> {
+    match (name, container) {
+        ("", _) => Err(format!("`{setting}` is empty")),
+        (_, Some("")) => Err("`container` is empty".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 /// A parameter is a variable of the environment.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -7,7 +7,7 @@ use refit_wire::http::Response;
 use refit_wire::{claim, content, listing};
 
 use super::events::check_stored;
-use super::{Outcome, Target};
+use super::{Outcome, Target, first_line};
 
 pub(super) const BUCKETS: Target =
     Target { name: "buckets", about: "listings, objects and claims in buckets", seeds, give };
@@ -32,12 +32,11 @@ fn seeds() -> Vec<Vec<u8>> {
 
 fn give(input: &[u8]) -> Outcome {
     let refused = |why: &str| Outcome::Refused(why.to_owned());
-    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
-    let head = String::from_utf8_lossy(&input[..end]);
-    let body = input.get(end + 1..).unwrap_or_default().to_vec();
+    let (head, body) = first_line(input);
+    let head = String::from_utf8_lossy(head);
     let Some((asked, status)) = head.split_once(' ') else { return refused("nothing is asked") };
     let Ok(status) = status.parse() else { return refused("no status") };
-    let response = Response { status, body: body.into(), ..Response::default() };
+    let response = Response { status, body: body.to_vec().into(), ..Response::default() };
     let read = match asked {
         "listing" => read_listing(&response),
         "object" => read_object(&response),

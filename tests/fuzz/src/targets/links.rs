@@ -10,7 +10,7 @@ use refit_wire::link::{HEADER, Link, ledger_at};
 use refit_wire::source::{Delivery, Secrets, Sender, Understood, understand};
 
 use super::events::judge;
-use super::{Outcome, Target};
+use super::{Outcome, Target, first_line};
 
 pub(super) const LINKS: Target =
     Target { name: "links", about: "answers by signed links", seeds, give };
@@ -47,17 +47,17 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn give(input: &[u8]) -> Outcome {
-    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
-    let Ok(value) = HeaderValue::from_bytes(&input[..end]) else {
+    let (shown, body) = first_line(input);
+    let Ok(value) = HeaderValue::from_bytes(shown) else {
         return Outcome::Refused("no header can hold it".to_owned());
     };
     let headers = HeaderMap::from_iter([(HeaderName::from_static(HEADER), value)]);
-    let delivery = Delivery { headers: &headers, body: input.get(end + 1..).unwrap_or_default() };
+    let delivery = Delivery { headers: &headers, body };
     let mut secrets = Secrets::default();
     secrets.add(Sender::Link, SECRET).expect("it is a secret");
     match secrets.verify(&delivery, Some(Timestamp::EPOCH)) {
         Ok(_) => {
-            let is_ours = signed().iter().any(|link| link.as_bytes() == &input[..end]);
+            let is_ours = signed().iter().any(|link| link.as_bytes() == shown);
             assert!(is_ours, "nobody has signed this link");
             check_said(&delivery);
         }
