@@ -16,5 +16,6 @@ mod samples;
 mod sizes;
 mod sources;
 mod tables;
+mod targets;
 mod terraform;
 mod words;

@@ -372,20 +372,3 @@ async fn is_older(scene: Scene<'_>, commit: u64, wait: Span) -> bool {
     let entry = page.entries.first().filter(|entry| entry.name == name);
     entry.is_some_and(|entry| page.now >= entry.created + wait)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_commits_are_remembered_however_they_are_numbered() {
-        let mut agenda = Agenda::default();
-        for number in 999_900_u32..1_000_100 {
-            agenda.writing(&format!("tick-{number:06}"), Span::secs(i64::from(number)));
-        }
-        agenda.keep(&[], &State::new(String::new(), Default::default()));
-        assert_eq!(agenda.own.len(), NONCES_KEPT);
-        assert!(agenda.is_own("tick-1000099") && agenda.is_own("tick-1000036"));
-        assert!(!agenda.is_own("tick-999999"));
-    }
-}

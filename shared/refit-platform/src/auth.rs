@@ -5,9 +5,11 @@ mod aws;
 mod cache;
 #[cfg(feature = "aws")]
 mod external;
+mod github;
 mod google;
 mod metadata;
 mod secret;
+mod secrets;
 #[cfg(feature = "aws")]
 mod secrets_manager;
 mod token;
@@ -25,14 +27,16 @@ use url::Url;
 use self::cache::Cache;
 #[cfg(feature = "aws")]
 use self::external::External;
+use self::github::Apps;
 use self::google::{GoogleTokens, Kind};
 use self::secret::SecretManager;
+use self::secrets::Secrets;
 #[cfg(feature = "aws")]
 use self::secrets_manager::SecretsManager;
 pub(crate) use self::token::Credential;
 pub(crate) use self::token::Token;
 use crate::env;
-use crate::transport::Client;
+use crate::transport::Clients;
 
 /// The variable that names a file with credentials, as Google's own libraries know it.
 const GOOGLE_FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -99,9 +103,8 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct Credentials {
     tokens: Arc<Cache<GoogleTokens>>,
-    secrets: Cache<SecretManager>,
-    #[cfg(feature = "aws")]
-    secrets_of_aws: Cache<SecretsManager>,
+    apps: Cache<Apps>,
+    secrets: Arc<Secrets>,
     #[cfg(feature = "aws")]
     aws: Arc<aws::Signer>,
 }
@@ -110,10 +113,11 @@ impl Credentials {
     /// # Errors
     /// `Invalid` if the metadata server is not named by a host.
     pub(crate) fn new(
-        client: Client,
+        clients: &Clients,
         clock: Arc<dyn Clock>,
         places: Places,
     ) -> Result<Self, Error> {
+        let client = &clients.open;
         let source =
             GoogleTokens::new(client.clone(), Arc::clone(&clock), places.metadata.as_deref())?;
         #[cfg(feature = "aws")]
@@ -138,12 +142,20 @@ impl Credentials {
             let manager = SecretsManager::new(client, signer, places.secrets_manager);
             Cache::new(manager, Arc::clone(&clock))
         };
-        let manager = SecretManager::new(client, Arc::clone(&tokens), places.secret_manager);
+        let manager =
+            SecretManager::new(client.clone(), Arc::clone(&tokens), places.secret_manager);
+        let secrets = Arc::new(Secrets {
+            google: Cache::new(manager, Arc::clone(&clock)),
+            #[cfg(feature = "aws")]
+            aws: secrets_of_aws,
+        });
+        // Where a server is that gives tokens of an app is for rules to say.
+        let guarded = clients.guarded.clone();
+        let apps = Apps::new(guarded, Arc::clone(&clock), Arc::clone(&secrets));
         Ok(Self {
             tokens,
-            secrets: Cache::new(manager, clock),
-            #[cfg(feature = "aws")]
-            secrets_of_aws,
+            apps: Cache::new(apps, clock),
+            secrets,
             #[cfg(feature = "aws")]
             aws,
         })
@@ -181,14 +193,15 @@ impl Credentials {
             Auth::GoogleIdToken { audience, .. } => {
                 bearer(self.tokens.get(&Kind::Id(audience.clone())).await?)
             }
-            Auth::Bearer(secret) => bearer(self.secret(secret).await?),
+            Auth::Bearer(secret) => bearer(self.secrets.get(secret).await?),
             Auth::Scheme(scheme, secret) => {
                 let scheme = format!("{scheme} ");
-                Credential::new(AUTHORIZATION, &scheme, self.secret(secret).await?)
+                Credential::new(AUTHORIZATION, &scheme, self.secrets.get(secret).await?)
             }
             Auth::Header(name, secret) => {
-                Credential::new(name.clone(), "", self.secret(secret).await?)
+                Credential::new(name.clone(), "", self.secrets.get(secret).await?)
             }
+            Auth::GithubApp(app) => bearer(self.apps.get(app).await?),
         };
         credential.map(Some)
     }
@@ -196,7 +209,7 @@ impl Credentials {
     /// The address a request names that is a secret, or has one in it. No error shows it.
     pub(crate) async fn address(&self, auth: &Auth) -> Result<Option<Url>, Error> {
         let Auth::Url { before, secret, after, .. } = auth else { return Ok(None) };
-        let token = self.secret(secret).await?;
+        let token = self.secrets.get(secret).await?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte);
         let is_whole = before.is_empty() && after.is_empty();
         let unfit = || Error::new(ErrorKind::Invalid, "a secret is no address, nor a part of one");
@@ -209,28 +222,7 @@ impl Credentials {
 
     /// A secret, for what is not sent over HTTP.
     pub(crate) async fn password(&self, secret: &Secret) -> Result<Token, Error> {
-        self.secret(secret).await
-    }
-
-    async fn secret(&self, secret: &Secret) -> Result<Token, Error> {
-        match secret {
-            Secret::Google(name) => self.secrets.get(name).await,
-            #[cfg(feature = "aws")]
-            Secret::Aws(arn) => self.secrets_of_aws.get(arn).await,
-            #[cfg(not(feature = "aws"))]
-            Secret::Aws(arn) => Err(Error::new(
-                ErrorKind::Invalid,
-                format!(
-                    "aws is not in this build, install one with --features aws: secret=`{arn}`"
-                ),
-            )),
-            Secret::Env(name) => env::var(name).map(|value| Token::new(&value)).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Unauthorized,
-                    format!("a secret is not in the environment: variable=`{name}`"),
-                )
-            }),
-        }
+        self.secrets.get(secret).await
     }
 
     /// Forgets a credential that was refused, so that the next request is sent with a fresh one.
@@ -243,20 +235,14 @@ impl Credentials {
             Auth::Bearer(secret) | Auth::Scheme(_, secret) | Auth::Header(_, secret) => {
                 self.forget_secret(secret, credential.token());
             }
+            Auth::GithubApp(app) => self.apps.forget(app, credential.token()),
             Auth::None | Auth::Aws { .. } | Auth::Url { .. } => {}
         }
     }
 
     /// Forgets a secret that did not hold, so that it is read anew.
     pub(crate) fn forget_secret(&self, secret: &Secret, token: &Token) {
-        match secret {
-            Secret::Google(name) => self.secrets.forget(name, token),
-            #[cfg(feature = "aws")]
-            Secret::Aws(arn) => self.secrets_of_aws.forget(arn, token),
-            #[cfg(not(feature = "aws"))]
-            Secret::Aws(_) => {}
-            Secret::Env(_) => {}
-        }
+        self.secrets.forget(secret, token);
     }
 }
 

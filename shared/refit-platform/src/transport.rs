@@ -26,8 +26,7 @@ use refit_wire::http::{Failure, Reply, Request, Secret};
 use refit_wire::outgoing::Mail;
 
 pub(crate) use self::allow::Allowed;
-pub(crate) use self::client::Client;
-use self::client::Clients;
+pub(crate) use self::client::{Client, Clients};
 use self::guard::Guard;
 pub use self::outbound::Outbound;
 use crate::auth::{Credential, Credentials, Places, Token};
@@ -76,10 +75,10 @@ impl HttpTransport {
     }
 
     fn guarded(clock: Arc<dyn Clock>, options: Options, guard: Guard) -> Result<Self, Error> {
-        let Clients { guarded, open } = Clients::new(guard)?;
-        let credentials = Credentials::new(open, Arc::clone(&clock), options.places)?;
+        let clients = Clients::new(guard)?;
+        let credentials = Credentials::new(&clients, Arc::clone(&clock), options.places)?;
         let allowed = Allowed::new(options.plain_http);
-        Ok(Self { clock, client: guarded, guard, allowed, credentials })
+        Ok(Self { clock, client: clients.guarded, guard, allowed, credentials })
     }
 
     /// The header with an access token of Google, for clients that send for themselves.

@@ -56,6 +56,8 @@ pub enum Auth {
     Scheme(&'static str, Secret),
     /// A header with a secret.
     Header(HeaderName, Secret),
+    /// A token of a GitHub App, for the server that gives it.
+    GithubApp(Box<GithubApp>),
     /// An address that is a secret, or has one in it: it takes the place of the request's URL.
     Url {
         /// What stands before the secret.
@@ -69,8 +71,21 @@ pub enum Auth {
     },
 }
 
+/// A GitHub App where it is installed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GithubApp {
+    /// Where its tokens are asked for: `…/app/installations/ID/access_tokens` of the server they are for.
+    pub tokens: Url,
+    /// Its client id, or its id.
+    pub client_id: String,
+    /// Its private key, in PEM.
+    pub private_key: Secret,
+    /// The repository its tokens are for, without the owner.
+    pub repository: String,
+}
+
 /// Where a secret is kept; never the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Secret {
     /// In an environment variable of the function.
     Env(String),

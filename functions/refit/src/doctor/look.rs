@@ -240,5 +240,6 @@ fn credential(auth: &Auth) -> String {
         Auth::Aws { service, region } => format!("a signature of AWS for {service} in {region}"),
         Auth::Bearer(secret) | Auth::Scheme(_, secret) | Auth::Header(_, secret) => kept(secret),
         Auth::Url { secret, .. } => kept(secret),
+        Auth::GithubApp(app) => format!("a token of the GitHub App {}", app.client_id),
     }
 }

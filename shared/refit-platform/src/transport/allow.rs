@@ -48,7 +48,11 @@ impl Allowed {
                     "an ID token of Google is sent to the host it is for and to hosts that the rules list only: host=`{place}`"
                 ))
             }
+            Auth::GithubApp(app) if app.tokens.origin() != url.origin() => Err(format!(
+                "a token of a GitHub App is sent to the server that gives it only: host=`{place}`"
+            )),
             Auth::None
+            | Auth::GithubApp(_)
             | Auth::GoogleAccessToken { .. }
             | Auth::GoogleIdToken { .. }
             | Auth::Aws { .. }

@@ -28,11 +28,11 @@ pub(crate) struct Client {
 
 /// The clients of a transport.
 #[derive(Debug)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     /// Sends what rules ask for; a name that leads to a metadata server leads nowhere.
-    pub(super) guarded: Client,
+    pub(crate) guarded: Client,
     /// Asks for credentials, which come from there.
-    pub(super) open: Client,
+    pub(crate) open: Client,
 }
 
 impl Clients {

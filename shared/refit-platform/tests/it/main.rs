@@ -8,6 +8,7 @@ mod credentials;
 mod federation;
 #[cfg(feature = "gcp")]
 mod gcs;
+mod github;
 mod local;
 mod mail;
 mod memory;

@@ -4,6 +4,7 @@
 //! The services are stand-ins of ours. Kubeflow has one that listens, with tests of its own beside the functions.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agenda;
 mod guards;
 mod held;
 mod hidden;

@@ -62,10 +62,7 @@ impl Auth {
                 ));
             }
         };
-        if auth != http::Auth::None && endpoint.is_plain() && !endpoint.is_loopback() {
-            let host = endpoint.host();
-            return Err(format!("a credential is not sent over plain http: host=`{host}`"));
-        }
+        check_sent(&auth, endpoint)?;
         Ok(auth)
     }
 
@@ -96,6 +93,15 @@ impl SecretRef {
             Self::Secret(name) => secret_version(name).map(http::Secret::Google),
         }
     }
+}
+
+/// Refuses to send a credential where others could read it.
+pub(super) fn check_sent(auth: &http::Auth, endpoint: &Endpoint) -> Result<(), String> {
+    if *auth != http::Auth::None && endpoint.is_plain() && !endpoint.is_loopback() {
+        let host = endpoint.host();
+        return Err(format!("a credential is not sent over plain http: host=`{host}`"));
+    }
+    Ok(())
 }
 
 fn google(hosts: &[String], endpoint: &Endpoint) -> Result<http::Auth, String> {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Fault, clip};
-use super::auth::Auth;
+use super::auth::{Auth, SecretRef, check_sent};
 use super::endpoint::Endpoint;
 use super::google::waiting;
 use super::pages::{self, Listing, Page};
@@ -44,8 +44,14 @@ const PAGE: usize = 100;
 pub struct Config {
     /// The repository, such as `acme/training`.
     pub repository: String,
-    /// The credential: `bearer` with a fine-grained token that may write Actions, and for `event_type` Contents.
-    pub auth: Auth,
+    /// The credential, unless it is an `app`: `bearer` with a fine-grained token that may write Actions, and for
+    /// `event_type` Contents.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// A GitHub App that may write the same, installed where the repository is. Its tokens are of this repository alone, and
+    /// hold for an hour.
+    #[serde(default)]
+    pub app: Option<App>,
     /// Where it answers; a server of one's own does at `https://HOST/api/v3`. Default: `https://api.github.com`.
     #[serde(default = "default_endpoint")]
     pub endpoint: Endpoint,
@@ -53,6 +59,38 @@ pub struct Config {
 
 fn default_endpoint() -> Endpoint {
     Endpoint::new("https://api.github.com").expect("it is a URL")
+}
+
+/// A GitHub App and its installation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "GithubApp")]
+pub struct App {
+    /// Its client id, such as `Iv23liAbCdEf`, or its id.
+    #[schemars(length(min = 1))]
+    pub client_id: String,
+    /// The number of the installation, with which the address of its settings ends.
+    pub installation: u64,
+    /// Its private key as GitHub gives it, in PEM.
+    pub private_key: SecretRef,
+}
+
+impl App {
+    fn credential(&self, endpoint: &Endpoint, repository: &str) -> Result<http::Auth, String> {
+        if self.client_id.is_empty() {
+            return Err("`client_id` is empty".to_owned());
+        }
+        let installation = self.installation.to_string();
+        let app = http::GithubApp {
+            tokens: endpoint.at(&["app", "installations", &installation, "access_tokens"]),
+            client_id: self.client_id.clone(),
+            private_key: self.private_key.resolve()?,
+            repository: repository.to_owned(),
+        };
+        let auth = http::Auth::GithubApp(Box::new(app));
+        check_sent(&auth, endpoint)?;
+        Ok(auth)
+    }
 }
 
 /// What a run is of: a workflow, and either `ref` or `event_type`.
@@ -107,6 +145,19 @@ impl Target {
     }
 }
 
+impl Config {
+    fn credential(&self, repository: &str) -> Result<http::Auth, String> {
+        match (&self.auth, &self.app) {
+            (Some(auth), None) => Auth::resolve(Some(auth), &self.endpoint),
+            (None, Some(app)) => app.credential(&self.endpoint, repository),
+            (Some(_), Some(_)) => Err("only one of `auth` and `app` can be".to_owned()),
+            (None, None) => Err("say with `auth` or `app` what GitHub is asked with: \
+                 `auth: { bearer: { secret: … } }`, `app: { client_id: …, installation: …, private_key: { secret: … } }`"
+                .to_owned()),
+        }
+    }
+}
+
 impl Settings for Config {
     type Target = Target;
 
@@ -117,13 +168,13 @@ impl Settings for Config {
         status: "`GET …/actions/runs/ID`",
         cancel: "`POST …/actions/runs/ID/cancel`, then `force-cancel`",
         again: "a re-run keeps the id, and is followed; the run says which attempt it is",
-        push: "webhook `workflow_run` (a message; runs are polled)",
+        push: "webhook `workflow_run`: a message that wakes `tick`, which asks",
         specs: &["github-api-2022-11-28.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 
     fn without_auth(&self) -> Self {
-        Self { auth: Auth::None, ..self.clone() }
+        Self { auth: None, app: None, ..self.clone() }
     }
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
@@ -138,7 +189,7 @@ impl Settings for Config {
         if !legal(owner) || !legal(name) {
             return Err(format!("a repository is OWNER/NAME: repository=`{}`", self.repository));
         }
-        let auth = Auth::resolve(Some(&self.auth), &self.endpoint)?;
+        let auth = self.credential(name)?;
         let (endpoint, owner, name) = (self.endpoint.clone(), *owner, *name);
         Ok(Box::new(Github { endpoint, auth, owner: owner.to_owned(), name: name.to_owned() }))
     }

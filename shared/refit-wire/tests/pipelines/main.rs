@@ -171,6 +171,13 @@ fn github(repository: &str) -> Value {
     json!({"github_actions": {"repository": repository, "auth": {"bearer": {"env": "T"}}}})
 }
 
+fn github_app(settings: &Value) -> Value {
+    let app = json!({"client_id": "Iv23", "installation": 1, "private_key": {"env": "KEY"}});
+    let mut config = json!({"repository": "acme/training", "app": app});
+    config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    json!({ "github_actions": config })
+}
+
 fn described(settings: &Value) -> Value {
     let mut config = json!({
         "endpoint": "http://localhost:8080",
@@ -179,6 +186,18 @@ fn described(settings: &Value) -> Value {
     });
     config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     json!({ "http": config })
+}
+
+/// Each of the settings is refused, with these words.
+fn refuse(cases: &[(Value, &str)]) {
+    for (written, fault) in cases {
+        let read = serde_json::from_value::<ServiceConfig>(written.clone());
+        let error = match read {
+            Ok(config) => config.open().map(|_| ()).unwrap_err(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(fault), "{written}: {error}");
+    }
 }
 
 #[test]
@@ -208,7 +227,7 @@ fn settings_that_cannot_be_are_refused() {
         (github("acme"), "OWNER/NAME"),
         (github("acme/a/b"), "OWNER/NAME"),
         (github("../x"), "OWNER/NAME"),
-        (json!({"github_actions": {"repository": "a/b"}}), "missing field `auth`"),
+        (json!({"github_actions": {"repository": "a/b"}}), "say with `auth` or `app`"),
         (json!({"mage": {"endpoint": "https://mage.acme.example"}}), "say with `auth`"),
         (
             json!({"mage": {"endpoint": "http://localhost", "check_status": false, "error_on_failure": false}}),
@@ -243,14 +262,18 @@ fn settings_that_cannot_be_are_refused() {
         ),
         (json!({"mlflow": {}}), "unknown variant `mlflow`"),
     ];
-    for (written, fault) in cases {
-        let read = serde_json::from_value::<ServiceConfig>(written.clone());
-        let error = match read {
-            Ok(config) => config.open().map(|_| ()).unwrap_err(),
-            Err(error) => error.to_string(),
-        };
-        assert!(error.contains(fault), "{written}: {error}");
-    }
+    refuse(&cases);
+}
+
+#[test]
+fn an_app_of_github_is_the_one_credential_and_whole() {
+    let unnamed = json!({"client_id": "", "installation": 1, "private_key": {"env": "K"}});
+    refuse(&[
+        (github_app(&json!({"auth": "none"})), "only one of `auth` and `app`"),
+        (github_app(&json!({"endpoint": "http://ghe.acme.example/api/v3"})), "plain http"),
+        (github_app(&json!({ "app": unnamed })), "`client_id` is empty"),
+    ]);
+    assert!(config(github_app(&json!({}))).open().is_ok());
 }
 
 #[test]
