@@ -34,7 +34,7 @@ pub(crate) struct RuleFile {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// What a check of a rule file found.
+/// What a check of a file found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Checked {
     file: String,
@@ -92,19 +92,13 @@ impl RuleFile {
 
     /// What there is to say about it, as people read it.
     pub(crate) fn checked(&self, output: Output) -> Checked {
-        let file = self.path.display().to_string();
-        let errors = self.diagnostics.iter().filter(|found| found.is_error()).count();
         let triggers = self.config.iter().flat_map(|config| &config.rules.triggers);
         let described =
             |(name, rule): (&String, _)| Described { trigger: name.clone(), does: sentence(rule) };
         Checked {
             revision: self.config.as_ref().map(|config| config.rules.revision.clone()),
-            errors,
-            warnings: self.diagnostics.len() - errors,
             triggers: triggers.map(described).collect(),
-            rendered: config::render(&file, &self.text, &self.diagnostics, output.has_colours()),
-            diagnostics: self.diagnostics.clone(),
-            file,
+            ..Checked::of(&self.path, &self.text, self.diagnostics.clone(), output)
         }
     }
 }
@@ -190,6 +184,21 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 impl Checked {
+    /// What there is to say about a file that has no triggers.
+    pub(crate) fn of(path: &Path, text: &str, found: Vec<Diagnostic>, output: Output) -> Self {
+        let file = path.display().to_string();
+        let errors = found.iter().filter(|found| found.is_error()).count();
+        Self {
+            revision: None,
+            errors,
+            warnings: found.len() - errors,
+            triggers: Vec::new(),
+            rendered: config::render(&file, text, &found, output.has_colours()),
+            diagnostics: found,
+            file,
+        }
+    }
+
     /// Whether the file cannot be used.
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0

@@ -75,6 +75,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 pub use api::router;
+pub use definition::{FILE, check};
 pub use registry::Current;
 pub use run::{Run, RunStep, State};
 pub use serving::Servers;
@@ -465,7 +466,7 @@ fn find(folders: &[PathBuf], name: &str) -> Result<Pipeline, Refusal> {
 
 /// The folder itself, or, where it is no pipeline, those in it that are.
 fn pipelines_of(folder: &Path) -> Vec<PathBuf> {
-    let is_pipeline = |folder: &PathBuf| folder.join("pipeline.yaml").exists();
+    let is_pipeline = |folder: &PathBuf| folder.join(FILE).exists();
     if is_pipeline(&folder.to_owned()) {
         return vec![folder.to_owned()];
     }

@@ -49,6 +49,23 @@ fn the_first_rule_file_is_right() {
 }
 
 #[test]
+fn a_mistake_in_a_pipeline_is_shown_likewise() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let line = "check train/pipeline.yaml";
+    refit(folder, line).ends(6).complains("train/pipeline.yaml");
+    std::fs::create_dir(folder.join("train")).unwrap();
+    let write = |text: &str| std::fs::write(folder.join("train/pipeline.yaml"), text).unwrap();
+    write("steps:\n  - name: a\n    comand: [sh]\n");
+    let wrong = refit(folder, line).ends(3).says("--> train/pipeline.yaml:3:5").says("comand: [");
+    assert!(wrong.stdout.contains("did you mean `command`?"), "{wrong:#?}");
+    write("steps:\n  - name: a\n    command: [\"\"]\n");
+    refit(folder, line).ends(3).says("no program is named").says("train/pipeline.yaml:3:14");
+    write("steps:\n  - name: a\n    command: [sh]\n");
+    assert_eq!(refit(folder, &format!("{line} --json")).ends(0).json()["errors"], 0);
+}
+
+#[test]
 fn help_is_text_whatever_is_asked_of_results() {
     let folder = TempDir::new().unwrap();
     let told = refit(folder.path(), "help why --json").ends(0).says("Usage: refit why");

@@ -75,7 +75,7 @@ fn it_is_seen_where_data_goes_and_said_what_lies_beside() {
 fn why_a_pipeline_cannot_be_prepared_is_said() {
     let cases = [
         ("steps:", "stepz:", "unknown setting `stepz`: did you mean `steps`?"),
-        ("sh, fit.sh", "", "no command: step=`fit`"),
+        ("sh, fit.sh", "", "no program is named: file="),
         ("manifest: {", "other: {", "`other`"),
     ];
     for (is, becomes, cause) in cases {

@@ -5,18 +5,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use refit_core::diagnostics::Diagnostic;
+use refit_core::diagnostics::{Diagnostic, Place, Severity};
 use refit_core::key::sha256_hex;
 use refit_core::plan::ParameterKind;
 use refit_core::time::Span;
 use refit_wire::config;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::registry::is_model;
 
-/// The file in a pipeline's folder.
-const FILE: &str = "pipeline.yaml";
+/// The file in a pipeline's folder that says what it is.
+pub const FILE: &str = "pipeline.yaml";
 const BYTES_MAX: u64 = 64 << 10;
 const STEPS_MAX: usize = 32;
 const NAME_CHARS_MAX: usize = 63;
@@ -33,12 +34,13 @@ pub(super) struct Pipeline {
 #[serde(deny_unknown_fields)]
 pub(super) struct Definition {
     /// Its name; the folder's where the file has none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name")]
     pub(super) name: String,
     /// The parameters it takes; any where the file does not say.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parameters")]
     pub(super) parameters: Option<BTreeMap<String, Parameter>>,
     /// Its steps, in their order.
+    #[serde(deserialize_with = "steps")]
     pub(super) steps: Vec<Step>,
     /// What serves the model its runs make; no part of a version, for it changes no run.
     #[serde(default, skip_serializing)]
@@ -60,11 +62,13 @@ pub(super) struct Parameter {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
+    #[serde(deserialize_with = "step_name")]
     pub(super) name: String,
     /// The program and its arguments. An argument `{refit}` stands for the program that runs the service.
+    #[serde(deserialize_with = "command")]
     pub(super) command: Vec<String>,
     /// How long it may take.
-    #[serde(default = "timeout_default")]
+    #[serde(default = "timeout_default", deserialize_with = "timeout")]
     pub(super) timeout: Span,
 }
 
@@ -73,9 +77,10 @@ pub(super) struct Step {
 #[serde(deny_unknown_fields)]
 pub(super) struct Serve {
     /// The model; the pipeline's name where the file does not say.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "model")]
     pub(super) model: String,
     /// The program and its arguments, as those of a step.
+    #[serde(deserialize_with = "command")]
     pub(super) command: Vec<String>,
 }
 
@@ -83,48 +88,39 @@ fn timeout_default() -> Span {
     Span::hours(1)
 }
 
+/// Everything that is wrong with what a pipeline's file says; `folder` is where the file lies.
+#[must_use]
+pub fn check(text: &str, folder: &Path) -> Vec<Diagnostic> {
+    Definition::parse(text, &name_of(folder)).err().unwrap_or_default()
+}
+
 impl Pipeline {
     /// Reads the pipeline in a folder.
     pub(super) fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(FILE);
-        let told =
-            |wrong: Wrong| format!("{}: file=`{}{}`", wrong.why, path.display(), wrong.place);
-        let failed = |error: io::Error| told(error.to_string().into());
+        let told = |why: String| format!("{why}: file=`{}`", path.display());
+        let failed = |error: io::Error| told(error.to_string());
         let size = fs::metadata(&path).map_err(failed)?.len();
         if size > BYTES_MAX {
-            return Err(told(format!("larger than {BYTES_MAX} bytes").into()));
+            return Err(told(format!("larger than {BYTES_MAX} bytes")));
         }
         let text = fs::read_to_string(&path).map_err(failed)?;
-        let definition = Definition::parse(&text, &name_of(folder)).map_err(told)?;
+        let definition = Definition::parse(&text, &name_of(folder));
+        let definition = definition.map_err(|found| in_a_line(&found, &path))?;
         Ok(Self { folder: folder.to_owned(), definition })
     }
 }
 
 /// What is wrong with a file, in a line: the service's answer, and what is told of it, have one.
-#[derive(Debug)]
-struct Wrong {
-    why: String,
-    /// `:line:column`, where it is known.
-    place: String,
-}
-
-impl From<String> for Wrong {
-    fn from(why: String) -> Self {
-        Self { why, place: String::new() }
-    }
-}
-
-impl From<Vec<Diagnostic>> for Wrong {
-    fn from(found: Vec<Diagnostic>) -> Self {
-        let Some(first) = found.first() else { return String::new().into() };
-        let cure = first.cure.as_ref().map(|cure| format!(": {cure}")).unwrap_or_default();
-        let more = match found.len() {
-            1 => String::new(),
-            count => format!(" (and {} more)", count - 1),
-        };
-        let place = format!(":{}:{}", first.place.line, first.place.column);
-        Self { why: format!("{}{cure}{more}", first.message), place }
-    }
+fn in_a_line(found: &[Diagnostic], path: &Path) -> String {
+    let Some(Diagnostic { message, place, cure, .. }) = found.first() else { return String::new() };
+    let cure = cure.as_ref().map(|cure| format!(": {cure}")).unwrap_or_default();
+    let more = match found.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let path = path.display();
+    format!("{message}{cure}{more}: file=`{path}:{}:{}`", place.line, place.column)
 }
 
 /// The name a pipeline has by its folder.
@@ -133,7 +129,7 @@ pub(super) fn name_of(folder: &Path) -> String {
 }
 
 impl Definition {
-    fn parse(text: &str, name: &str) -> Result<Self, Wrong> {
+    fn parse(text: &str, name: &str) -> Result<Self, Vec<Diagnostic>> {
         let mut definition: Self = config::read_as(text)?;
         if definition.name.is_empty() {
             name.clone_into(&mut definition.name);
@@ -141,34 +137,10 @@ impl Definition {
         if let Some(serve) = definition.serve.as_mut().filter(|serve| serve.model.is_empty()) {
             serve.model.clone_from(&definition.name);
         }
-        definition.check()?;
+        if !is_name(&definition.name) {
+            return Err(vec![nameless(text, name)]);
+        }
         Ok(definition)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if !is_name(&self.name) {
-            return Err(format!("not a name: name=`{}`", self.name));
-        }
-        if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
-            return Err(format!("not between 1 and {STEPS_MAX} steps"));
-        }
-        if let Some(serve) = &self.serve {
-            serve.check()?;
-        }
-        let mut names = BTreeSet::new();
-        for step in &self.steps {
-            step.check()?;
-            if !names.insert(&step.name) {
-                return Err(format!("two steps of one name: step=`{}`", step.name));
-            }
-        }
-        for (name, parameter) in self.parameters.iter().flatten() {
-            let default = parameter.default.as_ref();
-            if default.is_some_and(|value| !is_of(value, parameter.kind)) {
-                return Err(format!("the default is not of the type: parameter=`{name}`"));
-            }
-        }
-        Ok(())
     }
 
     /// Names what it says, not how it is written.
@@ -198,32 +170,77 @@ impl Definition {
     }
 }
 
-impl Serve {
-    fn check(&self) -> Result<(), String> {
-        if !is_model(&self.model) {
-            return Err(format!("what serves a model names none: model=`{}`", self.model));
-        }
-        if self.command.first().is_none_or(String::is_empty) {
-            return Err("what serves a model has no command".to_owned());
-        }
-        Ok(())
+/// A file without a name in a folder whose name is none.
+fn nameless(text: &str, folder: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        message: format!("not a name: folder=`{folder}`"),
+        place: Place::new(text, 0..0),
+        path: String::new(),
+        cure: Some("give the pipeline one: `name: churn`".to_owned()),
+        secret: false,
     }
 }
 
-impl Step {
-    fn check(&self) -> Result<(), String> {
-        let wrong = |why: &str| Err(format!("{why}: step=`{}`", self.name));
-        if !is_name(&self.name) || self.name.contains('.') {
-            return wrong("not a name");
-        }
-        if self.command.first().is_none_or(String::is_empty) {
-            return wrong("no command");
-        }
-        if self.timeout == Span::ZERO {
-            return wrong("no time to run");
-        }
-        Ok(())
+/// A value of the file, unless it is unfit for the reason given.
+fn fit<'de, T, D>(reader: D, unfit: impl FnOnce(&T) -> Option<String>) -> Result<T, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let value = T::deserialize(reader)?;
+    match unfit(&value) {
+        Some(why) => Err(D::Error::custom(why)),
+        None => Ok(value),
     }
+}
+
+fn name<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    fit(reader, |name: &String| (!is_name(name)).then(|| format!("not a name: name=`{name}`")))
+}
+
+fn model<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let why = |model: &String| format!("what serves a model names none: model=`{model}`");
+    fit(reader, |model: &String| (!is_model(model)).then(|| why(model)))
+}
+
+fn parameters<'de, D>(reader: D) -> Result<Option<BTreeMap<String, Parameter>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    fit(reader, |parameters: &Option<BTreeMap<String, Parameter>>| {
+        let is_unfit = |parameter: &Parameter| {
+            let default = parameter.default.as_ref();
+            default.is_some_and(|value| !is_of(value, parameter.kind))
+        };
+        let (name, _) = parameters.iter().flatten().find(|(_, parameter)| is_unfit(parameter))?;
+        Some(format!("the default is not of the type: parameter=`{name}`"))
+    })
+}
+
+fn step_name<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let is_fit = |name: &String| is_name(name) && !name.contains('.');
+    fit(reader, |name: &String| (!is_fit(name)).then(|| format!("not a name: step=`{name}`")))
+}
+
+fn command<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Error> {
+    let is_none = |command: &Vec<String>| command.first().is_none_or(String::is_empty);
+    fit(reader, |command: &Vec<String>| is_none(command).then(|| "no program is named".to_owned()))
+}
+
+fn timeout<'de, D: Deserializer<'de>>(reader: D) -> Result<Span, D::Error> {
+    fit(reader, |span: &Span| (*span == Span::ZERO).then(|| "no time to run".to_owned()))
+}
+
+fn steps<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<Step>, D::Error> {
+    fit(reader, |steps: &Vec<Step>| {
+        if steps.is_empty() || steps.len() > STEPS_MAX {
+            return Some(format!("not between 1 and {STEPS_MAX} steps"));
+        }
+        let mut names = BTreeSet::new();
+        let again = steps.iter().find(|step| !names.insert(&step.name))?;
+        Some(format!("two steps of one name: step=`{}`", again.name))
+    })
 }
 
 /// Letters, digits, `_`, `-` and `.`, the first a letter or a digit.
@@ -269,32 +286,49 @@ mod tests {
     #[test]
     fn a_definition_that_cannot_run_is_refused_with_the_reason() {
         let check = |text: &str, expected: &str| {
-            let Wrong { why, place } = Definition::parse(text, "folder").unwrap_err();
-            let told = format!("{why}{place}");
+            let found = Definition::parse(text, "folder").unwrap_err();
+            let told = in_a_line(&found, Path::new("f"));
             assert!(told.contains(expected), "{text}: {told}");
         };
         check("", "the file is empty");
-        check("steps: []", "steps");
-        check(&format!("serve: {{command: []}}\n{STEP}"), "serves a model has no command");
-        check(&format!("serve: {{command: [a], model: A}}\n{STEP}"), "names none: model=`A`");
+        let found = Definition::parse(STEP, "my folder").unwrap_err();
+        assert_eq!(
+            in_a_line(&found, Path::new("f")),
+            "not a name: folder=`my folder`: give the pipeline one: `name: churn`: file=`f:1:1`"
+        );
+        check("steps: []", "not between 1 and 32 steps: file=`f:1:8`");
+        check(&format!("serve: {{command: []}}\n{STEP}"), "no program is named: file=`f:1:18`");
+        check(
+            &format!("serve: {{command: [a], model: A}}\n{STEP}"),
+            "names none: model=`A`: file=`f:1:30`",
+        );
         check(&format!("serve: {{command: [a], port: 1}}\n{STEP}"), "port");
-        check(&format!("name: ../x\n{STEP}"), "not a name: name=`../x`");
-        check(&format!("nam: x\n{STEP}"), "unknown setting `nam`: did you mean `name`?:1:1");
-        check("steps: [{nmae: a, comand: [sh]}]", "did you mean `name`? (and 1 more):1:10");
-        check("steps: [{name: a, command: [sleep, 1]}]", "in quotes it is text: \"1\":1:36");
-        check("steps: [{name: ../a, command: [sh]}]", "not a name: step=`../a`");
-        check("steps: [{name: a.old, command: [sh]}]", "not a name");
-        check("steps: [{name: a, command: []}]", "no command: step=`a`");
-        check("steps: [{name: a, command: [sh], timeout: 0s}]", "no time");
+        check(&format!("name: ../x\n{STEP}"), "not a name: name=`../x`: file=`f:1:7`");
+        check(
+            &format!("nam: x\n{STEP}"),
+            "unknown setting `nam`: did you mean `name`?: file=`f:1:1`",
+        );
+        check(
+            "steps: [{nmae: a, comand: [sh]}]",
+            "did you mean `name`? (and 1 more): file=`f:1:10`",
+        );
+        check(
+            "steps: [{name: a, command: [sleep, 1]}]",
+            "in quotes it is text: \"1\": file=`f:1:36`",
+        );
+        check("steps: [{name: ../a, command: [sh]}]", "not a name: step=`../a`: file=`f:1:16`");
+        check("steps: [{name: a.old, command: [sh]}]", "not a name: step=`a.old`: file=`f:1:16`");
+        check("steps: [{name: a, command: []}]", "no program is named: file=`f:1:28`");
+        check("steps: [{name: a, command: [sh], timeout: 0s}]", "no time to run: file=`f:1:43`");
         check("steps: [{name: a, command: [sh], timeout: soon}]", "length of time");
         check(
             "steps: [{name: a, command: [sh]}, {name: a, command: [sh]}]",
-            "two steps of one name",
+            "two steps of one name: step=`a`: file=`f:1:8`",
         );
         check(&format!("parameters: {{n: {{type: number}}}}\n{STEP}"), "number");
         check(
             &format!("parameters: {{n: {{type: integer, default: x}}}}\n{STEP}"),
-            "parameter=`n`",
+            "parameter=`n`: file=`f:1:13`",
         );
     }
 
