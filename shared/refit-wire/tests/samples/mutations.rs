@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{own, shared};
 
 /// Mutations of each sample.
-const MUTATIONS: u64 = 2_000;
+const MUTATIONS: u64 = 1_000;
 /// How many of them come by every other way as well.
 const OTHER_WAYS: u64 = MUTATIONS / 20;
 
