@@ -6,7 +6,7 @@
 //! rename would not do: removing the other name afterwards sets the time again.
 //!
 //! A file system without such a rename (NFS) cannot hold a ledger, nor can a directory that others may write to: a
-//! link found in it is of the owner's own making.
+//! link found in it is of the owner's own making, and nothing is read, made or deleted by way of it.
 
 mod disk;
 mod root;
@@ -106,6 +106,7 @@ impl Inner {
     fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
         let path = self.root.join(name);
         let read = || -> io::Result<Option<Bytes>> {
+            disk::check_way(&self.root, &path)?;
             let Some(mut file) = disk::open_object(&path)? else { return Ok(None) };
             // Another process may have renamed the file here and died before that was durable. Whoever acts on
             // what it says must not see it vanish with the next power cut.
@@ -163,6 +164,7 @@ impl Inner {
     fn ready(&self, folder: &Path) -> io::Result<()> {
         let folders = || self.folders.lock().expect("no holder of the lock panics");
         if !folders().contains(folder) {
+            disk::check_way(&self.root, folder)?;
             disk::make_folder(folder)?;
             folders().insert(folder.to_owned());
         }
@@ -171,11 +173,14 @@ impl Inner {
 
     fn delete(&self, name: &str) -> Result<(), Error> {
         let path = self.root.join(name);
-        let removed = disk::remove(&path).and_then(|removed| match removed {
-            true => disk::sync(folder_of(&path)),
-            false => Ok(()),
-        });
-        removed.map_err(|error| failed("delete an object", &path, error))
+        let remove = || -> io::Result<()> {
+            disk::check_way(&self.root, &path)?;
+            if disk::remove(&path)? {
+                disk::sync(folder_of(&path))?;
+            }
+            Ok(())
+        };
+        remove().map_err(|error| failed("delete an object", &path, error))
     }
 }
 

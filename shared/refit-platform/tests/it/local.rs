@@ -241,6 +241,30 @@ async fn only_files_count_as_objects() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_made_or_deleted_by_way_of_a_symbolic_link() {
+    let (folder, outside) = (new_folder(), new_folder());
+    let store = LocalStore::open(folder.path()).await.unwrap();
+    fs::create_dir(outside.path().join("deep")).unwrap();
+    let secrets = ["secret", "deep/secret"].map(|name| outside.path().join(name));
+    secrets.iter().for_each(|secret| fs::write(secret, "secret").unwrap());
+    symlink(outside.path(), folder.path().join("log")).unwrap();
+    for name in ["log/secret", "log/deep/secret"] {
+        let refused = [
+            store.get(name).await.map(drop).unwrap_err(),
+            store.create(&format!("{name}2"), "x".into()).await.map(drop).unwrap_err(),
+            store.delete(name).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            assert!(error.to_string().contains("not a folder"), "{error}");
+        }
+    }
+    assert_eq!(store.list("", "", 1000).await.unwrap().entries.len(), 0);
+    assert!(secrets.iter().all(|secret| fs::read(secret).unwrap() == b"secret"));
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "nothing was made there");
+}
+
+#[tokio::test]
 async fn a_name_below_an_object_is_refused() {
     let folder = new_folder();
     let store = LocalStore::open(folder.path()).await.unwrap();

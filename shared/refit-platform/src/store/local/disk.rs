@@ -57,6 +57,16 @@ pub(super) fn changed(metadata: &fs::Metadata) -> Timestamp {
     )
 }
 
+/// Refuses a way below the root that leads through a symbolic link: what lies behind it is not the ledger's.
+pub(super) fn check_way(root: &Path, path: &Path) -> io::Result<()> {
+    let mut folders = path.ancestors().skip(1).take_while(|folder| *folder != root);
+    let is_link = |folder: &Path| fs::symlink_metadata(folder).is_ok_and(|it| it.is_symlink());
+    match folders.any(is_link) {
+        true => Err(Kind::NotADirectory.into()),
+        false => Ok(()),
+    }
+}
+
 /// Opens the file of an object; `None` if there is none.
 pub(super) fn open_object(path: &Path) -> io::Result<Option<File>> {
     // Without NONBLOCK, opening a pipe that lies here by mistake would hang.
