@@ -43,19 +43,27 @@ impl<'t> Report<'t> {
         bytes: Range<usize>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
+        let place = self.place(bytes);
+        let is_left_out = place.is_none();
         let diagnostic = Diagnostic {
             severity,
             message: message.into(),
-            place: Place::new(self.text, bytes),
+            place: place.unwrap_or_default(),
             path: String::new(),
             cure: None,
             secret: false,
         };
-        if self.found.len() >= DIAGNOSTICS_MAX {
+        if is_left_out {
             return self.left_out.insert(diagnostic);
         }
         self.found.push(diagnostic);
         self.found.last_mut().expect("it was just put there")
+    }
+
+    /// Where these bytes stand; none once everything more is left out. Finding it takes a walk through the text, and there
+    /// may be as many mistakes as bytes.
+    pub(super) fn place(&self, bytes: Range<usize>) -> Option<Place> {
+        (self.found.len() < DIAGNOSTICS_MAX).then(|| Place::new(self.text, bytes))
     }
 
     /// Notes an error in these bytes.
@@ -171,4 +179,20 @@ impl<'d> Notes<'d> {
 fn holds_password(text: &str) -> bool {
     let host = text.split_once("://").and_then(|(_, rest)| rest.split('/').next());
     host.is_some_and(|host| host.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_not_looked_for_in_the_text() {
+        let mut report = Report::new("a: b\n");
+        for _ in 0..DIAGNOSTICS_MAX {
+            assert_eq!(report.refuse(3..4, "wrong").place.column, 4);
+        }
+        assert_eq!(report.refuse(3..4, "wrong").place, Place::default());
+        assert_eq!(report.place(3..4), None);
+        assert_eq!(report.finish().len(), DIAGNOSTICS_MAX);
+    }
 }

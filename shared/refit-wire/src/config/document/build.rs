@@ -180,12 +180,12 @@ impl<'t> Builder<'t, '_> {
     }
 
     fn refuse_twice(&mut self, again: NodeId, first: NodeId, name: &str) {
-        let start = self.document.node(first).span.start;
-        let line = self.document.text[..start].matches('\n').count() + 1;
+        let first = self.report.place(self.document.node(first).span.clone());
         let path = self.document.path(again);
         let again = self.document.node(again).span.clone();
         let noted = self.report.refuse(again, format!("`{name}` is set twice"));
-        noted.cured_by(format!("it is set in line {line}: remove one of them")).path = path;
+        noted.path = path;
+        noted.cure = first.map(|it| format!("it is set in line {}: remove one of them", it.line));
     }
 
     fn add(&mut self, kind: Kind, style: ScalarStyle, place: Place) -> NodeId {
