@@ -1,5 +1,5 @@
-//! The process is killed before and after every operation on its ledger and every call to its pipeline service and its
-//! registry of models.
+//! The process is killed before and after every operation on its ledger, every call to its pipeline service and its
+//! registry of models, and every letter to those who are told.
 //!
 //! A point is the n-th operation of a name in one life. A life that is killed there runs in a process of its own, on
 //! ports that send it SIGKILL; nothing of that is in `refit`. Then the real `refit dev` is started in the folder, comes
@@ -8,6 +8,7 @@
 mod killing;
 mod life;
 mod planted;
+mod post;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,6 +29,7 @@ use tempfile::TempDir;
 use crate::process::Dev;
 use crate::proof;
 use killing::{MET, Point, Side};
+use post::Post;
 
 /// The trigger of short runs, and its bucket.
 const MARK: &str = "mark";
@@ -37,6 +39,12 @@ const LONG: &str = "long";
 const MODEL: &str = "model";
 /// The trigger that waits for a month, and its bucket.
 const SLOW: &str = "slow";
+/// The persons who are told, and the end of their address.
+const PEOPLE: &str = "people";
+/// The programs that are told, and the end of their address.
+const PROGRAMS: &str = "programs";
+/// The operations that tell somebody.
+const TELLING: &[&str] = &["tell", "tell a summary", "tell a program"];
 /// Lives at the same time: most of each is waiting.
 const AT_ONCE: usize = 16;
 
@@ -66,6 +74,19 @@ triggers:
     run: { service: local, pipeline: mark, parameters: { manifest: \"${ batch.manifest }\" } }
 ";
 
+/// The rules, with somebody told at this address of what every trigger does. People hear of so little that it is no storm.
+fn telling(address: &str) -> String {
+    let receivers = format!(
+        "notify:
+  {PEOPLE}: {{ webhook: {{ url: \"{address}/{PEOPLE}\", auth: none }}, on: [cancelled, promoted, quarantine] }}
+  {PROGRAMS}: {{ events: {{ url: \"{address}/{PROGRAMS}\", auth: none }} }}
+"
+    );
+    let run = "    run: {";
+    let told = format!("    notify: [{PEOPLE}, {PROGRAMS}]\n{run}");
+    format!("{receivers}{}", RULES.replace(run, &told))
+}
+
 /// Where a life begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
@@ -73,6 +94,8 @@ enum Scene {
     Fresh,
     /// The same, and a life before it was killed when it was about to start a run.
     Taken,
+    /// A ledger in which a summary is to be sealed and told, and other letters are told anew.
+    Storm,
     /// A ledger that was left alone for longer than its window.
     Old,
     /// A ledger with as many identities as a state may hold, and one more.
@@ -104,7 +127,11 @@ const POINTS: &[(Scene, &str, usize)] = &[
     (Scene::Fresh, "models", 2),
     (Scene::Fresh, "register", 1),
     (Scene::Fresh, "stage", 1),
+    (Scene::Fresh, "tell", 2),
+    (Scene::Fresh, "tell a program", 3),
     (Scene::Taken, "find", 2),
+    (Scene::Storm, "seal", 1),
+    (Scene::Storm, "tell a summary", 1),
     (Scene::Old, "get snapshot/", 1),
     (Scene::Old, "create snapshot/", 1),
     (Scene::Old, "list log/", 1),
@@ -126,10 +153,12 @@ struct Folder(TempDir);
 
 impl Folder {
     /// A folder as the scene has it.
-    fn new(scene: Scene, templates: &Path) -> Self {
+    fn new(scene: Scene, templates: &Path, post: &Post) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         let at = |name: &str| folder.path().join(name);
-        fs::write(at("refit.yaml"), RULES).unwrap();
+        let tells = matches!(scene, Scene::Fresh | Scene::Taken | Scene::Storm);
+        let rules = if tells { telling(&post.of(folder.path())) } else { RULES.to_owned() };
+        fs::write(at("refit.yaml"), &rules).unwrap();
         let done = || "exit 0".to_owned();
         for (name, script) in [(MARK, done()), (MODEL, done()), (LONG, wait_for(&at("go")))] {
             let pipeline = at("pipelines").join(name);
@@ -138,7 +167,10 @@ impl Folder {
             fs::write(pipeline.join("pipeline.yaml"), text).unwrap();
             fs::create_dir_all(at("buckets").join(name)).unwrap();
         }
-        copy(&templates.join(template(scene)), folder.path()).unwrap();
+        match template(scene) {
+            Some(template) => copy(&templates.join(template), folder.path()).unwrap(),
+            None => planted::storm(folder.path(), &rules),
+        }
         if matches!(scene, Scene::Fresh | Scene::Taken) {
             for file in ["mark/1.csv", "mark/2.csv", "mark/3.csv", "long/1.csv", "model/1.csv"] {
                 fs::write(at("buckets").join(file), file).unwrap();
@@ -215,16 +247,17 @@ fn wait_for(file: &Path) -> String {
     format!("i=0; until [ -e {file} ] || [ $i -ge 600 ]; do sleep 0.1; i=$((i+1)); done")
 }
 
-fn template(scene: Scene) -> &'static str {
+/// The ledger a scene begins with, unless it is one of its own: whom it tells is in its rules from the first.
+fn template(scene: Scene) -> Option<&'static str> {
     match scene {
-        Scene::Fresh | Scene::Taken => "new",
-        Scene::Old => "old",
-        Scene::Full => "full",
-        Scene::Spilled => "spilled",
+        Scene::Fresh | Scene::Taken => Some("new"),
+        Scene::Storm => None,
+        Scene::Old => Some("old"),
+        Scene::Full => Some("full"),
+        Scene::Spilled => Some("spilled"),
     }
 }
 
-#[tokio::main]
 async fn plant(templates: &Path) {
     planted::new(&templates.join("new")).await;
     planted::old(&templates.join("old")).await;
@@ -243,8 +276,8 @@ fn points() -> Vec<(Scene, Point)> {
     sides.collect()
 }
 
-fn kill_at(scene: Scene, point: &Point, templates: &Path) -> String {
-    let folder = Folder::new(scene, templates);
+fn kill_at(scene: Scene, point: &Point, (templates, post): (&Path, &Post)) -> String {
+    let folder = Folder::new(scene, templates, post);
     if scene == Scene::Taken {
         let start = Point { side: Side::Before, operation: "start".to_owned(), number: 1 };
         folder.live_until(&start);
@@ -254,13 +287,21 @@ fn kill_at(scene: Scene, point: &Point, templates: &Path) -> String {
     let unnamed: Vec<_> = met.iter().filter(|name| !named(name)).collect();
     assert!(met.contains(&point.operation) && unnamed.is_empty(), "no point is: {unnamed:?}");
     let runs = folder.prove(&point.to_string());
-    format!("{scene:?}: killed {point}: {runs} runs")
+    let again = post.prove(folder.path(), &point.to_string());
+    let is_told = point.side == Side::After && TELLING.contains(&point.operation.as_str());
+    assert!(again > 0 || !is_told, "{point}: nobody knew that it was told");
+    format!("{scene:?}: killed {point}: {runs} runs, {again} letters told again")
 }
 
-#[test]
-fn killed_at_every_point_it_loses_nothing_and_does_nothing_twice() {
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_point_it_loses_nothing_and_does_nothing_twice() {
     let templates = tempfile::tempdir().unwrap();
-    plant(templates.path());
+    plant(templates.path()).await;
+    let post = Post::open();
+    tokio::task::block_in_place(|| kill_at_all(templates.path(), &post));
+}
+
+fn kill_at_all(templates: &Path, post: &Post) {
     let points = points();
     let told = Mutex::new(vec![Err("not tried".to_owned()); points.len()]);
     let left = Mutex::new(points.iter().enumerate().rev().collect::<Vec<_>>());
@@ -270,7 +311,7 @@ fn killed_at_every_point_it_loses_nothing_and_does_nothing_twice() {
                 loop {
                     let next = left.lock().unwrap().pop();
                     let Some((number, (scene, point))) = next else { return };
-                    let tried = catch_unwind(|| kill_at(*scene, point, templates.path()));
+                    let tried = catch_unwind(|| kill_at(*scene, point, (templates, post)));
                     let line = tried.map_err(|_| format!("{scene:?}: {point} failed"));
                     told.lock().unwrap()[number] = line;
                 }

@@ -11,14 +11,15 @@ use crate::process::{ask, json};
 /// Passes until something must be wrong.
 const PASSES_MAX: usize = 150;
 
-/// Asks for passes until nothing is pending, nothing runs, no batch waits, and `is_all` says so of the runs.
+/// Asks for passes until nothing is pending, nothing runs, no batch waits, nobody is still to be told, and `is_all` says so
+/// of the runs.
 pub(crate) fn settle(folder: &Path, place: &str, is_all: impl Fn(&[Value]) -> bool) {
     for _ in 0..PASSES_MAX {
         let (status, body) = ask(place, "POST /tick", &[]);
         assert_eq!(status, 204, "{body}");
         let status = json(folder, &["status"]);
         let is_idle = status["pending"] == 0
-            && ["batches", "runs"].iter().all(|list| status[list] == json!([]));
+            && ["batches", "runs", "receivers"].iter().all(|list| status[list] == json!([]));
         if is_idle && is_all(&runs(folder)) {
             return;
         }

@@ -10,12 +10,19 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
+use refit_core::commit::Change;
 use refit_core::error::Error;
+use refit_core::notice::OutboxChange;
+use refit_engine::layout;
 use refit_engine::port::{Created, Page, Store, Transport};
+use refit_engine::record::read_commit;
 use refit_host::function::Base;
 use refit_wire::http::{Reply, Request, Secret};
 use refit_wire::outgoing::{Mail, Publish};
 use rustix::process::{Signal, getpid, kill_process};
+use serde_json::Value;
+
+use super::{PEOPLE, PROGRAMS};
 
 /// Which side of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +37,8 @@ pub(super) enum Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub(super) side: Side,
-    /// `create log/` and the like for the store, `start` and the like for the service.
+    /// `create log/` and the like for the store, `start` and the like for the service, `tell` and the like for those who
+    /// are told.
     pub(super) operation: String,
     /// Which of the operations of that name in one life, counted from 1.
     pub(super) number: usize,
@@ -121,6 +129,17 @@ fn named(what: &str, name: &str) -> String {
     format!("{what} {folder}")
 }
 
+/// What is created, and in which folder; a commit that seals a summary is an operation of its own.
+fn created(name: &str, body: &[u8]) -> String {
+    let commit = layout::commit_seq(name).and_then(|seq| read_commit(seq, body).ok());
+    let seals =
+        |change: &Change| matches!(change, Change::Outbox { change: OutboxChange::Sealed(_), .. });
+    match commit.is_some_and(|commit| commit.changes.iter().any(seals)) {
+        true => "seal".to_owned(),
+        false => named("create", name),
+    }
+}
+
 #[async_trait]
 impl Store for Killing {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Error> {
@@ -128,7 +147,7 @@ impl Store for Killing {
     }
 
     async fn create(&self, name: &str, body: Bytes) -> Result<Created, Error> {
-        self.watch.over(&named("create", name), self.inner.create(name, body)).await
+        self.watch.over(&created(name, &body), self.inner.create(name, body)).await
     }
 
     async fn list(&self, prefix: &str, from: &str, limit: usize) -> Result<Page, Error> {
@@ -140,7 +159,7 @@ impl Store for Killing {
     }
 }
 
-/// The way to the doors and to the local pipeline service.
+/// The way to the doors, to the local pipeline service, and to those who are told.
 struct Calling {
     inner: Arc<dyn Transport>,
     watch: Arc<Watch>,
@@ -158,6 +177,8 @@ impl Calling {
             None if path == "/tick" => "wake",
             None if path.starts_with("/storage/") => "sweep",
             None if path.starts_with("/registry/models/") => of_registry(&request.method),
+            None if path.ends_with(PEOPLE) => of_letter(&request.body),
+            None if path.ends_with(PROGRAMS) => "tell a program",
             None => return format!("{} {path}", request.method),
         };
         known.to_owned()
@@ -168,7 +189,7 @@ impl Calling {
         match (request.method == Method::POST, path.split_once('/')) {
             (true, None) => {
                 let body = &request.body;
-                let run: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+                let run: Value = serde_json::from_slice(body).unwrap_or_default();
                 started.extend(run["id"].as_str().map(str::to_owned));
                 "start"
             }
@@ -185,6 +206,14 @@ fn of_registry(method: &Method) -> &'static str {
         Method::POST => "register",
         Method::PUT => "stage",
         _ => "models",
+    }
+}
+
+fn of_letter(body: &[u8]) -> &'static str {
+    let letter: Value = serde_json::from_slice(body).unwrap_or_default();
+    match letter["notices"].as_array().is_some_and(|notices| notices.len() > 1) {
+        true => "tell a summary",
+        false => "tell",
     }
 }
 

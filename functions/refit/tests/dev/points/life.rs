@@ -15,8 +15,8 @@ use refit_engine::port::Clock as _;
 use refit_platform::clock::SystemClock;
 use refit_platform::store::LocalStore;
 
+use super::LONG;
 use super::killing::{Point, dress};
-use super::{LONG, RULES};
 
 /// How long it may take to come to its point, on a machine that does other things.
 const BOUND: Span = Span::secs(30);
@@ -49,8 +49,9 @@ pub(super) async fn live(folder: &Path, point: Point) {
         program: env!("CARGO_BIN_EXE_refit").into(),
     };
     let mut world = World::open_on(&config, |base| dress(base, point)).await.unwrap();
-    let read = refit_wire::config::read(RULES).0.expect("the rules are right");
-    world.apply(RULES, &read.rules.revision).await.unwrap();
+    let rules = fs::read_to_string(folder.join("refit.yaml")).unwrap();
+    let read = refit_wire::config::read(&rules).0.expect("the rules are right");
+    world.apply(&rules, &read.rules.revision).await.unwrap();
     let (teller, _news) = Teller::new();
     world.begin(&teller).await.unwrap();
 

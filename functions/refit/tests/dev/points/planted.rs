@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use refit_core::commit::Commit;
 use refit_core::event::{
-    Command, DataRef, Event, Fact, Identity, Message, ObjectChange, ObjectKind,
+    Command, DataRef, Event, Fact, Identity, Invalid, Message, ObjectChange, ObjectKind,
 };
 use refit_core::key::{Hash128, sha256_hex};
 use refit_core::memory::Fresh;
 use refit_core::state::VERSION;
 use refit_core::time::{Span, Timestamp};
-use refit_core::timing::{MEMORY_LIVE_MAX, SNAPSHOT_COMMITS_MAX, Timing};
+use refit_core::timing::{MEMORY_LIVE_MAX, SNAPSHOT_COMMITS_MAX, STORM_LETTERS, Timing};
 use refit_engine::layout;
 use refit_engine::ledger::{Ledger, SNAPSHOTS_KEPT};
 use refit_engine::nonce::Nonces;
-use refit_engine::port::{Clock as _, Store, StoreClock};
+use refit_engine::port::{Clock as _, Store, StoreClock, Transport};
 use refit_engine::reconcile::{Parts, Reconciler};
 use refit_engine::record::{write_commit, write_segment};
 use refit_engine::submit::command_event;
@@ -26,7 +27,7 @@ use refit_host::function::read_rules;
 use refit_platform::clock::SystemClock;
 use refit_platform::store::{LocalStore, MemoryStore};
 use refit_testkit::clock::ManualClock;
-use refit_testkit::transport::ScriptedTransport;
+use refit_wire::http::{Failure, Reply, Request};
 
 use super::{RULES, SLOW};
 
@@ -36,6 +37,10 @@ const AGE: Span = Span::days(40);
 const SNAPSHOT_EVERY: u64 = SNAPSHOT_COMMITS_MAX / 2;
 /// Commits of its first day, after which as many snapshots are there as are kept, and of the days after it.
 const COMMITS: [u64; 2] = [SNAPSHOTS_KEPT as u64 * SNAPSHOT_EVERY + 2, 2 * SNAPSHOT_EVERY + 2];
+/// How long ago the storm was: beyond the waits between tries.
+const STORM_AGE: Span = Span::mins(10);
+/// Notices of the storm that are told in its summary.
+const SUMMARY: usize = 2;
 const PAGE: usize = 1000;
 
 /// The lengths of time of every ledger here: those of `refit dev`, and shorter where lives wait for them.
@@ -49,6 +54,16 @@ fn timing() -> Timing {
         poll: Span::from_millis(200),
         garbage: Span::from_millis(1),
         ..Timing::dev()
+    }
+}
+
+/// The way to nobody.
+struct Nowhere;
+
+#[async_trait]
+impl Transport for Nowhere {
+    async fn send(&self, _: Request) -> Reply {
+        Err(Failure::NotSent("nobody is there".to_owned()))
     }
 }
 
@@ -68,7 +83,7 @@ impl Planted {
         Ledger::new(Arc::clone(&store)).found("planted", &timing()).await.unwrap();
         let reconciler = Reconciler::new(Parts {
             store: Arc::clone(&store),
-            transport: Arc::new(ScriptedTransport::new()),
+            transport: Arc::new(Nowhere),
             clock: Arc::<ManualClock>::clone(&clock),
             read_rules: read_rules(),
             nonces: Nonces::new("planter"),
@@ -97,9 +112,9 @@ impl Planted {
         self.reconciler.pass().await.unwrap();
     }
 
-    async fn apply(&mut self) {
-        let revision = refit_wire::config::read(RULES).0.unwrap().rules.revision.clone();
-        self.create(&layout::rules(&revision), RULES).await;
+    async fn apply(&mut self, rules: &str) {
+        let revision = refit_wire::config::read(rules).0.unwrap().rules.revision.clone();
+        self.create(&layout::rules(&revision), rules.to_owned()).await;
         let command = Command::Apply { revision, replaces: None, start: false };
         self.accept(command_event(command, "planter", "1")).await;
         self.pass().await;
@@ -139,7 +154,7 @@ pub(super) async fn new(folder: &Path) {
 pub(super) async fn old(folder: &Path) {
     let start = Timestamp::from_millis(SystemClock.now().as_millis() - AGE.as_millis());
     let mut planted = Planted::new(start).await;
-    planted.apply().await;
+    planted.apply(RULES).await;
     planted.upload(COMMITS[0]).await;
     planted.clock.advance(Span::days(1));
     planted.upload(COMMITS[1]).await;
@@ -156,12 +171,25 @@ pub(super) async fn old(folder: &Path) {
     planted.lay(folder).await;
 }
 
+/// A ledger under these rules that has told nobody of a storm: of what is more than a few, a summary is due.
+#[tokio::main(flavor = "current_thread")]
+pub(super) async fn storm(folder: &Path, rules: &str) {
+    let start = Timestamp::from_millis(SystemClock.now().as_millis() - STORM_AGE.as_millis());
+    let mut planted = Planted::new(start).await;
+    planted.apply(rules).await;
+    for number in 0..STORM_LETTERS + SUMMARY {
+        planted.accept(nonsense(number)).await;
+        planted.pass().await;
+    }
+    planted.lay(folder).await;
+}
+
 /// A ledger with as many identities as the state may hold, and one more; and the same after they were moved out of the
 /// state, with one of them in the inbox again.
 pub(super) async fn full(before: &Path, after: &Path) {
     let mut planted = filled().await;
     planted.lay(before).await;
-    planted.apply().await;
+    planted.apply(RULES).await;
     assert_eq!(planted.names("seen/").await.len(), 1);
     let ledger = Ledger::new(Arc::clone(&planted.store));
     let mut view = ledger.load().await.unwrap().unwrap();
@@ -215,6 +243,18 @@ fn known() -> Event {
     let (source, id) = ("/known".to_owned(), "1".to_owned());
     let message = Message { source, id, ty: "known".to_owned(), ..Message::default() };
     event(vec!["known".to_owned()], None, Fact::Message(message))
+}
+
+/// A delivery that nobody understands.
+fn nonsense(number: usize) -> Event {
+    let fact = Fact::Invalid(Invalid {
+        reason: "not an event".to_owned(),
+        content_type: None,
+        size: 1,
+        head: "Pw==".to_owned(),
+        headers: BTreeMap::new(),
+    });
+    event(vec!["nonsense".to_owned(), number.to_string()], None, fact)
 }
 
 fn event(identity: Vec<String>, time: Option<Timestamp>, fact: Fact) -> Event {
