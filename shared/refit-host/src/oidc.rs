@@ -1,7 +1,7 @@
 //! Callers that prove who they are by an ID token: RS256, whom it is for, who issued it, until when, and whose it is.
 //!
-//! A signature alone proves that somebody has an account at the issuer. Keys are kept for as long as the issuer says;
-//! a key that is not known is looked for again once a minute at most, and where the issuer cannot be reached the keys
+//! A signature alone proves that somebody has an account at the issuer. Keys are kept for as long as the issuer says, a day
+//! at the most; a key that is not known is looked for again once a minute at most, and where the issuer cannot be reached the keys
 //! that were known hold for another hour. A token that Cloud Run has stripped of its signature is refused.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Validation, decode, 
 use refit_core::time::{Span, Timestamp};
 use refit_engine::port::{Clock, Transport};
 use refit_wire::http::Request;
+use refit_wire::keys::{self, PublishedKeys, RsaKey};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -28,8 +29,6 @@ use crate::environment::{Accounts, Oidc};
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 /// How far clocks may be apart.
 const LEEWAY: Span = Span::secs(60);
-/// How long keys hold whose issuer does not say.
-const KEPT: Span = Span::hours(1);
 /// How long keys hold beyond that where the issuer cannot be reached.
 const STALE: Span = Span::hours(1);
 /// How long to wait before keys are fetched again.
@@ -79,19 +78,6 @@ struct Account {
     email: Option<String>,
     #[serde(default)]
     email_verified: bool,
-}
-
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<PublishedKey>,
-}
-
-#[derive(Deserialize)]
-struct PublishedKey {
-    kid: Option<String>,
-    kty: String,
-    n: Option<String>,
-    e: Option<String>,
 }
 
 /// Why a caller is not let in.
@@ -153,8 +139,9 @@ impl Tokens {
         let is_wanted = !is_fresh || !keys.known.contains_key(kid);
         if is_wanted && may_ask {
             keys.asked = Some(now);
-            if let Some((known, kept)) = self.fetch().await {
-                (keys.known, keys.until) = (known, Some(now + kept));
+            if let Some(published) = self.fetch().await {
+                let known = published.keys.into_iter().map(|(kid, key)| (kid, readied(&key)));
+                (keys.known, keys.until) = (known.collect(), Some(now + published.life));
             }
         }
         match keys.until {
@@ -166,25 +153,20 @@ impl Tokens {
         }
     }
 
-    /// The keys, and how long they hold.
-    async fn fetch(&self) -> Option<(BTreeMap<String, DecodingKey>, Span)> {
+    async fn fetch(&self) -> Option<PublishedKeys> {
         let request = Request::new(Method::GET, self.settings.keys.clone());
         let request = Request { timeout: Some(FETCHED_WITHIN), ..request };
-        let response = match self.transport.send(request).await {
-            Ok(response) if response.is_success() => response,
+        match self.transport.send(request).await {
+            Ok(response) if response.is_success() => keys::read(&response),
             Ok(response) => {
                 tracing::warn!(status = response.status, "the keys of the issuer were refused");
-                return None;
+                None
             }
             Err(failure) => {
                 tracing::warn!(%failure, "the keys of the issuer could not be fetched");
-                return None;
+                None
             }
-        };
-        let set: KeySet = serde_json::from_slice(&response.body).ok()?;
-        let known: BTreeMap<_, _> = set.keys.into_iter().filter_map(PublishedKey::read).collect();
-        let kept = max_age(&response.headers).unwrap_or(KEPT);
-        (!known.is_empty()).then_some((known, kept))
+        }
     }
 }
 
@@ -230,11 +212,8 @@ fn allowed(accounts: &Accounts, email: &str, path: &str) -> Result<(), Refused> 
     is_listed.then_some(()).ok_or(Refused::NotAllowed)
 }
 
-impl PublishedKey {
-    fn read(self) -> Option<(String, DecodingKey)> {
-        let (modulus, exponent) = self.n.zip(self.e).filter(|_| self.kty == "RSA")?;
-        Some((self.kid?, DecodingKey::from_rsa_components(&modulus, &exponent).ok()?))
-    }
+fn readied(key: &RsaKey) -> DecodingKey {
+    DecodingKey::from_rsa_raw_components(&key.modulus, &key.exponent)
 }
 
 fn token_of(headers: &HeaderMap) -> Result<&str, Refused> {
@@ -247,12 +226,6 @@ fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     let token = scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?;
     Some(token).filter(|token| token.len() <= TOKEN_MAX)
-}
-
-fn max_age(headers: &HeaderMap) -> Option<Span> {
-    let text = headers.get(http::header::CACHE_CONTROL)?.to_str().ok()?;
-    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
-    Some(Span::secs(seconds?.parse::<u32>().ok()?.into()))
 }
 
 /// What is wrong with a token, never what it holds.

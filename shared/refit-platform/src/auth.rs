@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod cache;
+mod credential;
 #[cfg(feature = "aws")]
 mod external;
 mod github;
@@ -12,7 +13,6 @@ mod secret;
 mod secrets;
 #[cfg(feature = "aws")]
 mod secrets_manager;
-mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,13 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use refit_core::error::{Error, ErrorKind};
 use refit_engine::port::Clock;
+use refit_wire::credential::Token;
 use refit_wire::http::{Auth, Request, Secret};
 use serde_json::Value;
 use url::Url;
 
 use self::cache::Cache;
+pub(crate) use self::credential::Credential;
 #[cfg(feature = "aws")]
 use self::external::External;
 use self::github::Apps;
@@ -33,8 +35,6 @@ use self::secret::SecretManager;
 use self::secrets::Secrets;
 #[cfg(feature = "aws")]
 use self::secrets_manager::SecretsManager;
-pub(crate) use self::token::Credential;
-pub(crate) use self::token::Token;
 use crate::env;
 use crate::transport::Clients;
 

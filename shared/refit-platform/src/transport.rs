@@ -20,6 +20,7 @@ use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::{Clock, Transport};
+use refit_wire::credential::Token;
 #[cfg(feature = "gcp")]
 use refit_wire::http::Auth;
 use refit_wire::http::{Failure, Reply, Request, Secret};
@@ -29,7 +30,7 @@ pub(crate) use self::allow::Allowed;
 pub(crate) use self::client::{Client, Clients};
 use self::guard::Guard;
 pub use self::outbound::Outbound;
-use crate::auth::{Credential, Credentials, Places, Token};
+use crate::auth::{Credential, Credentials, Places};
 
 /// How long a request may take that does not say so itself, credentials included.
 const TIMEOUT: Span = Span::secs(20);

@@ -5,18 +5,18 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use refit_core::key::sha256_hex;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use crate::targets::Target;
-use crate::work::{Bound, Summary, run};
+use crate::work::{Bound, Summary, run, taken};
 
-/// How much of a processor one input may take, in a build that is not optimised.
-const INPUT_WITHIN: i64 = 10;
+/// How much of a processor one input may take.
+const INPUT_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What a process ends with that was given an input which takes too long.
 const HANGS: i32 = 102;
@@ -80,9 +80,9 @@ impl Hunt {
     }
 }
 
-/// Seconds this process has taken of a processor.
-fn taken() -> i64 {
-    clock_gettime(ClockId::ProcessCPUTime).tv_sec
+/// Milliseconds this process has taken of a processor.
+fn millis() -> u64 {
+    u64::try_from(taken(ClockId::ProcessCPUTime).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a process of a hunt does: notes each input before it is given, and ends if one takes too long.
@@ -99,11 +99,12 @@ pub fn work(
     let note = File::create(note)?;
     let begun = Instant::now();
     // What the process had taken of a processor when the input was given.
-    let given: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(taken())));
+    let given: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(millis())));
     thread::spawn(move || {
         loop {
             thread::sleep(LOOK_EVERY);
-            if taken() - given.load(Ordering::Relaxed) > INPUT_WITHIN {
+            let took = millis().saturating_sub(given.load(Ordering::Relaxed));
+            if Duration::from_millis(took) > INPUT_WITHIN {
                 std::process::exit(HANGS);
             }
         }
@@ -111,7 +112,7 @@ pub fn work(
     let watch = |input: &[u8]| {
         let noted = [&(input.len() as u64).to_le_bytes(), input].concat();
         note.write_all_at(&noted, 0).expect("the note can be written");
-        given.store(taken(), Ordering::Relaxed);
+        given.store(millis(), Ordering::Relaxed);
     };
     Ok(run(target, seed, Bound::Until(begun + length), watch))
 }

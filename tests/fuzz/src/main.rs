@@ -11,9 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use refit_core::key::sha256_hex;
 use refit_fuzz::hunt::{Hunt, work};
 use refit_fuzz::targets::{ALL, Target};
+use refit_fuzz::work::Summary;
 
 /// Gives every parser that meets the outside what nobody meant.
 #[derive(Debug, Parser)]
@@ -59,7 +59,7 @@ fn main() -> io::Result<ExitCode> {
         }
         Command::Work { target, note, seed, seconds } => {
             let target = named(&target)?;
-            show(target, seconds, &work(target, &note, seed, Duration::from_secs(seconds))?);
+            show(target, seconds, &work(target, &note, seed, Duration::from_secs(seconds))?)?;
         }
         Command::Run { target, minutes, seed } => return hunt(&target, minutes, seed),
     }
@@ -96,8 +96,10 @@ fn hunts(targets: &[&'static Target], length: Duration, seed: u64) -> io::Result
     })
 }
 
-fn show(target: &Target, seconds: u64, summary: &refit_fuzz::work::Summary) {
+fn show(target: &Target, seconds: u64, summary: &Summary) -> io::Result<()> {
     let (slowest, input) = &summary.slowest;
+    let kept = std::env::temp_dir().join(format!("refit-fuzz-{}-slowest", target.name));
+    fs::write(&kept, input)?;
     println!(
         "{}: {} inputs in {seconds} s, {} a second, {} understood, {} outcomes, slowest {} ms ({})",
         target.name,
@@ -106,8 +108,9 @@ fn show(target: &Target, seconds: u64, summary: &refit_fuzz::work::Summary) {
         summary.understood,
         summary.outcomes,
         slowest.as_millis(),
-        &sha256_hex(input)[..12],
+        kept.display(),
     );
+    Ok(())
 }
 
 fn named(name: &str) -> io::Result<&'static Target> {

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod callers;
+mod credentials;
 mod events;
 mod expressions;
 mod ledger;
@@ -46,6 +47,7 @@ pub const ALL: &[Target] = &[
     links::LINKS,
     callers::TOKENS,
     callers::TRACES,
+    credentials::CREDENTIALS,
     expressions::EXPRESSIONS,
     rules::RULES,
     ledger::SEGMENTS,

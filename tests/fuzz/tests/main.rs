@@ -63,6 +63,7 @@ targets!(
     links,
     tokens,
     traces,
+    credentials,
     expressions,
     rules,
     segments,

@@ -10,8 +10,7 @@ use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_engine::deadline::within;
 use refit_engine::port::Clock;
-
-use super::token::Token;
+use refit_wire::credential::{Given, Token};
 
 /// How long fetching a token may take.
 const TIMEOUT: Span = Span::secs(5);
@@ -27,7 +26,7 @@ pub(super) trait Source: Send + Sync {
     type Key: Clone + Eq + Hash + Send + Sync;
 
     /// Fetches a token, and says how long it holds from the moment it was asked for.
-    async fn fetch(&self, key: &Self::Key) -> Result<(Token, Span), Error>;
+    async fn fetch(&self, key: &Self::Key) -> Result<Given, Error>;
 }
 
 /// A source and the tokens it gave. Times are of the clock that counts suspension, so that a token does not outlive

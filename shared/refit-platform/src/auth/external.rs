@@ -8,21 +8,20 @@ mod identity;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use refit_core::error::{Error, ErrorKind};
-use refit_core::time::{Span, Timestamp};
+use refit_core::time::Span;
 use refit_engine::port::Clock;
 use refit_wire::address::place;
-use refit_wire::http::{Auth, Request, Response};
+use refit_wire::credential::{self, Given, Token};
+use refit_wire::http::{Auth, Request};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use url::{Host, Url, form_urlencoded};
 
 use super::aws::Signer;
 use super::google::{Kind, SCOPE};
-use super::metadata::life;
-use super::token::Token;
 use super::{bearer, refused};
 use crate::env;
 use crate::transport::{Allowed, Client};
@@ -39,10 +38,8 @@ const ACCESS: &str = ":generateAccessToken";
 const ID: &str = ":generateIdToken";
 /// How long one request may take.
 const TIMEOUT: Span = Span::secs(5);
-/// The longest a token of a service account holds.
-const LIFE_MAX: Span = Span::hours(1);
-/// How long a fresh token is taken to hold whatever the machine's clock says.
-const LIFE_MIN: Span = Span::mins(1);
+/// How long a token of a service account is to hold.
+const LIFETIME: &str = "3600s";
 
 /// A configuration as Google's tools write it. What is of other programs in it is not read.
 #[derive(Debug, Deserialize)]
@@ -73,24 +70,6 @@ pub(super) struct External {
     verification: Url,
 }
 
-#[derive(Deserialize)]
-struct Federated {
-    access_token: String,
-    expires_in: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfAccount {
-    access_token: String,
-    expire_time: String,
-}
-
-#[derive(Deserialize)]
-struct IdToken {
-    token: String,
-}
-
 impl External {
     /// # Errors
     /// `Invalid` if the configuration is none of AWS, or leads elsewhere than to Google, or there is no region.
@@ -119,7 +98,7 @@ impl External {
     }
 
     /// Fetches a token, and says how long it holds.
-    pub(super) async fn fetch(&self, kind: &Kind) -> Result<(Token, Span), Error> {
+    pub(super) async fn fetch(&self, kind: &Kind) -> Result<Given, Error> {
         let federated = self.exchange().await?;
         match (kind, &self.document.service_account_impersonation_url) {
             (Kind::Access, None) => Ok(federated),
@@ -133,7 +112,7 @@ impl External {
     }
 
     /// Exchanges who AWS says the caller is for a token of Google.
-    async fn exchange(&self) -> Result<(Token, Span), Error> {
+    async fn exchange(&self) -> Result<Given, Error> {
         let key = self.signer.credential().await?;
         let of = (&self.verification, &*self.region, &*self.document.audience);
         let subject = identity::signed(of, &key, self.clock.now());
@@ -149,25 +128,22 @@ impl External {
         let encoding = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers.insert(header::CONTENT_TYPE, encoding);
         request.body = form.into();
-        let token: Federated = self.ask("Google's token service", request, None).await?;
-        Ok((Token::new(&token.access_token), Span::secs(token.expires_in).max(LIFE_MIN)))
+        let body = self.ask("Google's token service", request, None).await?;
+        credential::access_token(&body).ok_or_else(unreadable)
     }
 
-    async fn access_token(&self, federated: Token, url: &Url) -> Result<(Token, Span), Error> {
-        let lifetime = format!("{}s", LIFE_MAX.as_millis() / 1000);
-        let body = json!({ "scope": [SCOPE], "lifetime": lifetime });
+    async fn access_token(&self, federated: Token, url: &Url) -> Result<Given, Error> {
+        let body = json!({ "scope": [SCOPE], "lifetime": LIFETIME });
         let request = Request::new(Method::POST, url.clone()).json(&body);
-        let token: OfAccount = self.ask("the service account", request, Some(federated)).await?;
-        let end: Timestamp = token.expire_time.parse().map_err(|_| unreadable())?;
-        let life = end.since(self.clock.now()).min(LIFE_MAX).max(LIFE_MIN);
-        Ok((Token::new(&token.access_token), life))
+        let body = self.ask("the service account", request, Some(federated)).await?;
+        credential::access_token_of_account(&body, self.clock.now()).ok_or_else(unreadable)
     }
 
     async fn id_token(
         &self,
         federated: Token,
         (url, audience): (&Url, &str),
-    ) -> Result<(Token, Span), Error> {
+    ) -> Result<Given, Error> {
         let path = url.path().strip_suffix(ACCESS).ok_or_else(|| {
             wrong("the address of its service account does not end with :generateAccessToken")
         })?;
@@ -175,27 +151,29 @@ impl External {
         url.set_path(&format!("{path}{ID}"));
         let body = json!({ "audience": audience, "includeEmail": true });
         let request = Request::new(Method::POST, url).json(&body);
-        let token: IdToken = self.ask("the service account", request, Some(federated)).await?;
-        let life = life(&token.token, self.clock.now()).ok_or_else(unreadable)?;
-        Ok((Token::new(&token.token), life))
+        let body = self.ask("the service account", request, Some(federated)).await?;
+        credential::id_token_of_account(&body, self.clock.now()).ok_or_else(unreadable)
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// The body of the answer of somebody who gives.
+    async fn ask(
         &self,
         whom: &str,
         request: Request,
         shown: Option<Token>,
-    ) -> Result<T, Error> {
+    ) -> Result<Bytes, Error> {
         let credential = shown.map(bearer).transpose()?;
         let reply = self.client.send(request, credential.as_ref(), TIMEOUT).await;
-        let response: Response = reply.map_err(|failure| {
+        let response = reply.map_err(|failure| {
             Error::new(ErrorKind::Unavailable, format!("no token from {whom}: {failure}"))
         })?;
-        let status = response.status;
-        if status == 200 {
-            return serde_json::from_slice(&response.body).map_err(|_| unreadable());
+        match response.status {
+            200 => Ok(response.body),
+            status => {
+                let message = format!("no token from {whom}: status=`{status}`");
+                Err(Error::new(refused(status), message))
+            }
         }
-        Err(Error::new(refused(status), format!("no token from {whom}: status=`{status}`")))
     }
 }
 

@@ -13,17 +13,16 @@ use http::{HeaderValue, Method, header};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::{Span, Timestamp};
 use refit_engine::port::Clock;
+use refit_wire::credential::{self, Given, Token};
 use refit_wire::http::{GithubApp, Request, Response};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::cache::Source;
 use super::secrets::Secrets;
-use super::token::Token;
 use super::{bearer, refused};
 use crate::transport::Client;
 
@@ -33,22 +32,12 @@ const TIMEOUT: Span = Span::secs(5);
 const BEFORE: Span = Span::mins(1);
 /// How long they hold; the server takes ten minutes at most, and its clock may be ahead.
 const AFTER: Span = Span::mins(8);
-/// The longest a token holds.
-const LIFE_MAX: Span = Span::hours(1);
-/// How long a fresh token is taken to hold whatever the machine's clock says.
-const LIFE_MIN: Span = Span::mins(1);
 
 /// Where GitHub Apps get their tokens.
 pub(super) struct Apps {
     client: Client,
     clock: Arc<dyn Clock>,
     secrets: Arc<Secrets>,
-}
-
-#[derive(Deserialize)]
-struct Given {
-    token: String,
-    expires_at: String,
 }
 
 impl Apps {
@@ -77,18 +66,14 @@ impl Apps {
 impl Source for Apps {
     type Key = GithubApp;
 
-    async fn fetch(&self, app: &GithubApp) -> Result<(Token, Span), Error> {
+    async fn fetch(&self, app: &GithubApp) -> Result<Given, Error> {
         let response = self.ask(app).await?;
         let status = response.status;
         if status != 201 {
             return Err(none(refused(status), app, &format!("status {status}")));
         }
-        let given: Option<Given> = serde_json::from_slice(&response.body).ok();
-        let read = given.and_then(|given| Some((given.expires_at.parse().ok()?, given.token)));
-        let (end, token): (Timestamp, String) =
-            read.ok_or_else(|| none(ErrorKind::Data, app, "the answer holds none"))?;
-        let life = end.since(self.clock.now()).min(LIFE_MAX).max(LIFE_MIN);
-        Ok((Token::new(&token), life))
+        let given = credential::token_of_app(&response.body, self.clock.now());
+        given.ok_or_else(|| none(ErrorKind::Data, app, "the answer holds none"))
     }
 }
 

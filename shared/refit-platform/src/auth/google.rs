@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use refit_core::error::{Error, ErrorKind};
-use refit_core::time::{Span, Timestamp};
+use refit_core::time::Timestamp;
 use refit_engine::port::Clock;
+use refit_wire::credential::{Given, Token};
 
 use super::cache::Source;
 #[cfg(feature = "aws")]
 use super::external::External;
 use super::metadata::Metadata;
-use super::token::Token;
 use crate::transport::Client;
 
 /// What an access token is asked for; roles say what it may.
@@ -62,7 +62,7 @@ impl GoogleTokens {
 
     /// A token by what AWS vouches for, where the process is to have such.
     #[cfg(feature = "aws")]
-    async fn federated(&self, kind: &Kind) -> Option<Result<(Token, Span), Error>> {
+    async fn federated(&self, kind: &Kind) -> Option<Result<Given, Error>> {
         match self.external.as_ref().filter(|_| !self.stand_in) {
             Some(external) => Some(external.fetch(kind).await),
             None => None,
@@ -72,14 +72,14 @@ impl GoogleTokens {
     /// There is none without AWS.
     #[cfg(not(feature = "aws"))]
     #[expect(clippy::unused_async, reason = "a build with AWS asks for tokens")]
-    async fn federated(&self, _: &Kind) -> Option<Result<(Token, Span), Error>> {
+    async fn federated(&self, _: &Kind) -> Option<Result<Given, Error>> {
         None
     }
 
     /// Looks for credentials where Google's own tools do: a key file, a person's login, the metadata server.
     ///
     /// Each time anew: what was found keeps its token until 20 seconds before its end, longer than we want it.
-    async fn discover(&self) -> Result<(Token, Span), Error> {
+    async fn discover(&self) -> Result<Given, Error> {
         let provider = gcp_auth::provider().await.map_err(|error| no_token(&error))?;
         let token = provider.token(&[SCOPE]).await.map_err(|error| no_token(&error))?;
         let end = Timestamp::from_millis(token.expires_at().timestamp_millis());
@@ -91,7 +91,7 @@ impl GoogleTokens {
 impl Source for GoogleTokens {
     type Key = Kind;
 
-    async fn fetch(&self, kind: &Kind) -> Result<(Token, Span), Error> {
+    async fn fetch(&self, kind: &Kind) -> Result<Given, Error> {
         if let Some(fetched) = self.federated(kind).await {
             return fetched;
         }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
 use refit_wire::address::place;
+use refit_wire::credential::{Given, secret_of_google};
 use refit_wire::http::{Auth, Request, Response};
 use url::Url;
 
 use super::cache::{Cache, Source};
 use super::google::{GoogleTokens, Kind};
-use super::token::Token;
 use super::{bearer, refused};
 use crate::transport::{Allowed, Client};
 
@@ -73,22 +71,16 @@ impl SecretManager {
 impl Source for SecretManager {
     type Key = String;
 
-    async fn fetch(&self, name: &String) -> Result<(Token, Span), Error> {
+    async fn fetch(&self, name: &String) -> Result<Given, Error> {
         let response = self.access(name).await?;
         if response.status != 200 {
             return Err(refusal(response.status, name));
         }
-        let token = payload(&response);
-        let token =
-            token.ok_or_else(|| trouble(ErrorKind::Data, name, "its payload is not text"))?;
-        Ok((token, LIFE))
+        let secret = secret_of_google(&response.body);
+        let secret =
+            secret.ok_or_else(|| trouble(ErrorKind::Data, name, "its payload is not text"))?;
+        Ok((secret, LIFE))
     }
-}
-
-fn payload(response: &Response) -> Option<Token> {
-    let body = response.json()?;
-    let bytes = BASE64_STANDARD.decode(body["payload"]["data"].as_str()?).ok()?;
-    String::from_utf8(bytes).ok().map(|text| Token::new(&text))
 }
 
 /// An answer in which a secret was not given.

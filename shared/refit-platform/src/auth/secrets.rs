@@ -1,13 +1,13 @@
 //! The secrets that rules name, wherever they are kept.
 
 use refit_core::error::{Error, ErrorKind};
+use refit_wire::credential::Token;
 use refit_wire::http::Secret;
 
 use super::cache::Cache;
 use super::secret::SecretManager;
 #[cfg(feature = "aws")]
 use super::secrets_manager::SecretsManager;
-use super::token::Token;
 use crate::env;
 
 /// The places where secrets are kept, with those that were read lately.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::{HeaderValue, Method, header};
 use refit_core::error::{Error, ErrorKind};
 use refit_core::time::Span;
+use refit_wire::credential::{Given, secret_of_aws};
 use refit_wire::http::{Request, Response};
 use serde_json::json;
 use url::Url;
@@ -13,7 +14,6 @@ use url::Url;
 use super::aws::Signer;
 use super::cache::Source;
 use super::secret::{LIFE, refusal, trouble};
-use super::token::Token;
 use crate::transport::Client;
 
 /// The service, as AWS names it.
@@ -68,15 +68,14 @@ fn place(arn: &str) -> Option<(&str, Url)> {
 impl Source for SecretsManager {
     type Key = String;
 
-    async fn fetch(&self, arn: &String) -> Result<(Token, Span), Error> {
+    async fn fetch(&self, arn: &String) -> Result<Given, Error> {
         let response = self.access(arn).await?;
         if response.status != 200 {
             return Err(refusal(response.status, arn));
         }
-        let body = response.json().unwrap_or_default();
-        let text = body["SecretString"].as_str();
-        let text = text.ok_or_else(|| trouble(ErrorKind::Data, arn, "it is not text"))?;
-        Ok((Token::new(text), LIFE))
+        let secret = secret_of_aws(&response.body);
+        let secret = secret.ok_or_else(|| trouble(ErrorKind::Data, arn, "it is not text"))?;
+        Ok((secret, LIFE))
     }
 }
 

@@ -57,16 +57,24 @@ fn open(found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, TcpListener};
+    use std::process::Command;
     use std::sync::Arc;
 
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use http::Method;
     use refit_core::time::Span;
     use refit_engine::port::Transport as _;
-    use refit_wire::http::{Failure, Request};
+    use refit_testkit::fake::metadata::Metadata;
+    use refit_testkit::fake::server::{self, Answer, Reacting, Reaction, Server, Site};
+    use refit_testkit::skip::skipped;
+    use refit_wire::http::{Auth, Failure, GithubApp, Reply, Request, Secret};
     use refit_wire::outgoing::Mail;
+    use serde_json::json;
     use url::Url;
 
     use super::*;
+    use crate::auth::Places;
     use crate::clock::SystemClock;
     use crate::transport::{HttpTransport, Options};
 
@@ -97,14 +105,28 @@ mod tests {
         Box::pin(async move { Ok(all.map(SocketAddr::from).to_vec()) })
     }
 
-    #[tokio::test]
-    async fn a_name_that_leads_to_a_metadata_server_is_sent_neither_a_request_nor_a_mail() {
+    fn deceived(options: Options) -> HttpTransport {
+        let guard = Guard { look_up: deceive };
+        HttpTransport::guarded(Arc::new(SystemClock), options, guard).unwrap()
+    }
+
+    /// Somebody at the first address, who notices that a connection was made.
+    fn listener() -> (TcpListener, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let guard = Guard { look_up: deceive };
-        let transport =
-            HttpTransport::guarded(Arc::new(SystemClock), Options::default(), guard).unwrap();
+        (listener, port)
+    }
+
+    fn refused(reply: Reply) {
+        let Err(Failure::NotSent(why)) = reply else { panic!("{reply:?}") };
+        assert!(why.contains("leads to a metadata server"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_metadata_server_is_sent_neither_a_request_nor_a_mail() {
+        let (listener, port) = listener();
+        let transport = deceived(Options::default());
         let url: Url = format!("http://localhost:{port}/").parse().unwrap();
         let request =
             |method| Request { timeout: Some(Span::secs(1)), ..Request::new(method, url.clone()) };
@@ -118,14 +140,46 @@ mod tests {
             text: String::new(),
             id: "1@b.example".to_owned(),
         };
-        for reply in [
-            transport.send(request(Method::GET)).await,
-            transport.send(request(Method::POST)).await,
-            transport.mail(mail).await,
-        ] {
-            let Err(Failure::NotSent(why)) = reply else { panic!("{reply:?}") };
-            assert!(why.contains("leads to a metadata server"), "{why}");
+        refused(transport.send(request(Method::GET)).await);
+        refused(transport.send(request(Method::POST)).await);
+        refused(transport.mail(mail).await);
+        assert!(listener.accept().is_err(), "nobody has connected");
+    }
+
+    /// Secret Manager with one secret under every name.
+    struct Vault(Vec<u8>);
+
+    impl Site for Vault {
+        fn react(self: Arc<Self>, _: server::Request) -> Reacting {
+            let body = json!({ "payload": { "data": BASE64_STANDARD.encode(&self.0) } });
+            Box::pin(async move { Reaction::Answer(Answer::json(200, &body)) })
         }
+    }
+
+    #[tokio::test]
+    async fn a_github_app_asks_for_no_token_where_a_name_leads_to_a_metadata_server() {
+        let test = "a_github_app_asks_for_no_token_where_a_name_leads_to_a_metadata_server";
+        let made = Command::new("openssl").args(["genrsa", "-traditional"]).output();
+        let Some(key) = made.ok().filter(|made| made.status.success()) else {
+            return skipped(test, "there is no openssl to make a key with");
+        };
+        let (metadata, vault, (listener, port)) = (Metadata::start(), Server::new(), listener());
+        vault.open(Arc::new(Vault(key.stdout)));
+        let places = Places {
+            metadata: Some(metadata.place()),
+            secret_manager: format!("http://{}/", vault.place()).parse().unwrap(),
+            ..Places::default()
+        };
+        let url: Url = format!("http://localhost:{port}/").parse().unwrap();
+        let app = GithubApp {
+            tokens: url.join("app/installations/42/access_tokens").unwrap(),
+            client_id: "Iv23liAbCd".to_owned(),
+            private_key: Secret::Google("projects/p/secrets/s/versions/1".to_owned()),
+            repository: "training".to_owned(),
+        };
+        let request = Request::new(Method::GET, url).auth(Auth::GithubApp(Box::new(app)));
+        refused(deceived(Options { places, ..Options::default() }).send(request).await);
+        assert_eq!(metadata.given(), 1, "its key was read");
         assert!(listener.accept().is_err(), "nobody has connected");
     }
 }

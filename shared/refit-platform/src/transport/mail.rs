@@ -14,11 +14,11 @@ use lettre::transport::smtp::commands::{self, Data, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response as SmtpResponse;
 use refit_core::time::Span;
+use refit_wire::credential::Token;
 use refit_wire::http::{Failure, Reply, Response};
 use refit_wire::outgoing::Mail;
 
 use super::guard::Guard;
-use crate::auth::Token;
 use crate::clock::duration;
 
 /// Hands a mail in, with the password of its login where it has one.

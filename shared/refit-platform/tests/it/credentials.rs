@@ -237,9 +237,9 @@ async fn a_metadata_server_in_trouble_means_not_sent() {
             "200 OK",
             &[flavor],
             r#"{"access_token":"canary\n1","expires_in":9}"#,
-            "characters that no header may",
+            "its answer is not a token",
         ),
-        ("200 OK", &[flavor], r#"{"access_token":"","expires_in":9}"#, "a credential is empty"),
+        ("200 OK", &[flavor], r#"{"access_token":"","expires_in":9}"#, "its answer is not a token"),
     ] {
         let (headers, body) = (headers.to_vec(), body.to_owned());
         let metadata = Server::start(move |_| Answer::response(status, &headers, &body)).await;

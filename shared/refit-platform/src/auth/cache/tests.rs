@@ -19,7 +19,7 @@ struct Scripted {
 impl Source for Scripted {
     type Key = u8;
 
-    async fn fetch(&self, _: &u8) -> Result<(Token, Span), Error> {
+    async fn fetch(&self, _: &u8) -> Result<Given, Error> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         self.let_through.acquire().await.unwrap().forget();
         let answer = self.answers.lock().unwrap().pop_front().expect("the script has an answer");

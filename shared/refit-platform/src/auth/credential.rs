@@ -1,31 +1,8 @@
-//! A secret in the memory of the process.
-
-use std::fmt;
-use std::sync::Arc;
+//! A credential as a request has it.
 
 use http::{HeaderName, HeaderValue};
 use refit_core::error::{Error, ErrorKind};
-
-/// A token or a secret. It can be compared and sent, and is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(Arc<str>);
-
-impl Token {
-    /// A token; white space around it, as files and secret stores add it, is cut.
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.trim().into())
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
+use refit_wire::credential::Token;
 
 /// A header with a token.
 #[derive(Clone, Debug)]
