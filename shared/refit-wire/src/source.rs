@@ -21,6 +21,7 @@ use self::quarantine::quarantine;
 mod aws;
 mod background;
 mod cloudevents;
+mod completion;
 mod drift;
 mod eventbridge;
 mod fields;
@@ -59,6 +60,7 @@ const SOURCES: &[Source] = &[
     s3::read,
     aws::read,
     drift::read,
+    completion::read,
     eventbridge::read,
     scheduler::read,
 ];

@@ -93,7 +93,7 @@ impl Settings for Config {
         status: "`builds.get`",
         cancel: "`builds.cancel`",
         again: "a retry is another build, which is not followed",
-        push: "Pub/Sub topic `cloud-builds` (not read yet)",
+        push: "Pub/Sub topic `cloud-builds`: a message that wakes `tick`, which asks",
         specs: &["google-cloudbuild-v1.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };

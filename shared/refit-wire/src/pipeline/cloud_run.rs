@@ -84,7 +84,7 @@ impl Settings for Config {
         status: "`executions.get`",
         cancel: "`executions.cancel`",
         again: "not possible: another execution is another run, which is not followed",
-        push: "audit log (not read yet)",
+        push: "audit log through a sink to Pub/Sub: a message that wakes `tick`, which asks",
         specs: &["google-run-v2.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };

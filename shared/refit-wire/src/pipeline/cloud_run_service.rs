@@ -76,7 +76,7 @@ impl Settings for Config {
         status: "`services.get`, until it has settled",
         cancel: "none",
         again: "a run whose label another change replaced counts as cancelled",
-        push: "audit log (not read yet)",
+        push: "none: what its audit log says is not read",
         specs: &["google-run-v2.trimmed.json"],
         proof: "of services only parts are in that description, so containers and conditions are what is checked; fault matrix in `shared/refit-testkit/tests/services`",
     };

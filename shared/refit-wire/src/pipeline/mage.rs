@@ -93,7 +93,7 @@ impl Settings for Config {
         status: "`GET /api/pipeline_runs/ID`",
         cancel: "`PUT /api/pipeline_runs/ID` with status `cancelled`",
         again: "a retry is another run: the newest is followed",
-        push: "callback block (not read yet)",
+        push: "none of a run: its callback blocks end before it does",
         specs: &[],
         proof: "fault matrix in `shared/refit-testkit/tests/services`; a server of Mage in `tests/it/mage.rs`",
     };

@@ -111,7 +111,7 @@ impl Settings for Config {
         status: "`pipelineJobs.get`",
         cancel: "`pipelineJobs.cancel`",
         again: "not possible: another job is another run, which is not followed",
-        push: "log `pipeline_job_events` through a sink to Pub/Sub (not read yet)",
+        push: "log `pipeline_job_events` through a sink to Pub/Sub: a message that wakes `tick`, which asks",
         specs: &["google-aiplatform-v1.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };

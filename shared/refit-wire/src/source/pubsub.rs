@@ -216,6 +216,11 @@ impl PubsubMessage {
 
     /// The message as such, where no source knows what it holds.
     pub(super) fn plain(&self) -> Result<Meaning, Rejected> {
+        self.event().map(Meaning::record)
+    }
+
+    /// The message as an event.
+    pub(super) fn event(&self) -> Result<Event, Rejected> {
         let (place, id) = self.place_and_id()?;
         let mut attributes = self.attributes.clone();
         let data = Payload::guessed(self.data.clone()).into_data(&mut attributes);
@@ -228,14 +233,14 @@ impl PubsubMessage {
             data,
             attributes,
         };
-        Ok(Meaning::record(Event {
+        Ok(Event {
             identity: self.identity()?,
             origin: self.origin.to_owned(),
             time: self.published,
             delivery: self.delivery.clone(),
             replay: None,
             fact: Fact::Message(message),
-        }))
+        })
     }
 }
 

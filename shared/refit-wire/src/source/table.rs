@@ -31,6 +31,7 @@ const ALARM: &str = "alarm, time of the change, state";
 const TOLD: &str = "what it says; without a time, also the message it came in";
 const PUSH: &str = "repository, ref, commit before, commit after";
 const WORKFLOW: &str = "repository, run, attempt";
+const PIPELINE: &str = "project, region, run, status";
 
 /// Every kind of delivery that is understood.
 pub const TABLE: &[Row] = &[
@@ -123,6 +124,27 @@ pub const TABLE: &[Row] = &[
         "run.status",
         "execution, status",
         "eventbridge/sagemaker-pipeline",
+    ]),
+    row([
+        "Build of Cloud Build",
+        "its topic",
+        "run.status",
+        "project, run, status",
+        "pubsub/cloud-build",
+    ]),
+    row([
+        "Pipeline of Vertex AI",
+        "log sink to Pub/Sub",
+        "run.status",
+        PIPELINE,
+        "pubsub/vertex-pipeline",
+    ]),
+    row([
+        "Execution of a Cloud Run job",
+        "log sink to Pub/Sub",
+        "run.status",
+        PIPELINE,
+        "pubsub/cloud-run-execution",
     ]),
     row(["GitHub push", "webhook", "scm.push", PUSH, "webhook/github-push"]),
     row(["GitHub workflow", "webhook", "run.status", WORKFLOW, "webhook/github-workflow-run"]),

@@ -108,6 +108,10 @@ first time; where a run is wanted all the same, `refit replay --force --trigger 
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.
 
+What is pushed of a run that is over is believed by nobody: it wakes `tick`, which asks the service, and rules may wait for
+it as for any message. How such messages reach `object` is told in [deploy.md](deploy.md#when-a-run-ends). Of a run that goes
+on they are acknowledged and not recorded.
+
 A comment that begins with `/refit approve` or `/refit reject` is no message but a person's word on a version, and so is an
 answer by a signed link: [promotion.md](promotion.md). An alias or a tag that was set at MLflow is a message, and approves
 nothing: who set it is not said.
