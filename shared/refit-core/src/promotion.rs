@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 pub use self::change::{ModelChange, PromotionChange};
 pub(crate) use self::change::{apply_to_model, apply_to_promotion};
 pub use self::rule::{Approver, Asking, Gate, Limits, PromoteRule, StageRule};
-pub use self::statement::{GITHUB, Says, Statement, WORDS_BYTES_MAX};
+pub use self::statement::{GITHUB, MLFLOW, Says, Statement, WORDS_BYTES_MAX};
 
 /// A stage of a model at its registry. One version has it at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,14 +3,14 @@
 use super::Desk;
 use crate::mutant::{self, Mutant};
 use crate::promotion::{
-    GITHUB, Model, PromoteRule, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement,
+    MLFLOW, Model, PromoteRule, Promotion, PromotionChange, PromotionPhase, Says, Stage, Statement,
     WORDS_BYTES_MAX, same_person,
 };
 use crate::rules::Rules;
 use crate::time::{Span, Timestamp};
 
 /// GitHub leaves out the fractions of a second.
-const COMMENT_TICK: Span = Span::secs(1);
+const ACCOUNT_TICK: Span = Span::secs(1);
 
 impl Desk<'_> {
     /// Takes in what a person says of a version, or says why not.
@@ -36,11 +36,15 @@ impl Desk<'_> {
         })?;
         let version = model.version(&said.version);
         if let (Some(at), Some(version)) = (said_at, version)
-            && said.person.starts_with(GITHUB)
+            && said.is_of_account()
         {
             after_the_newest(version, at)?;
         }
-        let said = &in_their_name(version.and_then(|it| it.rule(rules, &said.model)), said)?;
+        let rule = version.and_then(|it| it.rule(rules, &said.model));
+        if let (Some(rule), Some(version)) = (rule, version) {
+            by_somebody_known(rule, version, said)?;
+        }
+        let said = &in_their_name(rule, said)?;
         if let (Some(about), Some(version)) = (said.request, version) {
             about_the_newest(version, about)?;
         }
@@ -88,7 +92,7 @@ fn in_their_name(rule: Option<&PromoteRule>, said: &Statement) -> Result<Stateme
     if let Some(name) = rule.and_then(|rule| rule.approver(person)) {
         return Ok(Statement { person: name.to_owned(), ..said.clone() });
     }
-    if person.starts_with(GITHUB) {
+    if said.is_of_account() {
         return Err(format!("no approver of the rule has this account: person=`{person}`"));
     }
     if said.request.is_some() {
@@ -102,6 +106,20 @@ fn in_their_name(rule: Option<&PromoteRule>, said: &Statement) -> Result<Stateme
     Ok(said.clone())
 }
 
+/// Whoever may write at MLflow may be who asked, or who approved already.
+fn by_somebody_known(
+    rule: &PromoteRule,
+    promotion: &Promotion,
+    said: &Statement,
+) -> Result<(), String> {
+    let is_apart = rule.tells_persons_apart(promotion.request());
+    if said.person == MLFLOW && said.says == Says::Approve && is_apart {
+        let message = "it is not said who wrote this, and a stage takes more than one person";
+        return Err(stands(promotion, message));
+    }
+    Ok(())
+}
+
 /// A word on a request is no word on a later one.
 fn about_the_newest(promotion: &Promotion, request: u32) -> Result<(), String> {
     if request == promotion.current() || mutant::is(Mutant::EarlierRequestApproved) {
@@ -110,10 +128,10 @@ fn about_the_newest(promotion: &Promotion, request: u32) -> Result<(), String> {
     Err(stands(promotion, "what this is about is no longer asked for"))
 }
 
-/// A comment names no request: one from before the newest, that arrives late, is no word on it.
+/// What is said by an account names no request: a word from before the newest, that arrives late, is none on it.
 fn after_the_newest(promotion: &Promotion, at: Timestamp) -> Result<(), String> {
     match promotion.request() {
-        Some(request) if at + COMMENT_TICK <= request.at => {
+        Some(request) if at + ACCOUNT_TICK <= request.at => {
             Err(stands(promotion, "this was said before what is asked for now was asked for"))
         }
         _ => Ok(()),

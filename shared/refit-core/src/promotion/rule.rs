@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::{GITHUB, Request, Stage, same_person};
+use super::{GITHUB, MLFLOW, Request, Stage, same_person};
 use crate::mutant::{self, Mutant};
 
 /// How the versions its runs make get through their stages.
@@ -36,6 +36,8 @@ pub struct Approver {
     pub github: Option<String>,
     /// The receiver of notices that is this person's alone: there, a link approves or rejects in their name.
     pub receiver: Option<String>,
+    /// Whether what is written at the registry of MLflow is said in this person's name.
+    pub mlflow: bool,
 }
 
 /// Who asks for the stages of a version.
@@ -97,6 +99,7 @@ impl PromoteRule {
             Some(login) => {
                 approver.github.as_deref().is_some_and(|known| same_person(known, login))
             }
+            None if person == MLFLOW => approver.mlflow,
             None => same_person(name, person),
         };
         self.approvers.iter().find(is_theirs).map(|(name, _)| name.as_str())
@@ -118,6 +121,13 @@ impl PromoteRule {
             true => u32::from(self.wants_four_eyes(request)),
             false => self.stage(request.stage).approvals.max(before.approvals),
         }
+    }
+
+    /// Whether a stage wants more persons than one, by this rule or by that of the request: then each has to be known.
+    #[must_use]
+    pub fn tells_persons_apart(&self, request: Option<&Request>) -> bool {
+        let mut stages = [self.staging, self.production].into_iter().chain(request.map(taken));
+        stages.any(|stage| stage.approvals > 1 || stage.four_eyes)
     }
 
     /// Whether those alone may approve a request who had no say before.

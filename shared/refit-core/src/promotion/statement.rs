@@ -6,6 +6,8 @@ use super::Stage;
 
 /// What the name of a person begins with who is known by an account at GitHub alone.
 pub const GITHUB: &str = "github:";
+/// The name of whoever may write to a registry of MLflow, which does not say who did.
+pub const MLFLOW: &str = "mlflow:anybody";
 /// Bytes of the name of a person, or of a reason.
 pub const WORDS_BYTES_MAX: usize = 1000;
 
@@ -26,11 +28,20 @@ pub struct Statement {
     /// The request it is about, counted from 1; where it is left out, the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u32>,
-    /// Who says it: a name, or an account such as `github:octocat`, which is nobody unless the rule names it.
+    /// Who says it: a name, or an account such as `github:octocat` or [`MLFLOW`], which is nobody unless the rule names
+    /// it.
     pub person: String,
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+impl Statement {
+    /// Whether who says it is known by an account alone.
+    #[must_use]
+    pub fn is_of_account(&self) -> bool {
+        self.person.starts_with(GITHUB) || self.person == MLFLOW
+    }
 }
 
 /// What can be said of a version.

@@ -101,6 +101,60 @@ fn what_names_another_stage_or_was_said_before_the_request_is_no_word_on_it() {
     .assert_eq(&shown);
 }
 
+#[test]
+fn what_is_written_at_the_registry_counts_in_one_name_and_where_one_person_is_enough() {
+    let shown = after_registering(
+        "rule t bucket=b quiet=0s promote='churn staging=1 production=1 approvers=ann@mlflow,bob'",
+        "10:02 approve churn 3 mlflow:anybody time=10:00
+         10:03 approve churn 3 mlflow:anybody time=10:03
+         10:04 entered b2
+         10:05 reject churn 3 mlflow:anybody time=10:05",
+    );
+    expect![[r#"
+        10:02 no: this was said before what is asked for now was asked for: version=`3`, phase=`requested`
+        10:03 ok: approved: model=`churn`, version=`3`, stage=`staging`, person=`ann`
+        10:03 churn b2 approved by ann
+        10:03 churn b2 to enter
+        10:04 churn b2 entered
+        10:04 churn b2 accepted without a test
+        10:04 churn b2 production requested
+        10:05 ok: rejected: model=`churn`, version=`3`, stage=`production`, person=`ann`
+        10:05 churn b2 rejected by ann: 
+    "#]]
+    .assert_eq(&shown);
+    for stages in ["staging=1 production=2", "staging=1 production=1!", "staging=2 production=1"] {
+        let rule =
+            format!("rule t bucket=b quiet=0s promote='churn {stages} approvers=ann@mlflow,bob'");
+        let shown = after_registering(&rule, "10:02 approve churn 3 mlflow:anybody time=10:02");
+        expect![[r#"
+            10:02 no: it is not said who wrote this, and a stage takes more than one person: version=`3`, phase=`requested`
+        "#]]
+        .assert_eq(&shown);
+    }
+    let nobodys = "rule t bucket=b quiet=0s promote='churn staging=1 production=1'";
+    let shown = after_registering(nobodys, "10:02 approve churn 3 mlflow:anybody time=10:02");
+    expect![[r#"
+        10:02 no: no approver of the rule has this account: person=`mlflow:anybody`
+    "#]]
+    .assert_eq(&shown);
+}
+
+/// A request keeps what its stage took: rules that ask for less later do not let one person do for two.
+#[test]
+fn what_is_written_at_the_registry_is_no_word_on_a_request_that_took_two() {
+    let shown = after_registering(
+        "rule t bucket=b quiet=0s promote='churn staging=2 production=1 approvers=ann@mlflow,bob'",
+        "rule t bucket=b quiet=0s promote='churn staging=1 production=1 approvers=ann@mlflow,bob'
+         10:02 apply
+         10:03 approve churn 3 mlflow:anybody time=10:03",
+    );
+    expect![[r#"
+        10:02 ok: applied: triggers=`1`
+        10:03 no: it is not said who wrote this, and a stage takes more than one person: version=`3`, phase=`requested`
+    "#]]
+    .assert_eq(&shown);
+}
+
 /// What is decided after version 3 was registered.
 fn after_registering(rules: &str, text: &str) -> String {
     let mut world = World::new();

@@ -45,11 +45,12 @@ pub(crate) fn promote(text: &str) -> PromoteRule {
     rule
 }
 
-/// `ann:octocat`, with the login at GitHub
+/// `ann:octocat`, with the login at GitHub; `ann@mlflow`, who speaks for the registry.
 fn approver(text: &str) -> (String, Approver) {
+    let (text, mlflow) = text.strip_suffix("@mlflow").map_or((text, false), |text| (text, true));
     let (name, login) = text.split_once(':').unwrap_or((text, ""));
     let github = Some(login.to_owned()).filter(|login| !login.is_empty());
-    (name.to_owned(), Approver { github, receiver: None })
+    (name.to_owned(), Approver { github, receiver: None, mlflow })
 }
 
 fn stage_rule(text: &str) -> StageRule {

@@ -30,6 +30,7 @@ const TICK: &str = "job, scheduled time";
 const ALARM: &str = "alarm, time of the change, state";
 const TOLD: &str = "what it says; without a time, also the message it came in";
 const PUSH: &str = "repository, ref, commit before, commit after";
+const TAG: &str = "repository, ref, commit after, time of the push";
 const WORKFLOW: &str = "repository, run, attempt";
 const PIPELINE: &str = "project, region, run, status";
 
@@ -149,7 +150,9 @@ pub const TABLE: &[Row] = &[
     row(["GitHub push", "webhook", "scm.push", PUSH, "webhook/github-push"]),
     row(["GitHub workflow", "webhook", "run.status", WORKFLOW, "webhook/github-workflow-run"]),
     row(["GitHub comment", "webhook", "command", "comment", "webhook/github-comment"]),
+    row(["GitHub tag", "webhook", "command", TAG, "webhook/github-tag"]),
     row(["MLflow registry", "webhook", "registry", "delivery", "webhook/mlflow"]),
+    row(["", "webhook, a word on a version", "command", "delivery", "webhook/mlflow-approve"]),
     row(["Standard Webhooks", "webhook", "webhook", "webhook id", "webhook/standard"]),
     row(["Cloud Scheduler", "HTTP", "tick", TICK, "scheduler/ping"]),
     row(["EventBridge clock", "Lambda", "tick", TICK, "eventbridge/schedule"]),

@@ -8,6 +8,8 @@ mod github;
 mod link;
 mod mlflow;
 mod standard;
+mod tag;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -60,6 +60,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("subscription", &["subscription", "x-goog-pubsub-subscription-name"]),
     ("time of the alert", &["alertTime"]),
     ("time of the change", &["StateChangeTime", "timestamp"]),
+    ("time of the push", &["pushed_at"]),
     ("topic", &["name", "resource"]),
     ("webhook id", &["webhook-id"]),
 ];
@@ -113,7 +114,8 @@ fn held(sample: &Sample, names: &[&str]) -> Vec<String> {
 fn is_same(part: &str, text: &str) -> bool {
     let spaced = text.replace('+', " ");
     let is_decoded = percent_decode_str(&spaced).decode_utf8().is_ok_and(|plain| plain == part);
-    let instant = |text: &str| text.replace("+0000", "Z").parse::<Timestamp>().ok();
+    let seconds = |text: &str| Some(Timestamp::from_millis(text.parse::<i64>().ok()? * 1000));
+    let instant = |text: &str| text.replace("+0000", "Z").parse().ok().or_else(|| seconds(text));
     part == text || is_decoded || instant(part).is_some_and(|time| instant(text) == Some(time))
 }
 

@@ -96,7 +96,7 @@ the head of the branch names when it is started, the training, `dvc push`, and i
 
 What a signature covers is read as what its sender sends, and as nothing else whatever headers come with it. GitHub signs
 the body alone: a push is the same fact by repository, ref and commits, a workflow by run and attempt, a comment by its
-number, however often it is sent. The name of an event and its delivery are unsigned: whoever has seen the request of any
+number, a tag that says something by repository, name, commit and time, however often it is sent. The name of an event and its delivery are unsigned: whoever has seen the request of any
 other event can send it again as a new one, and any body but that of a push under another name. Let no rule start a run on
 such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
 secrets of `REFIT_HOOK_STANDARD`.
@@ -112,9 +112,9 @@ What is pushed of a run that is over is believed by nobody: it wakes `tick`, whi
 it as for any message. How such messages reach `object` is told in [deploy.md](deploy.md#when-a-run-ends). Of a run that goes
 on they are acknowledged and not recorded.
 
-A comment that begins with `/refit approve` or `/refit reject` is no message but a person's word on a version, and so is an
-answer by a signed link: [promotion.md](promotion.md). An alias or a tag that was set at MLflow is a message, and approves
-nothing: who set it is not said.
+A comment that begins with `/refit approve` or `/refit reject` is no message but a person's word on a version, and so are a
+new Git tag `refit/approve/…` or `refit/reject/…`, a tag or an alias `refit-approve` or `refit-reject` at MLflow, and an
+answer by a signed link: [promotion.md](promotion.md).
 
 ## Callers
 

@@ -49,13 +49,14 @@ pub(in super::super) fn approvers(
     }
 }
 
-/// Checks that each account is one person's, and that those who may are enough.
+/// Checks that each account is one person's, that one person at most speaks for a registry, and that those who may are enough.
 fn check_names(notes: &mut Notes<'_>, place: Place<'_>, promote: &PromoteRule) {
     let persons: Vec<(&String, &Approver)> = promote.approvers.iter().collect();
     for (index, (person, approver)) in persons.iter().enumerate() {
         let is_same = |(other, known): &&(&String, &Approver)| {
             let accounts = known.github.as_deref().zip(approver.github.as_deref());
             same_person(other, person)
+                || (known.mlflow && approver.mlflow)
                 || accounts.is_some_and(|(one, other)| same_person(one, other))
         };
         if let Some((other, _)) = persons[..index].iter().find(is_same) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::promotion::{Approver, Asking, GITHUB, Gate, Limits, PromoteRule, StageRule};
+use refit_core::promotion::{
+    Approver, Asking, GITHUB, Gate, Limits, MLFLOW, PromoteRule, StageRule,
+};
 use refit_core::rules::ModelMatch;
 
 use super::super::document::NodeId;
@@ -89,6 +91,8 @@ pub(super) fn promote(
     }
     let production = stage(notes, &promote.production, PRODUCTION);
     let gate = gate(notes, &promote.gate);
+    let kind = registry.as_ref().and_then(|name| registries.get(name)?.as_ref());
+    let unsaid = why_unsaid(kind.map(|registry| registry.config.kind()), [staging, production]);
     Some(PromoteRule {
         registry: registry?,
         model: model?,
@@ -100,7 +104,7 @@ pub(super) fn promote(
         staging,
         acceptance: given(&promote.acceptance).map(|(name, _)| name.clone()),
         production,
-        approvers: approvers(notes, &promote.approvers),
+        approvers: approvers(notes, &promote.approvers, unsaid),
     })
 }
 
@@ -166,9 +170,20 @@ fn stage(
     StageRule { approvals, four_eyes }
 }
 
+/// Why nothing that is written at MLflow can be a person's word, if it cannot.
+fn why_unsaid(registry: Option<&str>, stages: [StageRule; 2]) -> Option<&'static str> {
+    let takes_more = |stage: &StageRule| stage.approvals > 1 || stage.four_eyes;
+    if registry.is_some_and(|kind| kind != "mlflow") {
+        return Some("the registry is not MLflow, so it has no effect");
+    }
+    let takes_more = stages.iter().any(takes_more);
+    takes_more.then_some("MLflow does not say who wrote, and a stage takes more than one person")
+}
+
 fn approvers(
     notes: &mut Notes<'_>,
     setting: &Option<Located<super::super::located::Named<v1::Approver>>>,
+    unsaid: Option<&str>,
 ) -> BTreeMap<String, Approver> {
     if let Some((all, at)) = given(setting)
         && all.0.is_empty()
@@ -178,7 +193,7 @@ fn approvers(
     let mut approvers = BTreeMap::new();
     for (name, written) in named(setting) {
         let (Some(person), Some(written)) = (&name.value, &written.value) else { continue };
-        if person.trim().is_empty() || person.starts_with(GITHUB) {
+        if person.trim().is_empty() || person.starts_with(GITHUB) || person == MLFLOW {
             let cure = "write such as `ann: { github: octocat }`";
             notes.refuse(name.at, "a name is wanted, not an account").cured_by(cure);
         }
@@ -189,7 +204,12 @@ fn approvers(
             login.clone()
         });
         let receiver = given(&written.receiver).map(|(receiver, _)| receiver.clone());
-        approvers.insert(person.clone(), Approver { github, receiver });
+        let mlflow = given(&written.mlflow).filter(|(is_theirs, _)| **is_theirs);
+        if let Some((why, (_, at))) = unsaid.zip(mlflow) {
+            notes.refuse(at, why);
+        }
+        let mlflow = mlflow.is_some();
+        approvers.insert(person.clone(), Approver { github, receiver, mlflow });
     }
     approvers
 }

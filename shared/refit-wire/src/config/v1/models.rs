@@ -64,11 +64,14 @@ pub(in super::super) struct Promote {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Approver {
-    /// The login at GitHub, whose comments then count.
+    /// The login at GitHub, whose comments and tags then count.
     pub(in super::super) github: Option<Located<String>>,
     /// The receiver under `notify` that nobody else reads: what waits for approval is told there with a link, by which
     /// whoever has it answers in this name.
     pub(in super::super) receiver: Option<Located<String>>,
+    /// Whether a tag `refit-approve` or `refit-reject` on a version at MLflow, or an alias of that name, is said in this
+    /// name: whoever may write to the registry can set it. Default: `false`.
+    pub(in super::super) mlflow: Option<Located<bool>>,
 }
 
 /// Links by which persons answer what waits for their approval.

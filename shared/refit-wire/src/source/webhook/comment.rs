@@ -4,11 +4,11 @@
 //! nobody unless the rule names it among its approvers. How it is associated with the repository is not looked at: GitHub
 //! tells that of members as of strangers where their membership is private.
 
-use refit_core::event::{Command, Event, Fact, Identity};
-use refit_core::promotion::{GITHUB, Says, Statement, WORDS_BYTES_MAX};
+use refit_core::promotion::GITHUB;
 
 use super::super::fields::Fields;
-use super::super::{Meaning, Rejected, Understood};
+use super::super::{Meaning, Rejected};
+use super::words::{self, Written};
 
 /// The route.
 const ORIGIN: &str = "github.comment";
@@ -16,60 +16,40 @@ const ORIGIN: &str = "github.comment";
 const SCHEME: [&str; 2] = ["github", "comment"];
 /// The word a command begins with.
 const WORD: &str = "/refit";
+/// How a command is written.
+const USAGE: &str = "/refit approve|reject MODEL VERSION [STAGE] [REASON]";
 
 /// What a new comment says; nothing where it is no command.
 pub(super) fn read(payload: Fields<'_>, delivery: &str) -> Result<Option<Meaning>, Rejected> {
     let Some(comment) = payload.object("comment")? else { return Ok(None) };
     let body = comment.text("body")?.unwrap_or_default();
     let line = body.lines().next().unwrap_or_default();
-    let is_command = line.split_whitespace().next() == Some(WORD);
+    let mut words = line.split_whitespace();
+    let is_command = words.next() == Some(WORD);
     if payload.text("action")? != Some("created") || !is_command {
         return Ok(None);
     }
     let missing = || Rejected::malformed("the webhook names no comment, or nobody who wrote it");
     let login = comment.object("user")?.map(|user| user.text("login")).transpose()?.flatten();
     let login = login.ok_or_else(missing)?;
-    let Some(said) = statement(line, login) else {
-        return Ok(Some(ignored(
-            "no command: `/refit approve|reject MODEL VERSION [STAGE] [REASON]`",
-        )));
-    };
-    if said.reason.len() > WORDS_BYTES_MAX {
-        return Ok(Some(ignored("the reason is longer than 1000 bytes")));
-    }
     let id = comment.int64("id")?.ok_or_else(missing)?.to_string();
-    Ok(Some(Meaning::record(Event {
-        identity: Identity(SCHEME.into_iter().chain([id.as_str()]).map(str::to_owned).collect()),
-        origin: ORIGIN.to_owned(),
+    let written = Written {
+        identity: SCHEME.into_iter().chain([id.as_str()]).map(str::to_owned).collect(),
+        origin: ORIGIN,
         time: comment.time("created_at")?,
-        delivery: Some(delivery.to_owned()),
-        replay: None,
-        fact: Fact::Command(Command::Promotion(said)),
-    })))
-}
-
-fn statement(line: &str, login: &str) -> Option<Statement> {
-    let mut words = line.split_whitespace().skip(1).peekable();
-    let says = match words.next()? {
-        "approve" => Says::Approve,
-        "reject" => Says::Reject,
-        _ => return None,
+        delivery: delivery.to_owned(),
+        person: format!("{GITHUB}{login}"),
     };
-    let (model, version) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let stage = words.peek().and_then(|word| word.parse().ok());
-    let reason: Vec<&str> = words.skip(usize::from(stage.is_some())).collect();
-    let (person, reason) = (format!("{GITHUB}{login}"), reason.join(" "));
-    Some(Statement { model, version, says, stage, request: None, person, reason })
-}
-
-fn ignored(reason: &str) -> Meaning {
-    Meaning::Means(Understood::Ignore { reason: reason.to_owned() })
+    Ok(Some(words::command(words, USAGE, written)))
 }
 
 #[cfg(test)]
 mod tests {
+    use refit_core::event::{Command, Fact};
+    use refit_core::promotion::Statement;
     use serde_json::{Value, json};
 
+    use super::super::super::Understood;
     use super::*;
 
     fn read_of(action: &str, body: &str) -> Result<Option<Meaning>, Rejected> {

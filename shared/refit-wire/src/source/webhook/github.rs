@@ -3,8 +3,8 @@
 //! A push names the files it touches, so that a rule can wait for `*.dvc` and `dvc.lock`. Its commits may be years
 //! old, so it happens when it arrives.
 //!
-//! Only the body is signed. So a push, a run and a comment are facts by what the body says; of other events the name and
-//! the delivery are what the headers say.
+//! Only the body is signed. So a push, a run, a comment and a tag are facts by what the body says; of other events the
+//! name and the delivery are what the headers say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::super::fields::Fields;
 use super::super::payload::is_json;
-use super::super::{Delivery, Meaning, Rejected, Understood};
-use super::{Claim, comment, header, refused};
+use super::super::{Delivery, Meaning, Rejected};
+use super::words::ignored;
+use super::{Claim, comment, header, refused, tag};
 
 /// The route.
 const ORIGIN: &str = "github.webhook";
@@ -63,6 +64,11 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Meaning, Rejected> {
     let id = id.ok_or_else(|| Rejected::malformed("the webhook has no delivery id"))?;
     if event == "issue_comment"
         && let Some(command) = comment::read(fields, id)?
+    {
+        return Ok(command);
+    }
+    if event == "push"
+        && let Some(command) = tag::read(fields, id)?
     {
         return Ok(command);
     }
@@ -183,10 +189,6 @@ fn record(which: Vec<String>, time: Option<Timestamp>, message: Message) -> Mean
         replay: None,
         fact: Fact::Message(message),
     })
-}
-
-fn ignored(reason: &str) -> Meaning {
-    Meaning::Means(Understood::Ignore { reason: reason.to_owned() })
 }
 
 #[cfg(test)]
