@@ -17,6 +17,7 @@ pub mod local;
 pub mod mage;
 pub mod reference;
 pub mod vertex;
+pub mod vertex_endpoint;
 
 pub(crate) mod answer;
 mod compiled;
@@ -75,7 +76,8 @@ pub trait PipelineService: fmt::Debug + Send + Sync {
     /// could not say. `None` where the service has no look-up.
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>>;
 
-    /// Asks how a run stands: [`Outcome::Status`], [`Outcome::Vanished`], or nothing where the service could not say.
+    /// Asks how a run stands: [`Outcome::Status`], [`Outcome::Vanished`], or nothing where the service could not say. May
+    /// clear up what came before a run that has succeeded, where doing it twice is harmless.
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>>;
 
     /// Asks a run to end. What came of it is seen by [`PipelineService::status`]; the result says what was wrong
@@ -282,6 +284,8 @@ services! {
     Kubeflow: kubeflow,
     /// Vertex AI Pipelines.
     Vertex: vertex,
+    /// Endpoints of Vertex AI, to which each run deploys a version of a model.
+    VertexEndpoint: vertex_endpoint,
     /// Cloud Build, by its triggers.
     CloudBuild: cloud_build,
     /// Cloud Run jobs.

@@ -10,6 +10,7 @@ mod described;
 mod github;
 mod mage;
 mod vertex;
+mod vertex_endpoint;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use described::Described;
 pub use github::Github;
 pub use mage::Mage;
 pub use vertex::Vertex;
+pub use vertex_endpoint::VertexEndpoint;
 
 /// How the start of a run goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agenda;
+mod deployed;
 mod guards;
 mod held;
 mod hidden;
@@ -25,7 +26,7 @@ use refit_core::run::Phase;
 use refit_core::time::Span;
 use refit_testkit::fake::stage::{
     CloudBuild, CloudRun, CloudRunService, Described, Double, Github, Mage, Phase as At, Trouble,
-    Vertex,
+    Vertex, VertexEndpoint,
 };
 
 use crate::world::World;
@@ -46,7 +47,7 @@ const STATUS: &str = "status: { path: \"/runs/{run}\", state: /state, states: { 
 
 const GITHUB: &str = "github_actions: { repository: acme/training, auth: { bearer: { env: T } } }";
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         name: "vertex",
         late_runs: 1,
@@ -54,6 +55,13 @@ const CASES: [Case; 10] = [
         run: "template: https://europe-west4-kfp.pkg.dev/acme/pipelines/churn/stable, \
               parameters: { manifest: \"${ batch.manifest }\" }",
         double: || Box::new(Vertex),
+    },
+    Case {
+        name: "vertex_endpoint",
+        late_runs: 2,
+        service: "vertex_endpoint: { project: acme, location: europe-west4 }",
+        run: "name: \"4567\", parameters: { model: \"churn@${ batch.count }\" }",
+        double: || Box::new(VertexEndpoint),
     },
     Case {
         name: "cloud_build",
