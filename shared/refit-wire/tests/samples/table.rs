@@ -27,7 +27,9 @@ recorded as often as it arrives and counts once. `refit inspect` shows what a de
 const TAIL: &str = "
 Which of two uploads of an object is the newer one, and which a deletion is of, does not depend on the order of arrival.
 In Cloud Storage the time of creation and the generation say it; in S3 the sequencer does, which orders the changes of one
-name and says nothing between names, and the time where one of the two events has none.
+name and says nothing between names, and the time where one of the two events has none. An upload whose deletion was told
+before it is left out of its run, unless notifications come without a payload or the bucket is one of S3 that keeps
+versions.
 
 Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`; what cannot be told is `unknown`, never
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
