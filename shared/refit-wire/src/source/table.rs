@@ -29,7 +29,7 @@ const VERTEX_V2: &str = "job, objective, statistic, time of the alert";
 const TICK: &str = "job, scheduled time";
 const ALARM: &str = "alarm, time of the change, state";
 const TOLD: &str = "what it says; without a time, also the message it came in";
-const PUSH: &str = "repository, ref, commit before, commit after";
+const PUSH: &str = "repository, ref, commit before, commit after, time of the push";
 const WORKFLOW: &str = "repository, run, attempt";
 
 /// Every kind of delivery that is understood.

@@ -55,6 +55,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("subscription", &["subscription", "x-goog-pubsub-subscription-name"]),
     ("time of the alert", &["alertTime"]),
     ("time of the change", &["StateChangeTime", "timestamp"]),
+    ("time of the push", &["pushed_at"]),
     ("topic", &["name", "resource"]),
     ("webhook id", &["webhook-id"]),
 ];
