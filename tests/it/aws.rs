@@ -32,8 +32,8 @@ use crate::patience::PATIENCE;
 use crate::process::{Process, program};
 use crate::world::{is_settled, timing};
 
-const REGION: &str = "us-east-1";
-const LEDGER: &str = "s3://ledgers/prod";
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const LEDGER: &str = "s3://ledgers/prod";
 const TICK: &str = "arn:aws:lambda:us-east-1:111122223333:function:refit-tick";
 /// When everything in the samples happened.
 const LONG_AGO: &str = "1970-01-01T00:00:00.000Z";
@@ -43,15 +43,15 @@ const POLICY: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
 
 /// S3, with a bucket for ledgers.
-struct Storage {
-    server: Counterpart,
+pub(crate) struct Storage {
+    pub(crate) server: Counterpart,
     /// Of the one user it knows.
     key: AwsKey,
 }
 
 impl Storage {
     /// The server, which takes whatever it is asked for granted; none where it is not installed, which is said.
-    async fn trusting(test: &str) -> Option<Self> {
+    pub(crate) async fn trusting(test: &str) -> Option<Self> {
         let key = AwsKey { id: "AKIDEXAMPLE".to_owned(), secret: "canary-4711".to_owned() };
         let storage = Self { server: Kind::S3.start(test)?, key };
         storage.ask(Method::PUT, "/ledgers", "s3", "").await;
@@ -81,12 +81,18 @@ impl Storage {
         String::from_utf8(answer.body.to_vec()).unwrap()
     }
 
-    async fn ask(&self, method: Method, path: &str, service: &str, body: &str) -> Response {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        service: &str,
+        body: &str,
+    ) -> Response {
         let auth = Auth::Aws { service: service.to_owned(), region: REGION.to_owned() };
         let url = format!("http://{}{path}", self.server.place()).parse().unwrap();
         let mut request = Request::new(method, url).auth(auth);
         request.body = Bytes::copy_from_slice(body.as_bytes());
-        if service == "iam" {
+        if ["iam", "sqs"].contains(&service) {
             let form = "application/x-www-form-urlencoded".parse().unwrap();
             request.headers.insert(http::header::CONTENT_TYPE, form);
         }
@@ -104,7 +110,7 @@ impl Storage {
     }
 
     /// What a process is told that reaches the server at `place`.
-    fn variables(&self, place: &str) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self, place: &str) -> Vec<(&'static str, String)> {
         vec![
             ("REFIT_LEDGER", LEDGER.to_owned()),
             ("AWS_REGION", REGION.to_owned()),

@@ -18,6 +18,8 @@ mod cloud;
 mod connections;
 mod deliveries;
 mod disk;
+#[cfg(feature = "aws")]
+mod doctor;
 mod drift;
 mod ground;
 mod guard;

@@ -27,6 +27,8 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("AWS_ENDPOINT_URL", "a stand-in, for tests"),
     ("AWS_ENDPOINT_URL_S3", "a stand-in, for tests"),
     ("AWS_ENDPOINT_URL_LAMBDA", "a stand-in, for tests"),
+    ("AWS_ENDPOINT_URL_SQS", "a stand-in, for tests"),
+    ("AWS_ENDPOINT_URL_IAM", "a stand-in, for tests"),
     ("AWS_LAMBDA_RUNTIME_API", "the platform says it"),
     ("REFIT_HOOK_GITHUB", "a secret: whoever refers to it names it"),
     ("REFIT_HOOK_MLFLOW", "a secret: whoever refers to it names it"),

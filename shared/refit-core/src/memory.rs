@@ -29,7 +29,7 @@ pub struct Known {
 pub struct Sighting {
     /// Which object: the hash of its place.
     pub place: Hash128,
-    /// The first 64 bits of the hash of its checksum; zero where it is not known.
+    /// The first 64 bits of the hash of its checksum; zero where it is not known, [`Sighting::GONE`] where it was deleted.
     pub checksum: u64,
     /// When that generation was created.
     pub created: Timestamp,
@@ -85,6 +85,15 @@ pub fn checksum_hash(checksum: &str) -> u64 {
 }
 
 impl Sighting {
+    /// In the place of a checksum: that generation was deleted, and where there are none, whatever was uploaded before.
+    pub const GONE: u64 = u64::MAX;
+
+    /// Whether that generation was deleted.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        self.checksum == Self::GONE
+    }
+
     /// Where it stands to a change of the same object, of which this is known.
     #[must_use]
     pub fn order(&self, created: Timestamp, sequencer: Option<Sequencer>) -> Ordering {

@@ -14,6 +14,7 @@ mod joining;
 mod keep;
 mod launch;
 mod notify;
+mod objects;
 mod promote;
 mod schedule;
 mod statement;

@@ -314,7 +314,7 @@ fn buckets() -> Result<Buckets, Error> {
             .ok_or_else(|| invalid(format!("{STORAGE_STAND_IN} is no server: value=`{place}`")))?,
     };
     let Some(region) = env::aws_region() else { return Ok(buckets) };
-    let with_s3 = buckets.with_s3(&region, env::s3_endpoint().as_deref());
+    let with_s3 = buckets.with_s3(&region, env::aws_endpoint("s3").as_deref());
     let why = "AWS_REGION and AWS_ENDPOINT_URL_S3, or AWS_ENDPOINT_URL, name no place of S3";
     with_s3.ok_or_else(|| invalid(format!("{why}: region=`{region}`")))
 }

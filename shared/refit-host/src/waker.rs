@@ -95,7 +95,7 @@ impl Caller {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let endpoint = |region: &str| {
-            let set = env::var("AWS_ENDPOINT_URL_LAMBDA").or_else(|| env::var("AWS_ENDPOINT_URL"));
+            let set = env::aws_endpoint("lambda");
             set.unwrap_or_else(|| format!("https://lambda.{region}.amazonaws.com"))
         };
         if target.starts_with(ARN) {

@@ -19,10 +19,11 @@ pub fn aws_region() -> Option<String> {
     ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(var)
 }
 
-/// Where S3 is, if not where Amazon has it, by the variables that Amazon's own programs know.
+/// Where a service of AWS is, such as `s3`, if not where Amazon has it, by the variables that Amazon's own programs know.
 #[must_use]
-pub fn s3_endpoint() -> Option<String> {
-    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(var)
+pub fn aws_endpoint(service: &str) -> Option<String> {
+    let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
+    [own.as_str(), "AWS_ENDPOINT_URL"].into_iter().find_map(var)
 }
 
 /// 128 random bits as 32 hexadecimal digits: a name no other process has.

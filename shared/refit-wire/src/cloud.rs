@@ -1,6 +1,8 @@
-//! What is set up around a ledger in Google's cloud, asked of its services over their JSON APIs. Nothing is changed.
+//! What is set up around a ledger in Google's cloud, asked of its services over their JSON APIs, and in [`aws`]. Nothing
+//! is changed.
 
 pub mod access;
+pub mod aws;
 pub mod functions;
 pub mod messages;
 pub mod storage;

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use refit_core::error::{Error, ErrorKind};
 use refit_core::timing::Timing;
 use refit_engine::call::Caller;
 use refit_engine::layout;
 use refit_engine::port::StoreClock;
 use refit_host::function::Base;
+use refit_platform::env;
+use refit_wire::cloud::aws::Aws;
 use refit_wire::config::{self, Config};
 use url::Url;
 
@@ -24,7 +27,8 @@ const NO_LEDGER: &str = "memory:";
     after_help = "Everything is read, nothing is changed, with the credentials of this machine: what they do not let it read is \
         told as not checked. Functions of Cloud Run that have this ledger in REFIT_LEDGER are found by themselves, and \
         asked without a token where their name tells their program; name others with --function, but not that of hook, \
-        whose callers sign. Services are asked for a run that does not exist.
+        whose callers sign. Where the ledger or a watched bucket is in S3, functions on Lambda, their queues and their roles are \
+        looked at in the region of AWS_REGION. Services are asked for a run that does not exist.
 
 Every finding comes with a command that mends it; words in capitals are to be filled in. Exits with 1 if there is an \
         error.
@@ -63,10 +67,23 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
     let limit = Timing::default().call;
     let caller = Caller { transport: &base.transport, clock: &base.clock, limit };
-    Look { caller, buckets: &base.buckets }.gather(&mut facts, &args.functions).await;
+    let aws = aws()?;
+    let look = Look { caller, buckets: &base.buckets, aws: aws.as_ref() };
+    look.gather(&mut facts, &args.functions).await;
     let report = examine(&facts);
     context.output.show(&report)?;
     Ok(if report.has_errors() { Exit::Internal } else { Exit::Ok })
+}
+
+/// The services of AWS in the region that the environment names, if it does.
+fn aws() -> Result<Option<Aws>, Failure> {
+    let Some(region) = env::aws_region() else { return Ok(None) };
+    let aws = Aws::new(&region, |service| env::aws_endpoint(service.name()));
+    let invalid = || {
+        let message = "a variable AWS_ENDPOINT_URL names no server";
+        Error::new(ErrorKind::Invalid, message)
+    };
+    Ok(Some(aws.ok_or_else(invalid)?))
 }
 
 fn of_file(file: RuleFile) -> Result<Config, String> {

@@ -1,5 +1,6 @@
 //! The checks, each in a file of its own, in the order a first event would meet what they look at.
 
+mod aws;
 mod clock;
 mod dead_letters;
 mod endpoints;
@@ -24,14 +25,21 @@ const ALL: &[Check] = &[
     ("ledger", ledger::check),
     ("clock", clock::check),
     ("lifecycle", lifecycle::check),
+    ("conditional writes", aws::writes::check),
     ("loops", loops::check),
     ("notifications", notifications::check),
+    ("notifications", aws::notifications::check),
     ("publisher", publisher::check),
     ("listeners", listeners::check),
+    ("listeners", aws::listeners::check),
     ("dead letters", dead_letters::check),
+    ("dead letters", aws::dead_letters::check),
     ("push identity", push::check),
     ("wakes", wakes::check),
+    ("wakes", aws::wakes::check),
+    ("concurrency", aws::concurrency::check),
     ("rights", functions::check),
+    ("rights", aws::rights::check),
     ("endpoints", endpoints::check),
     ("services", services::check),
 ];

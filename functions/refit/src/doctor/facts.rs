@@ -1,5 +1,7 @@
 //! What is known before anything is judged.
 
+mod aws;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use refit_core::rules::{ObjectMatch, On};
@@ -10,6 +12,8 @@ use refit_wire::cloud::functions::Function;
 use refit_wire::cloud::messages::Subscription;
 use refit_wire::cloud::storage::{Bucket, Notification};
 use refit_wire::config::Config;
+
+pub(crate) use aws::{AwsFacts, INVOKE, Needed, arn_of, is_function, is_queue};
 
 /// The variable of a function that says where its ledger lies.
 const LEDGER: &str = "REFIT_LEDGER";
@@ -53,6 +57,8 @@ pub(crate) struct Facts {
     pub(crate) endpoints: BTreeMap<String, Result<u16, String>>,
     /// How services answered to a harmless question, by their names.
     pub(crate) services: BTreeMap<String, Reach>,
+    /// What is set up in AWS.
+    pub(crate) aws: AwsFacts,
 }
 
 /// What is known of the ledger itself.
@@ -130,7 +136,16 @@ pub(crate) struct Watched<'a> {
 impl LedgerFacts {
     /// Its bucket and its folder, the latter empty or with a slash at its end, if it lies in Cloud Storage.
     pub(crate) fn in_storage(&self) -> Option<(&str, String)> {
-        let rest = self.location.strip_prefix("gs://")?;
+        self.lies_in("gs://")
+    }
+
+    /// The same, if it lies in S3.
+    pub(crate) fn in_s3(&self) -> Option<(&str, String)> {
+        self.lies_in("s3://")
+    }
+
+    fn lies_in(&self, store: &str) -> Option<(&str, String)> {
+        let rest = self.location.strip_prefix(store)?;
         let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
         let folder = folder.trim_matches('/');
         Some((bucket, if folder.is_empty() { String::new() } else { format!("{folder}/") }))
@@ -157,9 +172,9 @@ impl Facts {
         watched.collect()
     }
 
-    /// The buckets of Cloud Storage that are watched.
-    pub(crate) fn watched_buckets(&self) -> BTreeSet<&str> {
-        let watched = self.watched().into_iter().filter(|watched| watched.scheme == "gs");
+    /// The buckets of a store that are watched.
+    pub(crate) fn watched_in(&self, scheme: &str) -> BTreeSet<&str> {
+        let watched = self.watched().into_iter().filter(|watched| watched.scheme == scheme);
         watched.map(|watched| watched.bucket).collect()
     }
 
@@ -299,5 +314,5 @@ pub(crate) fn project_of(name: &str) -> &str {
 
 /// The last part of a name.
 pub(crate) fn short(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or_default()
+    name.rsplit(['/', ':']).next().unwrap_or_default()
 }

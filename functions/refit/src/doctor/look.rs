@@ -1,5 +1,7 @@
 //! Gathering facts: every question is asked once, none changes anything.
 
+mod aws;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
@@ -8,6 +10,7 @@ use refit_core::run::ExternalRun;
 use refit_engine::call::Caller;
 use refit_wire::call::{Call, Step};
 use refit_wire::cloud::access::{account_policy, project, project_policy, role};
+use refit_wire::cloud::aws::Aws;
 use refit_wire::cloud::functions::{Function, function_policy, functions};
 use refit_wire::cloud::messages::{subscription, subscription_policy, subscriptions, topic_policy};
 use refit_wire::cloud::{Read, Unread};
@@ -32,6 +35,8 @@ pub(crate) struct Look<'a> {
     pub(crate) caller: Caller<'a>,
     /// Where buckets are.
     pub(crate) buckets: &'a Buckets,
+    /// Where the services of AWS are, where a region is named.
+    pub(crate) aws: Option<&'a Aws>,
 }
 
 impl Look<'_> {
@@ -47,6 +52,9 @@ impl Look<'_> {
         self.look_at_projects(facts).await;
         self.look_at_pushes(facts).await;
         self.look_at_rights(facts).await;
+        if let Some(aws) = self.aws.filter(|_| facts.is_in_aws()) {
+            self.look_at_aws(aws, facts).await;
+        }
         self.look_at_endpoints(facts, endpoints).await;
         self.look_at_services(facts).await;
     }
@@ -57,7 +65,7 @@ impl Look<'_> {
         let new = |buckets: BTreeSet<&str>| -> BTreeSet<String> {
             buckets.into_iter().filter(is_new).map(str::to_owned).collect()
         };
-        let watched = new(facts.watched_buckets());
+        let watched = new(facts.watched_in("gs"));
         let ledger = facts.ledger.in_storage().map(|(bucket, _)| bucket);
         let mut all = new(facts.report_buckets().into_iter().chain(ledger).collect());
         all.extend(watched.iter().cloned());
@@ -151,7 +159,8 @@ impl Look<'_> {
         let is_closed = |function: &Function| function.program().is_some_and(|it| it != HOOK);
         let own = facts.functions().into_iter().filter(|(_, function)| is_closed(function));
         let own = own.flat_map(|(_, function)| &function.urls);
-        let own = own.filter_map(|url| Url::parse(url).ok());
+        let lambdas = facts.aws.urls.values().filter_map(|read| read.as_ref().ok()?.as_ref());
+        let own = own.chain(lambdas).filter_map(|url| Url::parse(url).ok());
         let all: BTreeSet<Url> = own.chain(endpoints.iter().cloned()).collect();
         let asked = all.iter().map(async |url| {
             let reply = self.caller.send(Request::new(http::Method::GET, url.clone())).await;

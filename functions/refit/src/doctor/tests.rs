@@ -1,6 +1,7 @@
 //! Each finding appears where something is wrong, and is not there where nothing is. The cloud is a fake of ours: answers
 //! by address, in the forms that Google documents.
 
+mod aws;
 mod functions;
 mod wakes;
 
@@ -212,7 +213,7 @@ impl World {
         let transport: Arc<dyn Transport> = Arc::<Cloud>::clone(&cloud);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let caller = Caller { transport: &transport, clock: &clock, limit: Span::secs(5) };
-        Look { caller, buckets: &Buckets::default() }.gather(&mut facts, &[]).await;
+        Look { caller, buckets: &Buckets::default(), aws: None }.gather(&mut facts, &[]).await;
         let asked = std::mem::take(&mut *cloud.asked.lock().unwrap());
         (examine(&facts), asked)
     }

@@ -11,6 +11,7 @@ mod endurance;
 mod events;
 mod facts;
 mod given_up;
+mod gone;
 mod guard;
 mod invariants;
 mod models;

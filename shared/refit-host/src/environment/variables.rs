@@ -220,6 +220,18 @@ pub const VARIABLES: &[Variable] = &[
         read_by: WAKING,
     },
     Variable {
+        name: "AWS_ENDPOINT_URL_SQS",
+        meaning: "another server than Amazon's that has queues, as a URL",
+        default: "AWS_ENDPOINT_URL",
+        read_by: &[CommandLine],
+    },
+    Variable {
+        name: "AWS_ENDPOINT_URL_IAM",
+        meaning: "another server than Amazon's that knows what roles may, as a URL",
+        default: "AWS_ENDPOINT_URL",
+        read_by: &[CommandLine],
+    },
+    Variable {
         name: "AWS_LAMBDA_RUNTIME_API",
         meaning: "set by AWS Lambda: where invocations come from",
         default: "not on Lambda",

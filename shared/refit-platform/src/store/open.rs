@@ -117,7 +117,7 @@ fn s3_place() -> Result<S3Place, Error> {
     let region = env::aws_region().ok_or_else(|| {
         Error::new(ErrorKind::Invalid, "AWS_REGION is not set: it says where the bucket is")
     })?;
-    Ok(S3Place { region, endpoint: env::s3_endpoint() })
+    Ok(S3Place { region, endpoint: env::aws_endpoint("s3") })
 }
 
 #[cfg(test)]

@@ -27,7 +27,9 @@ recorded as often as it arrives and counts once. `refit inspect` shows what a de
 const TAIL: &str = "
 Which of two uploads of an object is the newer one, and which a deletion is of, does not depend on the order of arrival.
 In Cloud Storage the time of creation and the generation say it; in S3 the sequencer does, which orders the changes of one
-name and says nothing between names, and the time where one of the two events has none.
+name and says nothing between names, and the time where one of the two events has none. An upload whose deletion was told
+before it is left out of its run, unless notifications come without a payload or the bucket is one of S3 that keeps
+versions.
 
 Verdicts of drift reports are `drift`, `possible`, `ok`, `resolved` or `unknown`; what cannot be told is `unknown`, never
 `ok`, and starts nothing. Events that mean nothing (a test of a notification, a tag that was set, a run that is not
@@ -95,15 +97,16 @@ on:
 the head of the branch names when it is started, the training, `dvc push`, and its metrics as a comment on that commit.
 
 What a signature covers is read as what its sender sends, and as nothing else whatever headers come with it. GitHub signs
-the body alone: a push is the same fact by repository, ref and commits, a workflow by run and attempt, a comment by its
-number, a tag that says something by repository, name, commit and time, however often it is sent. The name of an event and its delivery are unsigned: whoever has seen the request of any
+the body alone: a push is the same fact by repository, ref, commits and time, a workflow by run and attempt, a comment by its
+number, a tag that says something by repository, name, commit and time, however often it is sent. The name of an event and its
+delivery are unsigned: whoever has seen the request of any
 other event can send it again as a new one, and any body but that of a push under another name. Let no rule start a run on
 such events that you would not have repeated. Ids of Standard Webhooks are signed, and unique among all who sign by the
 secrets of `REFIT_HOOK_STANDARD`.
 
-A branch that is forced from one commit to another, back, and there again has made two pushes that are one fact: the
-second is refused as a duplicate for as long as the ledger remembers the first. It brings no files that were not there the
-first time; where a run is wanted all the same, `refit replay --force --trigger churn --since 10m` makes a new fact of it.
+A branch that is forced from one commit to another, back, and there again was pushed three times, which the time of the
+push tells apart (`repository.pushed_at`). From a sender that leaves it out, as may one that is not GitHub, the third is the
+same fact as the first; `refit replay --force --trigger churn --since 10m` makes a new one of it.
 
 A push has `event.data.paths` and `event.data.removed`; a registry event has the attributes `action`, `model`, `version`,
 `alias` and `run`; a run that is over has `run`, `attempt` and `status`.

@@ -56,7 +56,7 @@ fn needs<'f>(
     }
     if reconciles(function) {
         ledger.into_iter().for_each(|bucket| add(bucket, RECONCILE));
-        facts.watched_buckets().into_iter().for_each(|bucket| add(bucket, SWEEP));
+        facts.watched_in("gs").into_iter().for_each(|bucket| add(bucket, SWEEP));
     }
     reads_reports_in(function).into_iter().for_each(|bucket| add(bucket, READ));
     needs

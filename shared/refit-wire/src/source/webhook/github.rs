@@ -1,7 +1,7 @@
 //! GitHub: pushes, runs of workflows, and whatever else a webhook is set up for.
 //!
 //! A push names the files it touches, so that a rule can wait for `*.dvc` and `dvc.lock`. Its commits may be years
-//! old, so it happens when it arrives.
+//! old, so its time is that of the push: it also tells apart pushes that lead from the same commit to the same again.
 //!
 //! Only the body is signed. So a push, a run, a comment and a tag are facts by what the body says; of other events the
 //! name and the delivery are what the headers say.
@@ -16,7 +16,7 @@ use super::super::fields::Fields;
 use super::super::payload::is_json;
 use super::super::{Delivery, Meaning, Rejected};
 use super::words::ignored;
-use super::{Claim, comment, header, refused, tag};
+use super::{Claim, comment, header, refused, seconds, tag};
 
 /// The route.
 const ORIGIN: &str = "github.webhook";
@@ -101,14 +101,23 @@ fn push(payload: Fields<'_>, id: &str) -> Result<Meaning, Rejected> {
     let attributes = [("ref", &reference), ("repository", &repository), ("sha", &sha)]
         .map(|(name, value)| (name.to_owned(), value.clone()));
     let before = text("before")?;
+    let pushed_at = pushed_at(payload)?;
+    let time = pushed_at.as_deref().and_then(seconds);
     let which = ["push", &repository, &reference, &before, &sha].map(str::to_owned);
+    let which = which.into_iter().chain(pushed_at);
     let data = json!({
         "ref": reference, "before": before, "after": sha,
         "paths": touched(payload, &["added", "modified"]),
         "removed": touched(payload, &["removed"]),
     });
     let message = message("github.push", id, repository, (data, BTreeMap::from(attributes)));
-    Ok(record(which.to_vec(), None, Message { subject: Some(reference), ..message }))
+    Ok(record(which.collect(), time, Message { subject: Some(reference), ..message }))
+}
+
+/// When the push was made, in seconds since 1970: so GitHub writes it in pushes alone, and others who send them may not.
+pub(super) fn pushed_at(payload: Fields<'_>) -> Result<Option<String>, Rejected> {
+    let pushed_at = payload.object("repository")?.and_then(|it| it.get("pushed_at")?.as_i64());
+    Ok(pushed_at.map(|seconds| seconds.to_string()))
 }
 
 /// The files that commits of the push name in these lists.
@@ -234,6 +243,17 @@ mod tests {
         assert_eq!(event["data"]["paths"], json!(["README.md", "data/train.csv.dvc", "dvc.lock"]));
         assert_eq!(event["data"]["removed"], json!(["old.dvc"]));
         assert_eq!(event["time"], "RECEIVED_AT", "its commits may be years old");
+    }
+
+    #[test]
+    fn a_branch_that_is_forced_there_and_back_and_there_again_was_pushed_three_times() {
+        let at = |pushed_at: i64| json!({"repository": {"full_name": "acme/churn", "pushed_at": pushed_at}});
+        let [there, again] = [1_767_614_400, 1_767_614_460].map(|it| pushed(at(it)));
+        assert_eq!(event(&there)["identity"][6], "1767614400");
+        assert_eq!(event(&there)["time"], "2026-01-05T12:00:00Z");
+        assert_ne!(event(&there)["identity"], event(&again)["identity"]);
+        let text = json!({"repository": {"full_name": "acme/churn", "pushed_at": "2026-01-05"}});
+        assert_eq!(event(&pushed(text))["identity"], event(&pushed(json!({})))["identity"]);
     }
 
     /// The signature covers the body alone.

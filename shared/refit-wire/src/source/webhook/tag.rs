@@ -5,11 +5,12 @@
 //! did is the account alone, as with a comment.
 
 use refit_core::promotion::{GITHUB, same_person};
-use refit_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::fields::Fields;
 use super::super::{Meaning, Rejected};
+use super::github::pushed_at;
+use super::seconds;
 use super::words::{self, Written, ignored};
 
 /// The route.
@@ -37,8 +38,8 @@ pub(super) fn read(push: Fields<'_>, delivery: &str) -> Result<Option<Meaning>, 
     let missing = || Rejected::malformed("the push names no repository, commit or time");
     let repository = push.object("repository")?.ok_or_else(missing)?;
     let place = repository.text("full_name")?.ok_or_else(missing)?;
-    let (sha, time) = (push.text("after")?.ok_or_else(missing)?, pushed_at(repository)?);
-    let time = time.ok_or_else(missing)?;
+    let sha = push.text("after")?.ok_or_else(missing)?;
+    let time = pushed_at(push)?.as_deref().and_then(seconds).ok_or_else(missing)?;
     let which = ["github", "tag", place, reference, sha].map(str::to_owned);
     let written = Written {
         identity: which.into_iter().chain([time.to_string()]).collect(),
@@ -48,14 +49,6 @@ pub(super) fn read(push: Fields<'_>, delivery: &str) -> Result<Option<Meaning>, 
         person: format!("{GITHUB}{login}"),
     };
     Ok(Some(words::command(name.split('/'), USAGE, written)))
-}
-
-/// When a repository was pushed to last: a push spells it in seconds since 1970.
-fn pushed_at(repository: Fields<'_>) -> Result<Option<Timestamp>, Rejected> {
-    match repository.get("pushed_at").and_then(Value::as_i64) {
-        Some(seconds) => Ok(seconds.checked_mul(1000).map(Timestamp::from_millis)),
-        None => repository.time("pushed_at"),
-    }
 }
 
 #[cfg(test)]
