@@ -192,7 +192,7 @@ mod tests {
     use crate::call::Step;
     use crate::http::Response;
 
-    fn document(statement: Value) -> Document {
+    fn document(statement: &Value) -> Document {
         Document::of(json!({ "Version": "2012-10-17", "Statement": statement })).unwrap()
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let keeps = |name: &str, value: Value| {
             let mut statement = sound.clone();
             statement[name] = value;
-            document(json!([{ "Effect": "Allow" }, statement])).keeps("arn:aws:s3:::b/prod/log/1")
+            document(&json!([{ "Effect": "Allow" }, statement])).keeps("arn:aws:s3:::b/prod/log/1")
         };
         for (name, value, expected) in [
             ("Sid", json!("x"), true),
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_policy_lets_s3_send_on_behalf_of_the_buckets_it_names() {
-        let policy = document(json!({
+        let policy = document(&json!({
             "Effect": "Allow", "Principal": { "Service": "s3.amazonaws.com" }, "Action": "sqs:SendMessage",
             "Resource": "*", "Condition": {
                 "ArnLike": { "aws:SourceArn": ["arn:aws:s3:::other", "arn:aws:s3:::acme-*"] },
