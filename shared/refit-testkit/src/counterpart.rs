@@ -35,11 +35,22 @@ pub enum Kind {
 /// The Python that has the SDK of Kubeflow Pipelines, 2.17, which `REFIT_KFP_PYTHON` names. `None` where it does not,
 /// which is said in the name of the test.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "only tests ask")]
 pub fn kfp_python(test: &str) -> Option<PathBuf> {
-    let named = env::var_os("REFIT_KFP_PYTHON").filter(|program| !program.is_empty());
+    named(test, "REFIT_KFP_PYTHON", "Python with the SDK of Kubeflow Pipelines")
+}
+
+/// The folder of the descriptions of Google's APIs that its client for Python brings, which `REFIT_DISCOVERY` names. `None`
+/// where it does not, which is said in the name of the test.
+#[must_use]
+pub fn discovery(test: &str) -> Option<PathBuf> {
+    named(test, "REFIT_DISCOVERY", "folder with the descriptions of Google's APIs")
+}
+
+#[expect(clippy::disallowed_methods, reason = "only tests ask")]
+fn named(test: &str, variable: &str, what: &str) -> Option<PathBuf> {
+    let named = env::var_os(variable).filter(|path| !path.is_empty());
     if named.is_none() {
-        skipped(test, "REFIT_KFP_PYTHON names no Python with the SDK of Kubeflow Pipelines");
+        skipped(test, &format!("{variable} names no {what}"));
     }
     named.map(PathBuf::from)
 }

@@ -103,7 +103,7 @@ impl Settings for Config {
         cancel: "the operation of the start; what is deployed by `endpoints.undeployModel`, which gives its traffic back",
         again: "not possible: another deployment is another run; one that another has the traffic of counts as cancelled",
         push: "none",
-        specs: &["google-aiplatform-v1-endpoints.trimmed.json"],
+        specs: &["aiplatform.v1.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
     };
 

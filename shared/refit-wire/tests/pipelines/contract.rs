@@ -6,9 +6,9 @@ use std::path::Path;
 use percent_encoding::percent_decode_str;
 use refit_core::plan::Outcome;
 use refit_core::run::{ExternalRun, Phase};
+use refit_testkit::counterpart::discovery;
 use refit_testkit::fields;
 use refit_testkit::shared::shared_data;
-use refit_testkit::skip::skipped;
 use refit_testkit::spec::{Asked, Swagger};
 use refit_wire::call::Step;
 use refit_wire::http::{Reply, Request, Response};
@@ -30,8 +30,10 @@ const fn place(host: &'static str, path: &'static str, file: &'static str) -> Pl
     Place { host, path, file, filter: None }
 }
 
-/// Where recordings have the endpoints of Vertex AI, of which there is a description apart.
+/// Where recordings have the endpoints of Vertex AI.
 const ENDPOINTS: &str = "/v1/projects/acme/locations/europe-west4/endpoints/";
+/// The whole description of Vertex AI: that among the specs is cut down to pipelines and models.
+const WHOLE: &str = "aiplatform.v1.json";
 
 const PLACES: [Place; 9] = [
     Place {
@@ -42,7 +44,7 @@ const PLACES: [Place; 9] = [
         filter: Some(("kfp-v1beta1-filter.swagger.json", "apiFilter")),
         ..place("", "/apis/v1beta1/", "kfp-v1beta1.swagger.json")
     },
-    place("-aiplatform.googleapis.com", ENDPOINTS, "google-aiplatform-v1-endpoints.trimmed.json"),
+    place("-aiplatform.googleapis.com", ENDPOINTS, WHOLE),
     place("-aiplatform.googleapis.com", "/v1/", "google-aiplatform-v1.trimmed.json"),
     place("storage.googleapis.com", "/storage/v1/", "google-storage-v1.trimmed.json"),
     place("cloudbuild.googleapis.com", "/v1/", "google-cloudbuild-v1.trimmed.json"),
@@ -67,10 +69,10 @@ pub(crate) fn check(test: &str, played: &[Played]) {
                 undescribed += 1;
                 continue;
             };
-            if !specs.join(place.file).exists() {
-                return skipped(test, &format!("there is no {} among the specs", place.file));
-            }
-            let api = apis.entry(place.file).or_insert_with(|| Api::read(&specs, place));
+            let is_whole = place.file == WHOLE;
+            let folder = if is_whole { discovery(test) } else { Some(specs.clone()) };
+            let Some(folder) = folder else { return };
+            let api = apis.entry(place.file).or_insert_with(|| Api::read(&folder, place));
             let faults = api.faults(request, reply);
             assert!(
                 faults.is_empty(),
