@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Fault, clip};
 use super::endpoint::Endpoint;
-use super::google::{self, Site, check_names, waiting, words};
+use super::google::{self, Site, waiting, words};
 use super::pages::{self, Listing, Page};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
@@ -99,8 +99,7 @@ impl Settings for Config {
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
-        let site = Site::open(self.endpoint.as_ref(), HOST)?;
+        let site = Site::open(self.endpoint.as_ref(), HOST, ("v1", &self.project, &self.location))?;
         Ok(Box::new(CloudBuild { config: self.clone(), site }))
     }
 
@@ -151,14 +150,7 @@ struct CloudBuild {
     site: Site,
 }
 
-impl CloudBuild {
-    fn request(&self, method: Method, rest: &[&str], query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
-        let root = ["v1", "projects", project, "locations", location];
-        let path: Vec<&str> = root.into_iter().chain(rest.iter().copied()).collect();
-        self.site.request(method, &path, query)
-    }
-}
+impl CloudBuild {}
 
 impl PipelineService for CloudBuild {
     fn profile(&self) -> ServiceProfile {
@@ -170,7 +162,7 @@ impl PipelineService for CloudBuild {
             Ok(target) => target,
             Err(error) => return Step::Done(Err(error.to_string())),
         };
-        let request = self.request(Method::GET, &["triggers", &target.trigger], &[]);
+        let request = self.site.request(Method::GET, &["triggers", &target.trigger], &[]);
         Step::Send(Call::once(request, move |reply| match answer::read(reply, words) {
             Ok(trigger) => prepared(target, &trigger),
             Err(Fault::Missing) => {
@@ -188,7 +180,7 @@ impl PipelineService for CloudBuild {
             Err(message) => return Step::Done(Outcome::Rejected(message)),
         };
         let run = format!("{}:run", pinned.trigger);
-        let request = self.request(Method::POST, &["triggers", &run], &[]).json(&body);
+        let request = self.site.request(Method::POST, &["triggers", &run], &[]).json(&body);
         Step::Send(Call::once(request, |reply| {
             answer::started(reply, words, |operation| {
                 external(operation.pointer("/metadata/build")?)
@@ -204,7 +196,7 @@ impl PipelineService for CloudBuild {
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
-        Call::once(self.request(Method::GET, &["builds", &run.id], &FIELDS), |reply| {
+        Call::once(self.site.request(Method::GET, &["builds", &run.id], &FIELDS), |reply| {
             let standing = |build: &Value| build.get("id").map(|_| standing(build));
             answer::status(reply, words, standing)
         })
@@ -212,7 +204,7 @@ impl PipelineService for CloudBuild {
 
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>> {
         let cancel = format!("{}:cancel", run.id);
-        let request = self.request(Method::POST, &["builds", &cancel], &[]).json(&json!({}));
+        let request = self.site.request(Method::POST, &["builds", &cancel], &[]).json(&json!({}));
         // A build that has ended already is refused with 400.
         Some(Call::once(request, |reply| answer::cancelled(reply, words, 400)))
     }
@@ -265,10 +257,7 @@ impl Listing for Builds {
     fn request(&self, token: Option<&str>) -> Request {
         let Self { trigger, since, .. } = self;
         let filter = format!("build_trigger_id=\"{trigger}\" AND create_time>=\"{since}\"");
-        let token = token.map(|token| ("pageToken", token));
-        let query = [("filter", filter.as_str()), ("pageSize", "100"), LISTED];
-        let query: Vec<_> = query.into_iter().chain(token).collect();
-        self.service.request(Method::GET, &["builds"], &query)
+        self.service.site.page(&["builds"], &[("filter", &filter), LISTED], token)
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Fault, clip};
 use super::container::{check_name, check_target, chosen, variables};
 use super::endpoint::Endpoint;
-use super::google::{self, Site, check_names, waiting, words};
+use super::google::{self, Site, waiting, words};
 use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
@@ -90,8 +90,7 @@ impl Settings for Config {
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
-        let site = Site::open(self.endpoint.as_ref(), HOST)?;
+        let site = Site::open(self.endpoint.as_ref(), HOST, ("v2", &self.project, &self.location))?;
         Ok(Box::new(CloudRun { config: self.clone(), site }))
     }
 
@@ -115,13 +114,6 @@ struct CloudRun {
 }
 
 impl CloudRun {
-    fn request(&self, method: Method, rest: &[&str], query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
-        let root = ["v2", "projects", project, "locations", location, "jobs"];
-        let path: Vec<&str> = root.into_iter().chain(rest.iter().copied()).collect();
-        self.site.request(method, &path, query)
-    }
-
     /// The execution of that name, which holds where it is.
     fn external(&self, name: &str) -> Option<ExternalRun> {
         let (job, execution) = name.split_once("/jobs/")?.1.split_once("/executions/")?;
@@ -136,7 +128,11 @@ impl CloudRun {
     fn execution(&self, method: Method, id: &str, verb: &str) -> Request {
         let (job, execution) = id.split_once('/').unwrap_or((id, ""));
         let query = if method == Method::GET { &FIELDS[..] } else { &[] };
-        self.request(method, &[job, "executions", &format!("{execution}{verb}")], query)
+        self.site.request(
+            method,
+            &["jobs", job, "executions", &format!("{execution}{verb}")],
+            query,
+        )
     }
 }
 
@@ -150,7 +146,7 @@ impl PipelineService for CloudRun {
             Ok(target) => target,
             Err(error) => return Step::Done(Err(error.to_string())),
         };
-        let request = self.request(Method::GET, &[&target.job], &[]);
+        let request = self.site.request(Method::GET, &["jobs", &target.job], &[]);
         Step::Send(Call::once(request, move |reply| match answer::read(reply, words) {
             Ok(job) => prepared(target, &job),
             Err(Fault::Missing) => Err(format!("there is no such job: job=`{}`", target.job)),
@@ -165,7 +161,8 @@ impl PipelineService for CloudRun {
             Ok(body) => body,
             Err(message) => return Step::Done(Outcome::Rejected(message)),
         };
-        let request = self.request(Method::POST, &[&format!("{}:run", pinned.job)], &[]);
+        let request =
+            self.site.request(Method::POST, &["jobs", &format!("{}:run", pinned.job)], &[]);
         let service = self.clone();
         Step::Send(Call::once(request.json(&body), move |reply| {
             // The job was being changed: nothing was started.
@@ -241,9 +238,7 @@ struct Executions {
 
 impl Listing for Executions {
     fn request(&self, token: Option<&str>) -> Request {
-        let token = token.map(|token| ("pageToken", token));
-        let query: Vec<_> = [("pageSize", "100"), LISTED].into_iter().chain(token).collect();
-        self.service.request(Method::GET, &[&self.job, "executions"], &query)
+        self.service.site.page(&["jobs", &self.job, "executions"], &[LISTED], token)
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {

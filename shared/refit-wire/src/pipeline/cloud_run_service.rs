@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{self, Fault, clip};
 use super::container::{check_name, check_target, chosen, variables};
 use super::endpoint::Endpoint;
-use super::google::{self, Site, check_names, words};
+use super::google::{self, Site, words};
 use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
@@ -82,8 +82,7 @@ impl Settings for Config {
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
-        let site = Site::open(self.endpoint.as_ref(), HOST)?;
+        let site = Site::open(self.endpoint.as_ref(), HOST, ("v2", &self.project, &self.location))?;
         Ok(Box::new(Services { config: self.clone(), site }))
     }
 
@@ -124,7 +123,7 @@ impl PipelineService for Services {
             Ok(target) => target,
             Err(error) => return Step::Done(Err(error.to_string())),
         };
-        let request = self.request(Method::GET, &[&target.name], &SHAPE);
+        let request = self.site.request(Method::GET, &["services", &target.name], &SHAPE);
         Step::Send(Call::once(request, move |reply| {
             let shape = answer::read(reply, words);
             let prepared = match shape {
@@ -172,7 +171,8 @@ impl PipelineService for Services {
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
         let (name, key) = run.id.split_once('/').unwrap_or((&run.id, ""));
-        let (request, key) = (self.request(Method::GET, &[name], &STANDING), key.to_owned());
+        let (request, key) =
+            (self.site.request(Method::GET, &["services", name], &STANDING), key.to_owned());
         Call::once(request, move |reply| {
             answer::status(reply, words, |service| standing(service, &key))
         })
@@ -184,13 +184,6 @@ impl PipelineService for Services {
 }
 
 impl Services {
-    fn request(&self, method: Method, rest: &[&str], query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
-        let root = ["v2", "projects", project, "locations", location, "services"];
-        let path: Vec<&str> = root.into_iter().chain(rest.iter().copied()).collect();
-        self.site.request(method, &path, query)
-    }
-
     fn external(&self, name: &str, key: RunKey) -> ExternalRun {
         let Config { project, location, .. } = &self.config;
         let url = format!(
@@ -201,7 +194,7 @@ impl Services {
 
     /// What the service is like, and whether it was given the revision of that key, be it that others came after it.
     fn look(&self, name: &str, launch: &Launch<'_>) -> Call<Result<Seen, Fault>> {
-        let request = self.request(Method::GET, &[name], &WHOLE);
+        let request = self.site.request(Method::GET, &["services", name], &WHOLE);
         let (key, since) = (launch.key, launch.since);
         let listing = Revisions { services: self.clone(), name: name.to_owned(), key, since };
         Call::new(request, move |reply| match read_whole(reply) {
@@ -220,7 +213,7 @@ impl Services {
     /// The start.
     fn patch(&self, name: &str, body: &Value, run: ExternalRun) -> Call<Outcome> {
         let query = [("updateMask", "template"), ("fields", "name")];
-        let request = self.request(Method::PATCH, &[name], &query).json(body);
+        let request = self.site.request(Method::PATCH, &["services", name], &query).json(body);
         Call::once(request, |reply| {
             // It is no longer as it was read: nothing was changed.
             if let Ok(response) = &reply
@@ -310,9 +303,7 @@ struct Revisions {
 
 impl Listing for Revisions {
     fn request(&self, token: Option<&str>) -> Request {
-        let token = token.map(|token| ("pageToken", token));
-        let query: Vec<_> = [("pageSize", "100"), LISTED].into_iter().chain(token).collect();
-        self.services.request(Method::GET, &[&self.name, "revisions"], &query)
+        self.services.site.page(&["services", &self.name, "revisions"], &[LISTED], token)
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use self::template::{Definition, Template};
 use super::answer::{self, Fault, clip};
 use super::endpoint::Endpoint;
-use super::google::{self, Site, check_names, waiting, words};
+use super::google::{self, Site, waiting, words};
 use super::{About, Launch, PipelineService, Settings, compiled};
 use crate::call::{Call, Step};
 use crate::http::{Reply, Request};
@@ -96,8 +96,7 @@ impl Config {
     }
 
     fn site(&self) -> Result<Site, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
-        Site::open(self.endpoint.as_ref(), &self.host())
+        Site::open(self.endpoint.as_ref(), &self.host(), ("v1", &self.project, &self.location))
     }
 }
 
@@ -228,22 +227,17 @@ impl PipelineService for Vertex {
     }
 
     fn cancel(&self, run: &ExternalRun) -> Option<Call<Result<(), String>>> {
-        let request =
-            self.request(Method::POST, &format!("{}:cancel", run.id), &[]).json(&json!({}));
+        let cancel = format!("{}:cancel", run.id);
+        let request = self.site.request(Method::POST, &["pipelineJobs", &cancel], &[]);
+        let request = request.json(&json!({}));
         // A run that has ended already is refused with 400.
         Some(Call::once(request, |reply| answer::cancelled(reply, words, 400)))
     }
 }
 
 impl Vertex {
-    fn request(&self, method: Method, rest: &str, query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
-        let path = ["v1", "projects", project, "locations", location, "pipelineJobs", rest];
-        self.site.request(method, &path, query)
-    }
-
     fn job(&self, id: &str) -> Request {
-        self.request(Method::GET, id, &FIELDS)
+        self.site.request(Method::GET, &["pipelineJobs", id], &FIELDS)
     }
 
     fn body(
@@ -279,11 +273,9 @@ impl Vertex {
 
     /// The start. An id that is taken is most likely our own: an answer was lost.
     fn create(&self, key: RunKey, body: &Value) -> Call<Outcome> {
-        let Config { project, location, .. } = &self.config;
-        let path = ["v1", "projects", project, "locations", location, "pipelineJobs"];
         let id = key.to_string();
         let query = [("pipelineJobId", id.as_str()), ("fields", "name")];
-        let request = self.site.request(Method::POST, &path, &query).json(body);
+        let request = self.site.request(Method::POST, &["pipelineJobs"], &query).json(body);
         let vertex = self.clone();
         Call::new(request, move |reply| match &reply {
             Ok(response) if response.status == 409 => Step::Send(vertex.adopt(key)),

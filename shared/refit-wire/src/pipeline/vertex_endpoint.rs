@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Fault, clip};
 use super::endpoint::Endpoint;
-use super::google::{self, Site, check_names, words};
+use super::google::{self, Site, words};
 use super::pages::{self, Listing, Page, is_older};
 use super::{About, Launch, PipelineService, Settings};
 use crate::call::{Call, Step};
@@ -108,8 +108,11 @@ impl Settings for Config {
     };
 
     fn open(&self) -> Result<Box<dyn PipelineService>, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
-        let site = Site::open(self.endpoint.as_ref(), &self.host())?;
+        let site = Site::open(
+            self.endpoint.as_ref(),
+            &self.host(),
+            ("v1", &self.project, &self.location),
+        )?;
         Ok(Box::new(Endpoints { config: self.clone(), site }))
     }
 
@@ -234,8 +237,8 @@ impl PipelineService for Endpoints {
         let (endpoints, place) = (self.clone(), Place::of(run));
         match &place.operation {
             Some(operation) => {
-                let path = [place.name.as_str(), "operations", operation];
-                let request = self.request(Method::GET, &path, &PROGRESS);
+                let path = ["endpoints", &place.name, "operations", operation];
+                let request = self.site.request(Method::GET, &path, &PROGRESS);
                 Call::new(request, move |reply| match answer::read(reply, words) {
                     Ok(operation) => match ended(&operation) {
                         Some(outcome) => Step::Done(Some(outcome)),
@@ -268,14 +271,6 @@ impl PipelineService for Endpoints {
 }
 
 impl Endpoints {
-    /// A request for something of the endpoints, or for one with a verb.
-    fn request(&self, method: Method, rest: &[&str], query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
-        let root = ["v1", "projects", project, "locations", location, "endpoints"];
-        let path: Vec<&str> = root.into_iter().chain(rest.iter().copied()).collect();
-        self.site.request(method, &path, query)
-    }
-
     fn external(&self, name: &str, operation: Option<&str>, key: RunKey) -> ExternalRun {
         let Config { project, location, .. } = &self.config;
         let parts = [Some(name), operation].into_iter().flatten();
@@ -288,7 +283,7 @@ impl Endpoints {
 
     /// What an endpoint lists.
     fn look(&self, name: &str) -> Call<Result<Vec<Deployed>, Fault>> {
-        let request = self.request(Method::GET, &[name], &SEEN);
+        let request = self.site.request(Method::GET, &["endpoints", name], &SEEN);
         Call::once(request, |reply| answer::read(reply, words).map(|endpoint| deployed(&endpoint)))
     }
 
@@ -329,7 +324,10 @@ impl Endpoints {
     /// The start.
     fn deploy(&self, name: &str, key: RunKey, body: &Value) -> Call<Outcome> {
         let verb = format!("{name}:deployModel");
-        let request = self.request(Method::POST, &[&verb], &[("fields", "name")]).json(body);
+        let request = self
+            .site
+            .request(Method::POST, &["endpoints", &verb], &[("fields", "name")])
+            .json(body);
         let (endpoints, name) = (self.clone(), name.to_owned());
         Call::once(request, move |reply| {
             if let Some(message) = refused_for_now(&reply) {
@@ -398,7 +396,7 @@ impl Endpoints {
             body["trafficSplit"] = json!({ heir.id.as_str(): 100 });
         }
         let verb = format!("{name}:undeployModel");
-        self.request(Method::POST, &[&verb], &[("fields", "name")]).json(&body)
+        self.site.request(Method::POST, &["endpoints", &verb], &[("fields", "name")]).json(&body)
     }
 
     /// Ends a deployment: what it has of the endpoint's requests goes to the newest other one.
@@ -414,8 +412,8 @@ impl Endpoints {
             }
             (None, Some(operation)) => {
                 let verb = format!("{operation}:cancel");
-                let path = [place.name.as_str(), "operations", &verb];
-                self.request(Method::POST, &path, &[])
+                let path = ["endpoints", &place.name, "operations", &verb];
+                self.site.request(Method::POST, &path, &[])
             }
             (None, None) => return Step::Done(Ok(())),
         };
@@ -488,9 +486,7 @@ struct Operations {
 
 impl Listing for Operations {
     fn request(&self, token: Option<&str>) -> Request {
-        let token = token.map(|token| ("pageToken", token));
-        let query: Vec<_> = [("pageSize", "100"), LISTED].into_iter().chain(token).collect();
-        self.endpoints.request(Method::GET, &[&self.name, "operations"], &query)
+        self.endpoints.site.page(&["endpoints", &self.name, "operations"], &[LISTED], token)
     }
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {

@@ -23,7 +23,7 @@ use crate::http::{Reply, Request};
 use crate::listing::{self, Buckets};
 use crate::pipeline::answer::{self, Fault, clip};
 use crate::pipeline::endpoint::Endpoint;
-use crate::pipeline::google::{Site, check_names, words};
+use crate::pipeline::google::{Site, words};
 
 /// The label that holds the run key.
 const KEY: &str = "refit_key";
@@ -66,7 +66,6 @@ impl Settings for Config {
     };
 
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
-        check_names(&[("project", &self.project), ("location", &self.location)])?;
         if gs(&self.artifacts).is_none() {
             let uri = &self.artifacts;
             return Err(format!(
@@ -77,7 +76,8 @@ impl Settings for Config {
             return Err("`image` is empty".to_owned());
         }
         let host = format!("{}-aiplatform.googleapis.com", self.location);
-        let site = Site::open(self.endpoint.as_ref(), &host)?;
+        let site =
+            Site::open(self.endpoint.as_ref(), &host, ("v1", &self.project, &self.location))?;
         Ok(Box::new(Vertex { config: self.clone(), site }))
     }
 
@@ -106,13 +106,11 @@ type Measured = BTreeMap<String, Number>;
 impl Vertex {
     /// A request for something of the models; `rest` is a model, a version of one, or a verb.
     fn request(&self, method: Method, rest: &str, query: &[(&str, &str)]) -> Request {
-        let Config { project, location, .. } = &self.config;
         let models = format!("models{rest}");
-        let path = match rest.starts_with(':') {
-            true => vec!["v1", "projects", project, "locations", location, &models],
-            false => vec!["v1", "projects", project, "locations", location, "models", rest],
-        };
-        self.site.request(method, &path, query)
+        match rest.starts_with(':') {
+            true => self.site.request(method, &[&models], query),
+            false => self.site.request(method, &["models", rest], query),
+        }
     }
 
     fn get<T: 'static>(
