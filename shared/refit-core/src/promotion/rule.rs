@@ -127,13 +127,21 @@ impl PromoteRule {
     #[must_use]
     pub fn tells_persons_apart(&self, request: Option<&Request>) -> bool {
         let mut stages = [self.staging, self.production].into_iter().chain(request.map(taken));
-        stages.any(|stage| stage.approvals > 1 || stage.four_eyes)
+        stages.any(|stage| stage.takes_two())
     }
 
     /// Whether those alone may approve a request who had no say before.
     #[must_use]
     pub fn wants_four_eyes(&self, request: &Request) -> bool {
         self.stage(request.stage).four_eyes || taken(request).four_eyes
+    }
+}
+
+impl StageRule {
+    /// Whether it takes two persons, so that each has to be known.
+    #[must_use]
+    pub fn takes_two(&self) -> bool {
+        self.approvals > 1 || self.four_eyes
     }
 }
 

@@ -172,12 +172,11 @@ fn stage(
 
 /// Why nothing that is written at MLflow can be a person's word, if it cannot.
 fn why_unsaid(registry: Option<&str>, stages: [StageRule; 2]) -> Option<&'static str> {
-    let takes_more = |stage: &StageRule| stage.approvals > 1 || stage.four_eyes;
     if registry.is_some_and(|kind| kind != "mlflow") {
         return Some("the registry is not MLflow, so it has no effect");
     }
-    let takes_more = stages.iter().any(takes_more);
-    takes_more.then_some("MLflow does not say who wrote, and a stage takes more than one person")
+    let takes_two = stages.iter().any(StageRule::takes_two);
+    takes_two.then_some("MLflow does not say who wrote, and a stage takes more than one person")
 }
 
 fn approvers(
