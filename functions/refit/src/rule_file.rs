@@ -63,7 +63,9 @@ impl RuleFile {
 
     /// The same of one that is meant for the ledger at that location, whatever it says itself.
     pub(crate) fn read_for(path: &Path, ledger: Option<&str>) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            unreadable("the rule file", path, &error, "; `refit init` writes a first one")
+        })?;
         let (config, mut diagnostics) = config::read_for(&text, ledger);
         diagnostics.extend(config.iter().flat_map(|config| unbuilt(&text, config)));
         let config = config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
@@ -173,13 +175,19 @@ fn place_of(text: &str, name: &str) -> Place {
     Place::new(text, begin..begin + name.len())
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+/// What is said of a file that cannot be read; `cure` is said where there is none.
+pub(crate) fn unreadable(
+    what: &str,
+    path: &Path,
+    error: &std::io::Error,
+    cure: &'static str,
+) -> Failure {
     let (exit, cure) = match error.kind() {
-        std::io::ErrorKind::NotFound => (Exit::NotFound, "; `refit init` writes a first one"),
+        std::io::ErrorKind::NotFound => (Exit::NotFound, cure),
         std::io::ErrorKind::InvalidData => (Exit::Invalid, ""),
         _ => (Exit::Internal, ""),
     };
-    let message = format!("the rule file cannot be read: {error}{cure}: file=`{}`", path.display());
+    let message = format!("{what} cannot be read: {error}{cure}: file=`{}`", path.display());
     Failure::new(exit, message)
 }
 

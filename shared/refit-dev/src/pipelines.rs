@@ -75,7 +75,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 pub use api::router;
-pub use definition::{FILE, check};
+pub use definition::{FILE, check, text};
 pub use registry::Current;
 pub use run::{Run, RunStep, State};
 pub use serving::Servers;

@@ -1,7 +1,5 @@
 //! `refit check`: what is wrong with a rule file, and what its triggers will do; or what is wrong with a pipeline.
 
-use std::fs;
-use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use refit_dev::pipelines;
@@ -9,7 +7,7 @@ use refit_dev::pipelines;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::rule_file::{Checked, DEFAULT};
+use crate::rule_file::{Checked, DEFAULT, unreadable};
 
 /// Check a rule file, and say what each trigger will do; or check the pipeline.yaml of a pipeline of `refit dev`
 #[derive(Debug, clap::Args)]
@@ -44,10 +42,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 }
 
 fn pipeline(path: &Path, output: Output) -> Result<Checked, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let exit = if error.kind() == NotFound { Exit::NotFound } else { Exit::Internal };
-        Failure::new(exit, format!("it cannot be read: {error}: file=`{}`", path.display()))
-    })?;
+    let text =
+        pipelines::text(path).map_err(|error| unreadable("the pipeline", path, &error, ""))?;
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok()).unwrap_or_default();
     let found = pipelines::check(&text, &folder);
     Ok(Checked::of(path, &text, found, output))

@@ -88,6 +88,18 @@ fn timeout_default() -> Span {
     Span::hours(1)
 }
 
+/// The text of a pipeline's file.
+///
+/// # Errors
+/// It cannot be read, or is too large.
+pub fn text(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > BYTES_MAX {
+        let message = format!("larger than {BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    fs::read_to_string(path)
+}
+
 /// Everything that is wrong with what a pipeline's file says; `folder` is where the file lies.
 #[must_use]
 pub fn check(text: &str, folder: &Path) -> Vec<Diagnostic> {
@@ -99,12 +111,7 @@ impl Pipeline {
     pub(super) fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(FILE);
         let told = |why: String| format!("{why}: file=`{}`", path.display());
-        let failed = |error: io::Error| told(error.to_string());
-        let size = fs::metadata(&path).map_err(failed)?.len();
-        if size > BYTES_MAX {
-            return Err(told(format!("larger than {BYTES_MAX} bytes")));
-        }
-        let text = fs::read_to_string(&path).map_err(failed)?;
+        let text = text(&path).map_err(|error| told(error.to_string()))?;
         let definition = Definition::parse(&text, &name_of(folder));
         let definition = definition.map_err(|found| in_a_line(&found, &path))?;
         Ok(Self { folder: folder.to_owned(), definition })
