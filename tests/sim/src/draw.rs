@@ -38,10 +38,10 @@ pub fn third(random: &mut Random, faults: &Faults, machines: &[Machine]) -> Opti
     is_there.then(|| Machine::new(true, random.between(-faults.skew_max, faults.skew_max)))
 }
 
-/// Changes of a few objects, so that their generations meet.
+/// At the most so many changes of a few objects, so that their generations meet.
 #[must_use]
-pub fn events(random: &mut Random, length: i64) -> Vec<Delivery> {
-    let count = random.between(1, 12);
+pub fn events(random: &mut Random, most: i64, length: i64) -> Vec<Delivery> {
+    let count = random.between(1, most);
     (0..count)
         .map(|number| {
             let event = event(random, number);

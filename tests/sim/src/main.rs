@@ -10,7 +10,7 @@ use refit_core::mutant::Mutant;
 use refit_model::explore::Limits;
 use refit_sim::faults::Fault;
 use refit_sim::killers::{ELSEWHERE, Means, SEEDS_KEPT, Table, simulated};
-use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one};
+use refit_sim::many::{Summary, corpus, hunt, keep, run_many, run_one, seeds};
 use refit_sim::schedule::Plan;
 
 /// Where seeds are kept that once failed.
@@ -22,7 +22,8 @@ struct Args {
     /// How many schedules to run
     #[arg(long, default_value_t = 10_000)]
     schedules: u64,
-    /// The seed of the first; the others follow
+    /// The seed of the first; the others follow. One in eight is of a large world, the rest, with seeds from 2^32 on, of small
+    /// ones
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// How many threads to run them on
@@ -95,7 +96,7 @@ fn schedules(args: &Args) -> bool {
     };
     let failed = corpus().filter(|(seed, _)| !show(*seed, mutant, false)).count();
     println!("corpus           {} seeds that once failed, {failed} fail", corpus().count());
-    let seeds = args.seed..args.seed.saturating_add(args.schedules);
+    let seeds = seeds(args.seed, args.schedules);
     let summary = run_many(seeds, args.threads, mutant, &progress, &|_| false);
     print(&summary, started.elapsed());
     if let Some(seed) = summary.failures.iter().map(|verdict| verdict.seed).min() {

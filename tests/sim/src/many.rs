@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use refit_core::mutant::{self, Mutant};
 
@@ -14,7 +14,7 @@ use crate::check::Verdict;
 use crate::faults::Injected;
 use crate::killers::{Killers, check_of};
 use crate::outside::lock;
-use crate::schedule::{Plan, run};
+use crate::schedule::{Plan, SMALL, run};
 use crate::world::Counts;
 
 /// What came of many schedules.
@@ -77,29 +77,37 @@ impl Summary {
     }
 }
 
+/// Of so many schedules one is of a large world, in which what is rare is seen.
+const LARGE_EVERY: u64 = 8;
+
+/// Seeds of so many schedules, large worlds and small ones, from this one on.
+pub fn seeds(first: u64, schedules: u64) -> impl Iterator<Item = u64> + Send {
+    let large = schedules.div_ceil(LARGE_EVERY);
+    let from = |first: u64, count| first..first.saturating_add(count);
+    from(first, large).chain(from(SMALL.saturating_add(first), schedules - large))
+}
+
 /// Runs the schedules of these seeds; `progress` is told how many are done. Ends early where `enough` says so.
 pub fn run_many(
-    seeds: Range<u64>,
+    seeds: impl Iterator<Item = u64> + Send,
     threads: usize,
     mutant: Option<Mutant>,
     progress: &(dyn Fn(u64) + Sync),
     enough: &(dyn Fn(&Summary) -> bool + Sync),
 ) -> Summary {
-    let next = AtomicU64::new(seeds.start);
+    let seeds = Mutex::new(seeds);
+    let is_over = AtomicBool::new(false);
+    let next = || lock(&seeds).next().filter(|_| !is_over.load(Ordering::Relaxed));
     let summary = Mutex::new(Summary::default());
     let work = || {
         mutant::activate(mutant);
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return;
-            }
+        while let Some(seed) = next() {
             let verdict = run_caught(&Plan { seed, verbose: false });
             let mut all = lock(&summary);
             all.add(verdict);
             progress(all.schedules);
             if enough(&all) {
-                next.store(seeds.end, Ordering::Relaxed);
+                is_over.store(true, Ordering::Relaxed);
             }
         }
     };

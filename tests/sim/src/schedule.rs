@@ -18,8 +18,8 @@ use crate::random::Random;
 use crate::stage::{Setting, Stage};
 use crate::world::World;
 
-/// How long faults last, in milliseconds.
-const FAULTY: i64 = 150_000;
+/// Seeds from here on are of small worlds.
+pub const SMALL: u64 = 1 << 32;
 /// How often it is drawn whether a process is killed or paused.
 const DRAW_EVERY: i64 = 5_000;
 /// How often a clock jumps that may, per mille of such draws.
@@ -40,9 +40,30 @@ pub struct Plan {
     pub verbose: bool,
 }
 
+/// How much may happen in a world.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// How long faults last, in milliseconds.
+    faulty: i64,
+    /// The most changes of objects.
+    events: i64,
+    /// Whether it may have a short memory, which takes longer to forget than a small world lasts.
+    forgets: bool,
+}
+
+impl Size {
+    fn of(seed: u64) -> Self {
+        match seed {
+            ..SMALL => Self { faulty: 150_000, events: 12, forgets: true },
+            SMALL.. => Self { faulty: 40_000, events: 3, forgets: false },
+        }
+    }
+}
+
 /// A stage with what is drawn for it on the way.
 struct Schedule {
     stage: Stage,
+    size: Size,
     random: Random,
     /// What came to be drawn later is drawn from these: worlds without it are what they were.
     more: Random,
@@ -115,7 +136,9 @@ impl Schedule {
     fn new(plan: &Plan) -> Self {
         let mut random = Random::new(plan.seed);
         let mut more = Random::new(!plan.seed);
-        let faults = Faults::draw(&mut random, timing().settle.as_millis()).draw_more(&mut more);
+        let size = Size::of(plan.seed);
+        let drawn = Faults::draw(&mut random, timing().settle.as_millis()).draw_more(&mut more);
+        let faults = Faults { short_memory: drawn.short_memory && size.forgets, ..drawn };
         let executor = Executor::default();
         let world_random = Random::new(random.draw());
         let world = World::new(executor.time().clone(), world_random, faults.clone());
@@ -138,7 +161,7 @@ impl Schedule {
             buckets: None,
         };
         let order = Random::new(random.draw());
-        Self { stage: Stage::new(setting, executor, order), random, more, faults }
+        Self { stage: Stage::new(setting, executor, order), size, random, more, faults }
     }
 
     /// Starts every process and everyone who delivers.
@@ -151,8 +174,9 @@ impl Schedule {
                 self.stage.start(at);
             }
         }
-        let events = draw::events(&mut self.random, FAULTY);
-        let commands = draw::commands(&mut self.random, FAULTY);
+        let Size { faulty, events, .. } = self.size;
+        let events = draw::events(&mut self.random, events, faulty);
+        let commands = draw::commands(&mut self.random, faulty);
         for (at, event) in events.into_iter().chain(commands) {
             if matches!(&event.fact, Fact::Command(Command::Apply { replaces: Some(_), .. })) {
                 self.stage.world.inject(Fault::RulesChanged);
@@ -168,7 +192,7 @@ impl Schedule {
     }
 
     fn play_faults(&mut self) {
-        let end = FAULTY + self.faults.nobody_until;
+        let end = self.size.faulty + self.faults.nobody_until;
         if self.faults.nobody_until > 0 {
             self.stage.world.inject(Fault::NobodyReconciles);
         }
