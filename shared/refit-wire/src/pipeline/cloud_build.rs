@@ -150,8 +150,6 @@ struct CloudBuild {
     site: Site,
 }
 
-impl CloudBuild {}
-
 impl PipelineService for CloudBuild {
     fn profile(&self) -> ServiceProfile {
         ServiceProfile { class: Idempotency::C, finds: true, cancels: true }
