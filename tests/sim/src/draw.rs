@@ -16,10 +16,11 @@ use crate::world::wall;
 /// An event, and when it is delivered for the first time, in milliseconds.
 pub type Delivery = (i64, Event);
 
-/// The revisions of the rules.
+/// The revisions of the rules, of at the most so many triggers each.
 #[must_use]
-pub fn books(random: &mut Random) -> BTreeMap<String, RuleBook> {
-    ["r1", "r2"].into_iter().map(|name| (name.to_owned(), rules::draw(random, name))).collect()
+pub fn books(random: &mut Random, most: i64) -> BTreeMap<String, RuleBook> {
+    let names = ["r1", "r2"].into_iter();
+    names.map(|name| (name.to_owned(), rules::draw(random, name, most))).collect()
 }
 
 /// Two processes that take events in, and one or two that reconcile.

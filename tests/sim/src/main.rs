@@ -22,7 +22,7 @@ struct Args {
     /// How many schedules to run
     #[arg(long, default_value_t = 10_000)]
     schedules: u64,
-    /// The seed of the first; the others follow. One in eight is of a large world, the rest, with seeds from 2^32 on, of small
+    /// The seed of the first; the others follow. One in ten is of a large world, the rest, with seeds from 2^32 on, of small
     /// ones
     #[arg(long, default_value_t = 0)]
     seed: u64,

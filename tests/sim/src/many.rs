@@ -78,7 +78,7 @@ impl Summary {
 }
 
 /// Of so many schedules one is of a large world, in which what is rare is seen.
-const LARGE_EVERY: u64 = 8;
+const LARGE_EVERY: u64 = 10;
 
 /// Seeds of so many schedules, large worlds and small ones, from this one on.
 pub fn seeds(first: u64, schedules: u64) -> impl Iterator<Item = u64> + Send {

@@ -29,10 +29,10 @@ static PARAMETERS: LazyLock<BTreeMap<String, Template>> = LazyLock::new(|| {
     manifest.ok().map(|template| ("manifest".to_owned(), template)).into_iter().collect()
 });
 
-/// A revision of the rules, drawn.
+/// A revision of the rules, drawn, of one trigger or two, at the most so many.
 #[must_use]
-pub fn draw(random: &mut Random, revision: &str) -> RuleBook {
-    let count = usize::try_from(random.between(1, 2)).unwrap_or(1);
+pub fn draw(random: &mut Random, revision: &str, most: i64) -> RuleBook {
+    let count = usize::try_from(random.between(1, most)).unwrap_or(1);
     let triggers: Vec<_> =
         ["t", "u"].into_iter().take(count).map(|name| (name, trigger(random))).collect();
     let place = if random.per_mille(300) { Place::West } else { Place::East };

@@ -47,6 +47,8 @@ struct Size {
     faulty: i64,
     /// The most changes of objects.
     events: i64,
+    /// The most triggers.
+    triggers: i64,
     /// Whether it may have a short memory, which takes longer to forget than a small world lasts.
     forgets: bool,
 }
@@ -54,8 +56,8 @@ struct Size {
 impl Size {
     fn of(seed: u64) -> Self {
         match seed {
-            ..SMALL => Self { faulty: 150_000, events: 12, forgets: true },
-            SMALL.. => Self { faulty: 40_000, events: 3, forgets: false },
+            ..SMALL => Self { faulty: 150_000, events: 12, triggers: 2, forgets: true },
+            SMALL.. => Self { faulty: 30_000, events: 2, triggers: 1, forgets: false },
         }
     }
 }
@@ -146,7 +148,7 @@ impl Schedule {
             world.lock().trace.lines = Some(Vec::new());
         }
         let jumps = faults.store_skew > 0;
-        let books = draw::books(&mut random);
+        let books = draw::books(&mut random, size.triggers);
         let mut machines = draw::machines(&mut random, faults.skew_max);
         if let Some(third) = draw::third(&mut more, &faults, &machines) {
             world.inject(Fault::ThirdReconciler);

@@ -95,7 +95,7 @@ fn a_seed_that_fails_is_kept_once_in_the_corpus_that_every_run_replays() {
     }
     let kept = fs::read_to_string(&kept).expect("it is there");
     let seeds: Vec<_> = corpus_in(&kept).collect();
-    assert!(seeds.iter().any(|(seed, found)| *seed < 30 && found.starts_with("lost")), "{kept}");
+    assert!(seeds.iter().any(|(_, found)| found.starts_with("lost")), "{kept}");
     let distinct: BTreeSet<u64> = seeds.iter().map(|(seed, _)| *seed).collect();
     assert_eq!(distinct.len(), seeds.len(), "{kept}");
 }

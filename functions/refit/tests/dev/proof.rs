@@ -11,8 +11,8 @@ use crate::process::{ask, json};
 /// Passes until something must be wrong.
 const PASSES_MAX: usize = 150;
 
-/// Asks for passes until nothing is pending, nothing runs, no batch waits, nobody is still to be told, and `is_all` says so
-/// of the runs.
+/// Asks for passes until nothing is pending, nothing runs, no batch waits, no version is on its way, nobody is still to be
+/// told, and `is_all` says so of the runs: all of the same commit.
 pub(crate) fn settle(folder: &Path, place: &str, is_all: impl Fn(&[Value]) -> bool) {
     for _ in 0..PASSES_MAX {
         let (status, body) = ask(place, "POST /tick", &[]);
@@ -20,11 +20,24 @@ pub(crate) fn settle(folder: &Path, place: &str, is_all: impl Fn(&[Value]) -> bo
         let status = json(folder, &["status"]);
         let is_idle = status["pending"] == 0
             && ["batches", "runs", "receivers"].iter().all(|list| status[list] == json!([]));
-        if is_idle && is_all(&runs(folder)) {
+        if is_idle
+            && versions_rest(folder)
+            && is_all(&runs(folder))
+            && json(folder, &["status"])["commit"] == status["commit"]
+        {
             return;
         }
     }
     panic!("it does not come to rest: {} {:#?}", json(folder, &["status"]), runs(folder));
+}
+
+/// Whether no version is on its way to its registry, or to a stage.
+fn versions_rest(folder: &Path) -> bool {
+    let models = json(folder, &["models"]);
+    let versions = models["models"].as_array().into_iter().flatten();
+    let mut phases = versions.flat_map(|model| model["versions"].as_array().into_iter().flatten());
+    let moving = ["registering", "candidate", "entering"].map(Value::from);
+    phases.all(|version| !moving.contains(&version["phase"]))
 }
 
 /// The runs of the ledger.
