@@ -219,7 +219,10 @@ fn attempt(change: &AttemptChange) -> Option<String> {
         AttemptChange::Progressed { phase, message } => {
             format!("is {}{}", phase.text(), word(message))
         }
-        AttemptChange::Ended { phase, message } => format!("{}{}", phase.text(), word(message)),
+        AttemptChange::Ended { phase, message, .. } => format!("{}{}", phase.text(), word(message)),
+        AttemptChange::Reopened(external) => {
+            format!("goes on, as its service started it again: {}", named(external))
+        }
         AttemptChange::LateTwin(external) => {
             format!("appeared after it was given up, and is cancelled: {}", named(external))
         }

@@ -342,7 +342,12 @@ pub enum AttemptChange {
         phase: Phase,
         /// The newest word on it.
         message: Option<String>,
+        /// Until when it is looked at again, as its service may reopen it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watch_until: Option<Timestamp>,
     },
+    /// Its service has started it again, or made this run in its place: it goes on, also where its batch was over.
+    Reopened(ExternalRun),
     /// The run of an abandoned key appeared after all; it is to be cancelled.
     LateTwin(ExternalRun),
     /// It has made the claim: it is the run, and every other attempt under the claim is given up.

@@ -27,6 +27,8 @@ pub enum EffectKind {
     Follow,
     /// End it, and ask how it stands.
     Cancel,
+    /// It ended badly some time ago: ask whether its service has started it again.
+    Revisit,
 }
 
 /// Everything the state asks for, in the order of the runs.
@@ -52,12 +54,10 @@ fn wanted(run: &Run, attempt: &Attempt) -> Option<EffectKind> {
             Some(EffectKind::Cancel)
         }
         Phase::Abandoned => Some(EffectKind::LookUp),
-        Phase::Launching
-        | Phase::Succeeded
-        | Phase::Failed
-        | Phase::Cancelled
-        | Phase::TimedOut
-        | Phase::Uncertain => None,
+        Phase::Failed | Phase::Cancelled | Phase::TimedOut => {
+            run.may_reopen(attempt).then_some(EffectKind::Revisit)
+        }
+        Phase::Launching | Phase::Succeeded | Phase::Uncertain => None,
     }
 }
 

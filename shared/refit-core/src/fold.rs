@@ -13,7 +13,7 @@ use crate::commit::{
 use crate::mutant::{self, Mutant};
 use crate::notice::{NoticeKind, OutboxChange};
 use crate::promotion::{Model, PromotionChange, apply_to_model, apply_to_promotion};
-use crate::run::{Attempt, Cancel, Mark, Phase, Run};
+use crate::run::{Attempt, Cancel, ExternalRun, Mark, Phase, Run};
 use crate::schedule::Slot;
 use crate::state::{Batch, BatchId, PartRef, ScheduleMark, Seal, Standing, State};
 use crate::time::{Span, Timestamp};
@@ -96,6 +96,9 @@ pub(crate) fn apply(state: &mut State, change: &Change, stamp: Stamp<'_>) {
                 let attempt = Attempt::new(*attempt, *key, parameters.clone());
                 intend(state, *run, Attempt { round: *round, ..attempt }, stamp);
             } else if let Some(run) = state.runs.get_mut(run) {
+                if matches!(change, AttemptChange::Reopened(_)) {
+                    reopen(run);
+                }
                 if let AttemptChange::Claimed { watch_until, .. } = change {
                     give_up_rivals(run, *attempt, *watch_until, stamp);
                 }
@@ -414,6 +417,29 @@ fn give_up_rivals(run: &mut Run, number: u32, watch_until: Timestamp, stamp: Sta
     }
 }
 
+/// A run that was over goes on, whatever it was to end for.
+fn reopen(run: &mut Run) {
+    if run.finished.take().is_some() {
+        (run.cancel, run.cancel_at) = (None, None);
+    }
+    let was_live = run.counted().is_some_and(Attempt::is_live);
+    if !was_live {
+        forget_time_out(run);
+    }
+}
+
+/// Its service has it, as this run.
+fn began(attempt: &mut Attempt, external: &ExternalRun, stamp: Stamp<'_>) {
+    attempt.phase = Phase::Pending;
+    attempt.external = Some(external.clone());
+    attempt.started_at = Some(stamp.now);
+    attempt.ended_at = None;
+    attempt.watch_until = None;
+    attempt.empty_since = None;
+    attempt.message = None;
+    attempt.stuck = false;
+}
+
 fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<'_>) {
     match change {
         AttemptChange::Intended { .. } => take(attempt, stamp),
@@ -432,14 +458,7 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.stuck = false;
         }
         AttemptChange::Started { external, .. } | AttemptChange::Claimed { external, .. } => {
-            attempt.phase = Phase::Pending;
-            attempt.external = Some(external.clone());
-            attempt.started_at = Some(stamp.now);
-            attempt.ended_at = None;
-            attempt.watch_until = None;
-            attempt.empty_since = None;
-            attempt.message = None;
-            attempt.stuck = false;
+            began(attempt, external, stamp);
         }
         AttemptChange::LookedUp => {
             attempt.empty_since = Some(Mark { commit: stamp.seq, time: stamp.now });
@@ -458,10 +477,17 @@ fn apply_to_attempt(attempt: &mut Attempt, change: &AttemptChange, stamp: Stamp<
             attempt.message.clone_from(message);
             attempt.empty_since = None;
         }
-        AttemptChange::Ended { phase, message } => {
+        AttemptChange::Ended { phase, message, watch_until } => {
             attempt.phase = *phase;
             attempt.ended_at = Some(stamp.now);
             attempt.message.clone_from(message);
+            attempt.watch_until = *watch_until;
+            attempt.turn = Some(stamp.seq);
+        }
+        AttemptChange::Reopened(external) => {
+            began(attempt, external, stamp);
+            attempt.turn = Some(stamp.seq);
+            attempt.reopened += 1;
         }
         AttemptChange::LateTwin(external) => attempt.external = Some(external.clone()),
         AttemptChange::Unwatched => attempt.watch_until = None,

@@ -57,6 +57,7 @@ const ALL: &[(&str, Invariant)] = &[
     ("what a commit depends on is named by it", objects_named),
     ("a terminal phase is final", terminal_is_final),
     ("a finished run is final", finished_is_final),
+    ("only what ended badly is reopened", only_bad_ends_reopen),
     ("one run per attempt", one_run_per_attempt),
     ("an attempt follows one that ended", attempts_follow),
     ("only the writer of an intent owns it", writers_own),
@@ -181,13 +182,14 @@ fn attempts<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Run, &'a Attemp
 }
 
 /// An abandoned key that appears is taken back as long as it has no successor; whoever made the claim is, and those
-/// that did not are given up.
+/// that did not are given up; what its service reopens goes on.
 fn terminal_is_final(step: &Step<'_>) -> Option<String> {
     let changed = |(run, before, after): &(&Run, &Attempt, &Attempt)| {
         let is_newest = run.attempt().number == before.number;
         let taken_back = before.phase == Phase::Abandoned && is_newest;
         let may_change = run.is_active() && (taken_back || is_claimed(step, run, before));
-        before.phase.is_terminal() && after.phase != before.phase && !may_change
+        let reopened = reopened(step).any(|attempt| attempt == (run.batch, before.number));
+        before.phase.is_terminal() && after.phase != before.phase && !may_change && !reopened
     };
     let text = |(run, before, after): (&Run, &Attempt, &Attempt)| {
         format!(
@@ -215,7 +217,9 @@ fn is_claimed(step: &Step<'_>, run: &Run, attempt: &Attempt) -> bool {
 }
 
 fn finished_is_final(step: &Step<'_>) -> Option<String> {
-    let finished = step.before.runs.values().filter(|run| run.finished.is_some());
+    let reopened: BTreeSet<BatchId> = reopened(step).map(|(run, _)| run).collect();
+    let is_over = |run: &&Run| run.finished.is_some() && !reopened.contains(&run.batch);
+    let finished = step.before.runs.values().filter(is_over);
     let changed = |run: &&Run| {
         let after = step.after.runs.get(&run.batch);
         after.is_some_and(|after| {
@@ -223,6 +227,30 @@ fn finished_is_final(step: &Step<'_>) -> Option<String> {
         })
     };
     finished.into_iter().find(changed).map(|run| format!("run=`{}`", run.batch))
+}
+
+/// Attempts of which the commit says that their services started them again.
+fn reopened(step: &Step<'_>) -> impl Iterator<Item = (BatchId, u32)> {
+    step.commit.changes.iter().filter_map(|change| {
+        let Change::Attempt { run, attempt, change: AttemptChange::Reopened(_) } = change else {
+            return None;
+        };
+        Some((*run, *attempt))
+    })
+}
+
+/// The attempt that counts, within its time, of a run whose members nobody took over; and one that goes on may be replaced
+/// at its service.
+fn only_bad_ends_reopen(step: &Step<'_>) -> Option<String> {
+    let wrong = |(id, number): &(BatchId, u32)| {
+        let run = step.before.runs.get(id);
+        let may_reopen = run.zip(run.and_then(|run| run.attempt_numbered(*number)));
+        !may_reopen.is_some_and(|(run, attempt)| {
+            let was_replaced = matches!(run.cancel, Some(Cancel::ReplacedBy(_)));
+            attempt.is_live() || (run.may_reopen(attempt) && !was_replaced)
+        })
+    };
+    reopened(step).find(wrong).map(|(run, number)| format!("run=`{run}`, attempt=`{number}`"))
 }
 
 fn one_run_per_attempt(step: &Step<'_>) -> Option<String> {
@@ -309,7 +337,12 @@ fn overlap_holds(step: &Step<'_>) -> Option<String> {
     let active = |name: &str| {
         step.after.runs.values().filter(|run| run.trigger == name && run.is_active()).count()
     };
-    let wrong = closed(step).into_keys().find(|name| alone(name) && active(name) > 1);
+    let came_back = reopened(step).filter_map(|(run, _)| {
+        let run = step.before.runs.get(&run).filter(|run| !run.is_active())?;
+        Some(run.trigger.as_str())
+    });
+    let mut names = closed(step).into_keys().chain(came_back);
+    let wrong = names.find(|name| alone(name) && active(name) > 1);
     wrong.map(|name| format!("trigger=`{name}`, active=`{}`", active(name)))
 }
 

@@ -52,6 +52,8 @@ mutants! {
     AbandonAtFirstLookUp => "gives a key up after one look-up that found nothing",
     LookUpsTooClose => "counts a second look-up that found nothing however soon it follows the first",
     OldAnswerBelieved => "takes the answer to an earlier call for the answer to a later one",
+    OldEndBelieved => "takes what a service said of a run before it was reopened for what it says now",
+    ReopenedBesideOthers => "lets a run that its service starts again go on beside another that it may not overlap",
     LateTwinLeft => "leaves a late twin running that it has seen",
     SameKeyAgain => "starts again under the same key where that does harm",
     RetryReusesKey => "retries a run under the key of the attempt that failed",

@@ -16,6 +16,7 @@ mod launch;
 mod notify;
 mod objects;
 mod promote;
+mod reopen;
 mod schedule;
 mod statement;
 mod waiting;
@@ -225,6 +226,8 @@ pub enum Outcome {
         /// The service's own word, or an error message.
         message: Option<String>,
     },
+    /// The run has ended, and the service made this one in its place.
+    Superseded(ExternalRun),
     /// The service no longer knows a run it had.
     Vanished,
     /// The service does not let the run be looked at.

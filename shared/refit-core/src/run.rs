@@ -120,9 +120,15 @@ pub struct Attempt {
     /// When it was seen to have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Until when an abandoned key is looked up.
+    /// Until when an abandoned key is looked up, or one that ended badly looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_until: Option<Timestamp>,
+    /// The commit that said it ended, or that its service reopened it, whichever came last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
+    /// How often its service reopened it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
     /// Whether it was noted that it does not go on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
@@ -132,11 +138,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The commit that questions to the service rest on: of the newest intent, or of the first look-up after it that
-    /// found nothing.
+    /// The commit that questions to the service rest on: of the newest intent, of the first look-up after it that found
+    /// nothing, or of its last turn.
     #[must_use]
     pub fn basis(&self) -> u64 {
-        self.empty_since.map_or(self.intent, |first| first.commit)
+        let looked_up = self.empty_since.map_or(self.intent, |first| first.commit);
+        self.turn.map_or(looked_up, |turn| turn.max(looked_up))
     }
 }
 
@@ -260,7 +267,16 @@ impl Run {
     /// Whether one of its abandoned keys is still looked up, or its late run still ends.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.watch_until.is_some())
+        let mut watched = self.attempts.iter().filter(|attempt| attempt.watch_until.is_some());
+        watched.any(|attempt| attempt.phase == Phase::Abandoned)
+    }
+
+    /// Whether an attempt that ended badly is looked at again, as its service may reopen it: the one that counts, for a
+    /// while.
+    #[must_use]
+    pub fn may_reopen(&self, attempt: &Attempt) -> bool {
+        let ended = matches!(attempt.phase, Phase::Failed | Phase::Cancelled | Phase::TimedOut);
+        ended && attempt.watch_until.is_some() && self.attempt().number == attempt.number
     }
 }
 
@@ -291,6 +307,8 @@ impl Attempt {
             started_at: None,
             ended_at: None,
             watch_until: None,
+            turn: None,
+            reopened: 0,
             stuck: false,
             message: None,
         }

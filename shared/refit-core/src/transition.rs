@@ -98,6 +98,10 @@ impl Passage<'_> {
         let (kind, transition, message) = if let AttemptChange::Started { .. } = change {
             occasion = self.start(run, number);
             (NoticeKind::Launch, occasion.as_str(), None)
+        } else if let AttemptChange::Reopened(_) = change {
+            let times = self.run(run)?.attempt_numbered(number)?.reopened;
+            occasion = format!("reopened {times}");
+            (NoticeKind::Launch, occasion.as_str(), Some("its service started it again"))
         } else if let AttemptChange::Stuck(message) = change {
             occasion = format!("stuck {}", self.seq);
             (NoticeKind::Stuck, occasion.as_str(), Some(message.as_str()))
@@ -139,7 +143,12 @@ impl Passage<'_> {
                     Phase::Cancelled => NoticeKind::Cancelled,
                     _ => NoticeKind::Failure,
                 };
-                Some(self.about((run, attempt), kind, "finished", message))
+                // One that its service starts again ends again.
+                let occasion = match attempt.reopened {
+                    0 => "finished".to_owned(),
+                    times => format!("finished {times}"),
+                };
+                Some(self.about((run, attempt), kind, &occasion, message))
             }
             RunChange::CancelAsked(Cancel::TimedOut) => {
                 let said = message.map(|text| format!(": {text}")).unwrap_or_default();

@@ -193,7 +193,7 @@ async fn service_of(
 fn pause(state: &State, kind: EffectKind) -> Span {
     match kind {
         EffectKind::Launch | EffectKind::Follow | EffectKind::Cancel => state.timing.poll,
-        EffectKind::LookUp => state.timing.settle,
+        EffectKind::LookUp | EffectKind::Revisit => state.timing.settle,
     }
 }
 
@@ -279,6 +279,8 @@ impl Task<'_> {
                 self.look_up(caller).await.filter(|outcome| *outcome != Outcome::Absent)
             }
             EffectKind::Follow => self.follow(scene).await,
+            EffectKind::Revisit if !self.is_settled(scene) => None,
+            EffectKind::Revisit => self.follow(scene).await,
             EffectKind::Cancel => {
                 self.cancel(caller).await;
                 self.follow(scene).await
@@ -339,6 +341,12 @@ impl Task<'_> {
         let counts = self.is_apart(scene).await;
         let seen = scene.caller.run(Step::Send(self.service.status(external))).await.flatten();
         seen.filter(|outcome| counts || *outcome != Outcome::Vanished)
+    }
+
+    /// Whether it ended so long ago that what its service says of it is no longer what it said before.
+    fn is_settled(&self, scene: Scene<'_>) -> bool {
+        let ended = self.attempt.ended_at;
+        ended.is_some_and(|ended| scene.now >= ended + scene.state.timing.settle)
     }
 
     async fn cancel(&self, caller: &Caller<'_>) {

@@ -83,18 +83,19 @@ impl Hunt {
 /// What looks at how long an input takes.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// When the input was given that was late the last time.
-    late: Option<u64>,
+    /// The input that was late the last time, by when it was given, and when that was seen first.
+    late: Option<(u64, u64)>,
 }
 
 impl Look {
     /// Whether the input that was given then hangs now, in milliseconds of a processor. A machine that is paused as a whole
-    /// counts its pause to whoever was at work, so only what stays late does.
+    /// counts its pause to whoever was at work, so only what takes as long again does.
     #[must_use]
     pub fn hangs(&mut self, given: u64, now: u64) -> bool {
-        let is_late = u128::from(now.saturating_sub(given)) > INPUT_WITHIN.as_millis();
-        let before = std::mem::replace(&mut self.late, is_late.then_some(given));
-        is_late && before == Some(given)
+        let is_long = |since: u64| u128::from(now.saturating_sub(since)) > INPUT_WITHIN.as_millis();
+        let known = self.late.filter(|(late, _)| *late == given).map(|(_, seen)| seen);
+        self.late = is_long(given).then_some((given, known.unwrap_or(now)));
+        known.is_some_and(is_long)
     }
 }
 

@@ -78,7 +78,8 @@ fn an_input_hangs_where_it_stays_late() {
     let mut look = Look::default();
     assert!(!look.hangs(7, 500));
     assert!(!look.hangs(7, 20_000), "the machine may have been paused");
-    assert!(!look.hangs(20_100, 20_500), "then the next was given");
-    assert!(!look.hangs(20_100, 40_000));
-    assert!(look.hangs(20_100, 40_500));
+    assert!(!look.hangs(7, 20_500), "and this process not have been at work since");
+    assert!(!look.hangs(20_600, 21_000), "then the next was given");
+    assert!(!look.hangs(20_600, 40_000));
+    assert!(look.hangs(20_600, 60_000));
 }

@@ -5,6 +5,7 @@ use refit_core::mutant::{self, Mutant};
 use refit_core::plan::{Observation, Outcome};
 use refit_core::rules::Idempotency;
 use refit_core::run::{Attempt, ExternalRun, Phase};
+use refit_core::state::State;
 
 use crate::ledger::{Draft, Listed, Node, Stored};
 use crate::link::Link;
@@ -163,7 +164,7 @@ impl Protocol {
         process.fast = (pass.confirmed == world.now).then_some(pass.listed.fast);
         let listed = Listed { more: false, ..pass.listed };
         let pass = Pass { listed, segments: Vec::new(), ..pass.clone() };
-        self.go_on(world, who, (pass, view.clone(), effects(&view.state)));
+        self.go_on(world, who, (pass, view.clone(), calls(&view.state)));
     }
 
     /// Whether a second look-up that finds nothing may count: the commit that tells of the first is old enough.
@@ -211,6 +212,7 @@ impl Protocol {
             EffectKind::LookUp => appeared,
             EffectKind::Follow => found.map(|_| Step::Follow),
             EffectKind::Cancel => found.map(|_| Step::Cancel),
+            EffectKind::Revisit => None,
         }
     }
 
@@ -383,6 +385,13 @@ fn attempt_of<'a>(view: &'a Node, effect: &Effect) -> Option<&'a Attempt> {
 
 fn external(run: &Run) -> ExternalRun {
     ExternalRun { id: run.key.to_string(), url: None }
+}
+
+/// The calls a state asks for; of what has ended nobody asks again, as no service of the model starts it again.
+fn calls(state: &State) -> Vec<Effect> {
+    let mut calls = effects(state);
+    calls.retain(|effect| effect.kind != EffectKind::Revisit);
+    calls
 }
 
 /// A run that is asked how it stands has ended by then.

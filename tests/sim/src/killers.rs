@@ -126,6 +126,12 @@ pub const ELSEWHERE: &[(Mutant, Suite, &str)] = &[
     ),
     (Mutant::LookUpsTooClose, MODEL, "mutants_are_killed_and_what_kills_them_spares_the_protocol"),
     (Mutant::LateTwinLeft, MODEL, "a_call_without_a_bound_starts_a_twin_that_is_cancelled"),
+    (
+        Mutant::OldEndBelieved,
+        DECISIONS,
+        "an_end_that_is_believed_after_the_run_was_started_again_is_noticed",
+    ),
+    (Mutant::ReopenedBesideOthers, DECISIONS, "a_run_that_goes_on_beside_another_is_noticed"),
     (Mutant::RowGoesOn, DECISIONS, "a_row_that_goes_on_is_noticed"),
     (
         Mutant::RestorationIgnored,

@@ -23,7 +23,9 @@ impl Desk<'_> {
         for observation in self.inputs.observations {
             self.observe(rules, observation);
         }
-        let followed = self.state.runs.values().filter(|run| run.is_active() || run.is_watched());
+        let is_seen = |attempt: &Attempt| attempt.watch_until.is_some();
+        let is_followed = |run: &&Run| run.is_active() || run.attempts.iter().any(is_seen);
+        let followed = self.state.runs.values().filter(is_followed);
         for batch in followed.map(|run| run.batch).collect::<Vec<_>>() {
             self.advance(rules, batch);
             if let Some(run) = self.state.runs.get(&batch).filter(|run| run.is_active()).cloned() {
@@ -38,19 +40,26 @@ impl Desk<'_> {
         let Some(run) = self.state.runs.get(batch) else { return };
         let Some(attempt) = run.attempt_numbered(*number).cloned() else { return };
         let is_new = attempt.basis() == *basis || mutant::is(Mutant::OldAnswerBelieved);
+        let is_fresh = attempt.turn.is_none() || is_new || mutant::is(Mutant::OldEndBelieved);
         let is_followed = attempt.external.as_ref().map(|run| &run.id) == external.as_ref();
         match outcome {
             Outcome::Started(external) => self.appeared(*batch, &attempt, external, true),
             Outcome::Found(external) => self.appeared(*batch, &attempt, external, false),
-            Outcome::Status { phase, message } if is_followed => {
-                self.report(*batch, &attempt, *phase, message.clone())
+            Outcome::Status { phase, message } if is_followed && is_fresh => {
+                self.report(rules, *batch, &attempt, (*phase, message.clone()))
+            }
+            Outcome::Superseded(external) if is_followed && is_fresh => {
+                self.superseded(rules, *batch, &attempt, external)
             }
             Outcome::Vanished if is_new && is_followed => self.vanished(*batch, &attempt),
             Outcome::Unseen(message) if is_followed && attempt.is_live() => {
                 let message = format!("it cannot be looked at: {message}");
-                self.report(*batch, &attempt, attempt.phase, Some(message))
+                self.report(rules, *batch, &attempt, (attempt.phase, Some(message)))
             }
-            Outcome::Status { .. } | Outcome::Vanished | Outcome::Unseen(_) => {}
+            Outcome::Status { .. }
+            | Outcome::Superseded(_)
+            | Outcome::Vanished
+            | Outcome::Unseen(_) => {}
             Outcome::NotStarted { .. }
             | Outcome::Rejected(_)
             | Outcome::Unclear(_)
@@ -107,7 +116,8 @@ impl Desk<'_> {
                 AttemptChange::Postponed { until, message: message.clone() }
             }
             Outcome::Rejected(message) => {
-                AttemptChange::Ended { phase: Phase::Failed, message: Some(message.clone()) }
+                let message = Some(message.clone());
+                AttemptChange::Ended { phase: Phase::Failed, message, watch_until: None }
             }
             Outcome::Unclear(message) if attempt.message.as_ref() == Some(message) => return,
             Outcome::Unclear(message) => AttemptChange::Unclear(message.clone()),
@@ -118,6 +128,7 @@ impl Desk<'_> {
             Outcome::Started(_)
             | Outcome::Found(_)
             | Outcome::Status { .. }
+            | Outcome::Superseded(_)
             | Outcome::Vanished
             | Outcome::Unseen(_) => return,
         };
@@ -157,7 +168,13 @@ impl Desk<'_> {
 
     /// The service says how a run stands. An end is believed once it is known who made the claim; of what a person or
     /// another batch ended, that is asked when the run is to be over.
-    fn report(&mut self, run: BatchId, attempt: &Attempt, phase: Phase, message: Option<String>) {
+    pub(super) fn report(
+        &mut self,
+        rules: &Rules,
+        run: BatchId,
+        attempt: &Attempt,
+        (phase, message): (Phase, Option<String>),
+    ) {
         let whole = self.state.runs.get(&run).filter(|run| run.guard.is_some()).cloned();
         let is_end = attempt.is_live() && phase.is_terminal();
         if let Some(whole) = whole.filter(|run| is_end && !is_ended_by_others(run))
@@ -172,16 +189,19 @@ impl Desk<'_> {
             Phase::Pending | Phase::Running if phase.is_terminal() => {
                 let cancel = self.state.runs.get(&run).and_then(|run| run.cancel.as_ref());
                 let message = ended_message(phase, cancel, message);
-                AttemptChange::Ended { phase: ended_phase(phase, cancel), message }
+                let phase = ended_phase(phase, cancel);
+                let watch_until =
+                    (phase != Phase::Succeeded).then(|| self.now + self.state.timing.watch);
+                AttemptChange::Ended { phase, message, watch_until }
+            }
+            Phase::Failed | Phase::Cancelled | Phase::TimedOut => {
+                return self.came_back(rules, run, attempt, (phase, message));
             }
             Phase::Pending | Phase::Running if news => AttemptChange::Progressed { phase, message },
             Phase::Launching
             | Phase::Pending
             | Phase::Running
             | Phase::Succeeded
-            | Phase::Failed
-            | Phase::Cancelled
-            | Phase::TimedOut
             | Phase::Abandoned
             | Phase::Uncertain => return,
         };
@@ -197,7 +217,7 @@ impl Desk<'_> {
                 if self.now >= first.time + self.state.timing.settle =>
             {
                 let message = Some("the service no longer knows the run".to_owned());
-                AttemptChange::Ended { phase: Phase::Failed, message }
+                AttemptChange::Ended { phase: Phase::Failed, message, watch_until: None }
             }
             _ => return,
         };
@@ -222,11 +242,12 @@ impl Desk<'_> {
         }
     }
 
-    /// Stops looking up abandoned keys whose time is over. One that is known to be there has as long again to be ended.
+    /// Stops looking at attempts whose time is over. A late twin that is known to be there has as long again to be ended.
     fn unwatch(&mut self, run: &Run) {
         let watch = self.state.timing.watch;
         for attempt in &run.attempts {
-            let more = if attempt.external.is_some() { watch } else { Span::ZERO };
+            let is_twin = attempt.phase == Phase::Abandoned && attempt.external.is_some();
+            let more = if is_twin { watch } else { Span::ZERO };
             if attempt.watch_until.is_some_and(|until| self.now >= until + more) {
                 self.change_attempt(run.batch, attempt.number, AttemptChange::Unwatched);
             }
@@ -254,7 +275,7 @@ impl Desk<'_> {
             true => AttemptChange::Abandoned(self.now + self.state.timing.watch),
             false => {
                 let message = Some("cancelled before it was started".to_owned());
-                AttemptChange::Ended { phase: Phase::Cancelled, message }
+                AttemptChange::Ended { phase: Phase::Cancelled, message, watch_until: None }
             }
         };
         self.change_attempt(run.batch, attempt.number, change);

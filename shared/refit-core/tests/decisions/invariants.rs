@@ -7,7 +7,7 @@ use refit_core::fold::fold;
 use refit_core::invariants::{check, names};
 use refit_core::notice::OutboxChange;
 use refit_core::promotion::PromotionChange;
-use refit_core::run::{Cancel, Finished, Phase};
+use refit_core::run::{Cancel, ExternalRun, Finished, Phase};
 use refit_core::state::{BatchId, State};
 use refit_core::time::Span;
 use refit_core::timing::Timing;
@@ -27,6 +27,10 @@ const FAILED: &str = "receiver ml
     rule t bucket=b quiet=0s notify=ml
     10:00 put a#1
     10:01 started b2; failed b2
+    10:02 message m1";
+const SUCCEEDED: &str = "rule t bucket=b quiet=0s
+    10:00 put a#1
+    10:01 started b2; succeeded b2
     10:02 message m1";
 const RETRIED: &str = "rule t bucket=b quiet=0s retry=3/1m/1h
     10:00 put a#1
@@ -132,6 +136,11 @@ const CASES: &[(&str, &str, Break)] = &[
     ("a finished run is final", FAILED, |commit, before| {
         let change = RunChange::Finished(Finished { phase: Phase::Failed, at: commit.now });
         finished(before).is_some_and(|run| with(commit, Change::Run { run, change }))
+    }),
+    ("only what ended badly is reopened", SUCCEEDED, |commit, before| {
+        let change = AttemptChange::Reopened(ExternalRun { id: "x".into(), url: None });
+        finished(before)
+            .is_some_and(|run| with(commit, Change::Attempt { run, attempt: 1, change }))
     }),
     ("one run per attempt", RETRIED, |commit, before| {
         let first = before.iter().flat_map(|commit| &commit.changes).find_map(key_of);

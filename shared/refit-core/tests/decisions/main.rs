@@ -23,6 +23,7 @@ mod post;
 mod promotions;
 mod races;
 mod removed;
+mod reopened;
 mod replacing;
 mod rules;
 mod runs;

@@ -50,6 +50,29 @@ fn a_schedule_that_begins_in_the_past_is_noticed() {
 }
 
 #[test]
+fn a_run_that_goes_on_beside_another_is_noticed() {
+    let busy = "rule t bucket=b quiet=0s
+         10:00 put a#1
+         10:01 started b2
+         10:02 failed b2
+         10:03 put b#1
+         10:30 running b2";
+    check(Mutant::ReopenedBesideOthers, busy, "overlap holds");
+}
+
+#[test]
+fn an_end_that_is_believed_after_the_run_was_started_again_is_noticed() {
+    let late = "rule t bucket=b quiet=0s
+         10:00 put a#1
+         10:01 started b2
+         10:02 failed b2
+         10:30 running b2
+         10:31 failed b2 early";
+    let ends = |mutant| told(mutant, late).matches("b2 finished").count();
+    assert_eq!((ends(None), ends(Some(Mutant::OldEndBelieved))), (1, 2));
+}
+
+#[test]
 fn a_row_that_goes_on_is_noticed() {
     let row = "rule t drift=churn consecutive=2 quiet=1m
          10:00 drift r1

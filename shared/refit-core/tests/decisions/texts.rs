@@ -44,6 +44,7 @@ pub(crate) fn attempt_text(change: &AttemptChange) -> String {
         AttemptChange::Uncertain(_) => "uncertain".into(),
         AttemptChange::Progressed { phase, .. } => phase.text().into(),
         AttemptChange::Ended { phase, .. } => format!("ended: {}", phase.text()),
+        AttemptChange::Reopened(external) => format!("reopened: {}", external.id),
         AttemptChange::LateTwin(_) => "late twin".into(),
         AttemptChange::Claimed { external, .. } => format!("claimed: {}", external.id),
         AttemptChange::ClaimUnknown(why) => format!("claim unknown: {why}"),

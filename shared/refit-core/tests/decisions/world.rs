@@ -6,6 +6,8 @@
 //! 10:00 put in/a#1 size=3           an object; several may be separated by `;`
 //! 10:02 started b2                  an answer of the service to the newest attempt of a run
 //! 10:03 running b2 of=x-1           the same, of a run that was followed when it was asked
+//! 10:03 running b2 early            the same, asked before it ended or was reopened
+//! 10:03 superseded b2 y-1           the service made this run in place of that of the attempt
 //! 10:03 tick                        nothing but time
 //! receiver ml on=failure            somebody to be told; `notify=ml` in a rule names it
 //! 10:04 delivered ml; lost ml       what came of the oldest letter to it
@@ -241,6 +243,7 @@ impl World {
             "unclear" => Outcome::Unclear("timed out".into()),
             "absent" => Outcome::Absent,
             "nolookup" => Outcome::NoLookUp,
+            "superseded" => Outcome::Superseded(ExternalRun { id: args[1].clone(), url: None }),
             "vanished" => Outcome::Vanished,
             "barred" => Outcome::Unseen("the token has expired".into()),
             "running" => status(Phase::Running),
@@ -250,7 +253,8 @@ impl World {
             other => panic!("unknown action: {other}"),
         };
         let asked = self.state.runs[&batch].attempt_numbered(attempt).unwrap();
-        let basis = asked.basis();
+        let is_early = args.iter().any(|arg| arg == "early");
+        let basis = if is_early { asked.intent } else { asked.basis() };
         let said = args.get(1).and_then(|arg| arg.strip_prefix("of=")).map(str::to_owned);
         let known = asked.external.clone().unwrap_or_else(external);
         Observation { batch, attempt, basis, external: Some(said.unwrap_or(known.id)), outcome }
