@@ -10,6 +10,10 @@ use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Cancel, ExternalRun, Phase, Run};
 use crate::state::BatchId;
 
+/// What is said of a run whose claim keeps every other from having an effect.
+const STANDS_DOWN: &str =
+    "its service made another run in its place, which stands down before the claim of this one";
+
 impl Desk<'_> {
     /// The service says of an attempt that ended badly that it goes on, or has ended well since.
     pub(super) fn came_back(
@@ -43,7 +47,10 @@ impl Desk<'_> {
         if !is_other {
             return;
         }
-        if attempt.is_live() {
+        let is_guarded = self.state.runs.get(&id).is_some_and(|run| run.guard.is_some());
+        if is_guarded {
+            self.report(rules, id, attempt, (Phase::Failed, Some(STANDS_DOWN.to_owned())));
+        } else if attempt.is_live() {
             let change = AttemptChange::Reopened(external.clone());
             self.change_attempt(id, attempt.number, change);
         } else {

@@ -286,6 +286,31 @@ fn the_run_a_service_makes_in_its_place_is_followed() {
 }
 
 #[test]
+fn behind_a_guard_only_the_run_that_made_the_claim_goes_on() {
+    check(
+        "rule t bucket=b quiet=0s class=C guard=gs://g/t
+         10:00 put a#1
+         10:01 started b2; claim b2/1
+         10:02 superseded b2 y-1
+         10:03 superseded b2 y-1
+         10:30 running b2
+         10:31 succeeded b2",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:02 b2/1 ended: failed
+            10:02 b2 finished: failed
+            10:30 b2/1 reopened: x-b2-1
+            10:31 b2/1 ended: succeeded
+            10:31 b2 finished: succeeded
+        "#]],
+    );
+}
+
+#[test]
 fn before_its_next_attempt_it_goes_on_instead() {
     check(
         "rule t bucket=b quiet=0s retry=2/1h/1h
