@@ -164,6 +164,7 @@ pub fn check(world: &World, books: &Arc<Books>, events: &[Event]) -> Verdict {
         let store_now = world.lock().store_now(world.time().now());
         let left = restless(&view.state, books, store_now);
         verdict.violations.extend(left.into_iter().map(|what| format!("liveness: {what}")));
+        check_ends(&world.lock().services.runs, &view.state, world.time().now(), &mut verdict);
         check_overlap(&view.state, books, &commits, &runs, &mut verdict);
         let lost = check_newest(&world.lock(), &commits, &view.state, events);
         verdict.violations.extend(lost);
@@ -267,6 +268,21 @@ fn check_runs(commits: &[Commit], runs: &[SimRun], verdict: &mut Verdict) {
     }
     for (batch, count) in effective.into_iter().filter(|(_, count)| *count > 1) {
         verdict.violations.push(format!("{count} runs of batch {batch} succeeded"));
+    }
+}
+
+/// What is recorded as having succeeded did so, also where it had failed before.
+fn check_ends(runs: &[SimRun], state: &State, now: i64, verdict: &mut Verdict) {
+    let known: BTreeMap<&str, &SimRun> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
+    for run in state.runs.values() {
+        let attempt = run.attempt();
+        let external = attempt.external.as_ref().and_then(|run| known.get(run.id.as_str()));
+        let is_wrong = external.is_some_and(|run| run.phase(now) != Phase::Succeeded);
+        if attempt.phase == Phase::Succeeded && is_wrong {
+            verdict
+                .violations
+                .push(format!("a run that failed counts as succeeded: {}", run.batch));
+        }
     }
 }
 

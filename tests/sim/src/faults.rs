@@ -54,6 +54,7 @@ faults! {
     RunHidden => "a run could not be found for a while after it began",
     AskFails => "a call that asks a service failed",
     RunFails => "a run failed",
+    RunAgain => "a run that had failed was started again at its service",
     RulesChanged => "rules were changed while events were under way",
     HousekeepingAllTheTime => "housekeeping ran every minute, with a memory of minutes",
 }

@@ -23,6 +23,8 @@ use crate::world::{Inner, World};
 const BUCKETS: &str = "/storage/v1/b/";
 /// Objects of one page of such a bucket.
 const PAGE: usize = 1000;
+/// How long after its end a run that failed may be started again at the earliest, and how long it takes then.
+const AGAIN_AFTER: i64 = 30_000;
 
 /// How a class of service is addressed at a place.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,8 @@ pub struct SimRun {
     pub succeeds: bool,
     /// Whether it was cancelled.
     pub cancelled: bool,
+    /// Whether a process was told that it was started again.
+    pub seen_again: bool,
     /// The id of a run with the same key that was there before: harm done.
     pub shadows: Option<String>,
 }
@@ -129,9 +133,30 @@ impl Services {
 }
 
 impl SimRun {
+    /// From when until when a person lets it run again after it failed, and whether it ends well then. It follows from its
+    /// key, so that nothing else in the world is drawn otherwise for it.
+    fn again(&self) -> Option<(i64, i64, bool)> {
+        let drawn = self.key.bytes().map(i64::from).sum::<i64>();
+        let from = self.ends + AGAIN_AFTER * (1 + drawn % 5);
+        let is_again = !self.succeeds && !self.cancelled && drawn % 2 == 0;
+        is_again.then_some((from, from + AGAIN_AFTER, drawn % 4 == 0))
+    }
+
+    /// Whether it was started again.
+    fn is_again(&self, now: i64) -> bool {
+        self.again().is_some_and(|(from, ..)| from <= now)
+    }
+
     /// How it stands.
     #[must_use]
     pub fn phase(&self, now: i64) -> Phase {
+        if let Some((_, until, succeeds)) = self.again().filter(|(from, ..)| *from <= now) {
+            return match (now < until, succeeds) {
+                (true, _) => Phase::Running,
+                (false, true) => Phase::Succeeded,
+                (false, false) => Phase::Failed,
+            };
+        }
         match (now < self.ends, self.cancelled, self.succeeds) {
             (true, ..) => Phase::Running,
             // As with Kubeflow, a run that is ended counts as failed.
@@ -262,6 +287,7 @@ impl SimTransport {
             visible: now + random.between(0, faults.hidden_max),
             succeeds: !random.per_mille(faults.runs_fail),
             cancelled: false,
+            seen_again: false,
             shadows: None,
         }
     }
@@ -329,7 +355,7 @@ impl SimTransport {
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
         let place = place(body);
         let mut guard = self.world.lock();
-        let Inner { services, trace, .. } = &mut *guard;
+        let Inner { services, trace, injected, .. } = &mut *guard;
         match path {
             "/find" => Ok(match services.visible((place, &text("key")), now) {
                 Some(run) => answer(200, &json!({"id": run.id})),
@@ -337,10 +363,14 @@ impl SimTransport {
             }),
             "/status" => {
                 let id = text("id");
-                let run = services.at(place).find(|run| run.id == id);
-                Ok(run.map_or(answer(404, &Value::Null), |run| {
-                    answer(200, &json!({"phase": run.phase(now)}))
-                }))
+                let here = |run: &&mut SimRun| run.place == place && run.id == id;
+                let Some(run) = services.runs.iter_mut().find(here) else {
+                    return Ok(answer(404, &Value::Null));
+                };
+                if run.is_again(now) && !std::mem::replace(&mut run.seen_again, true) {
+                    injected.count(Fault::RunAgain);
+                }
+                Ok(answer(200, &json!({"phase": run.phase(now)})))
             }
             "/cancel" => {
                 let id = text("id");
