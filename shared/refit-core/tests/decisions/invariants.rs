@@ -128,12 +128,12 @@ const CASES: &[(&str, &str, Break)] = &[
         commit.uses.clear();
         had
     }),
-    ("a terminal phase is final", FAILED, |commit, before| {
+    ("a terminal phase is final unless reopened", FAILED, |commit, before| {
         let change = AttemptChange::Progressed { phase: Phase::Running, message: None };
         finished(before)
             .is_some_and(|run| with(commit, Change::Attempt { run, attempt: 1, change }))
     }),
-    ("a finished run is final", FAILED, |commit, before| {
+    ("a finished run is final unless reopened", FAILED, |commit, before| {
         let change = RunChange::Finished(Finished { phase: Phase::Failed, at: commit.now });
         finished(before).is_some_and(|run| with(commit, Change::Run { run, change }))
     }),

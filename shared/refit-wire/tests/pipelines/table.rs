@@ -82,10 +82,11 @@ fn the_table_of_services_is_the_one_in_the_documentation() {
         Class A: a second start under the same key starts nothing. Class B: keys are taken, and a second start under \
         one does harm, so every start is looked up first. Class C: no keys, runs are found by a marker; the guard in \
         the pipeline's first step makes one run effective.\n\n\
-        Where a person has a run run again at its service, its new end counts as long as refit has not recorded the \
-        first one, as the column says. An end that is recorded is final: what becomes of the run after that starts \
-        nothing, promotes nothing and is told to nobody. What its batch held is run once more by `refit replay \
-        --force`.\n\n\
+        Where a person has a run run again at its service, it is followed as the column says, also for a day after \
+        refit recorded that it failed, was cancelled or took too long: every ten minutes its service is asked. Its new \
+        end counts, is told, and makes a version. Not followed is a run whose next attempt was started or whose members \
+        went to another batch; one that may not overlap another run of its trigger is, once that is over. A run that \
+        succeeded has succeeded. What the batch of any run held is run once more by `refit replay --force`.\n\n\
         The exchanges are our own, with made-up values in documented fields; no service was asked for them.\n\n\
         | service | class | start | find | status | cancel | run again there | push | proof |\n\
         |---|---|---|---|---|---|---|---|---|\n"
