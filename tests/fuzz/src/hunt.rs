@@ -80,25 +80,6 @@ impl Hunt {
     }
 }
 
-/// What looks at how long an input takes.
-#[derive(Debug, Default)]
-pub struct Look {
-    /// The input that was late the last time, by when it was given, and when that was seen first.
-    late: Option<(u64, u64)>,
-}
-
-impl Look {
-    /// Whether the input that was given then hangs now, in milliseconds of a processor. A machine that is paused as a whole
-    /// counts its pause to whoever was at work, so only what takes as long again does.
-    #[must_use]
-    pub fn hangs(&mut self, given: u64, now: u64) -> bool {
-        let is_long = |since: u64| u128::from(now.saturating_sub(since)) > INPUT_WITHIN.as_millis();
-        let known = self.late.filter(|(late, _)| *late == given).map(|(_, seen)| seen);
-        self.late = is_long(given).then_some((given, known.unwrap_or(now)));
-        known.is_some_and(is_long)
-    }
-}
-
 /// Milliseconds this process has taken of a processor.
 fn millis() -> u64 {
     u64::try_from(taken(ClockId::ProcessCPUTime).as_millis()).unwrap_or(u64::MAX)
@@ -120,11 +101,13 @@ pub fn work(
     // What the process had taken of a processor when the input was given.
     let given: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(millis())));
     thread::spawn(move || {
-        let mut look = Look::default();
-        while !look.hangs(given.load(Ordering::Relaxed), millis()) {
+        loop {
             thread::sleep(LOOK_EVERY);
+            let took = millis().saturating_sub(given.load(Ordering::Relaxed));
+            if Duration::from_millis(took) > INPUT_WITHIN {
+                std::process::exit(HANGS);
+            }
         }
-        std::process::exit(HANGS);
     });
     let watch = |input: &[u8]| {
         let noted = [&(input.len() as u64).to_le_bytes(), input].concat();

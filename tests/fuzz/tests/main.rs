@@ -1,7 +1,6 @@
 //! Every target for some seconds, with the same inputs every time.
 #![expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 
-use refit_fuzz::hunt::Look;
 use refit_fuzz::targets::{ALL, Outcome};
 use refit_fuzz::work::{Bound, Summary, run};
 
@@ -72,14 +71,3 @@ targets!(
     snapshots,
     manifests
 );
-
-#[test]
-fn an_input_hangs_where_it_stays_late() {
-    let mut look = Look::default();
-    assert!(!look.hangs(7, 500));
-    assert!(!look.hangs(7, 20_000), "the machine may have been paused");
-    assert!(!look.hangs(7, 20_500), "and this process not have been at work since");
-    assert!(!look.hangs(20_600, 21_000), "then the next was given");
-    assert!(!look.hangs(20_600, 40_000));
-    assert!(look.hangs(20_600, 60_000));
-}
