@@ -91,6 +91,12 @@ impl Injected {
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
+
+    /// How many there were of all that go wrong by themselves: persons have runs run again at any time.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.total() - self.of(Fault::RunAgain)
+    }
 }
 
 /// Rates are per mille, times are milliseconds.

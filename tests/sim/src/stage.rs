@@ -266,7 +266,7 @@ impl Stage {
             }
         }
         (0..self.outside.reordered()).for_each(|_| self.world.inject(Fault::Reordered));
-        self.faults_before_rest = self.world.lock().injected.total();
+        self.faults_before_rest = self.world.lock().injected.faults();
     }
 
     /// Whether everything delivered is acknowledged, and nothing that could be done is left.
@@ -282,7 +282,7 @@ impl Stage {
         let mut verdict = check::check(&self.world, &self.books, &acknowledged);
         verdict.seed = seed;
         verdict.steps = self.steps;
-        verdict.faults_at_rest = verdict.injected.total() - self.faults_before_rest;
+        verdict.faults_at_rest = verdict.injected.faults() - self.faults_before_rest;
         if self.is_endless() {
             verdict.violations.push("liveness: the world does not come to rest".to_owned());
         }
