@@ -112,8 +112,9 @@ struct KfpSite {
     released: watch::Sender<bool>,
 }
 
+/// What it knows, without the socket it listens at.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     catalog: Catalog,
     runs: Runs,
     troubles: VecDeque<(Ask, Trouble)>,
@@ -138,10 +139,9 @@ impl Kfp {
     /// A server that does not listen yet: connections are refused.
     #[must_use]
     pub fn closed(options: Options) -> Self {
-        let state = State { runs: Runs::new(&options), ..State::default() };
         let site = KfpSite {
+            state: Mutex::new(State::new(&options)),
             options,
-            state: Mutex::new(state),
             held: watch::Sender::new(0),
             released: watch::Sender::new(false),
         };
@@ -161,7 +161,7 @@ impl Kfp {
 
     /// Adds a pipeline of one version that wants these parameters, each with its type, and returns its id.
     pub fn add_pipeline(&self, name: &str, parameters: &[(&str, &str)]) -> String {
-        self.site.lock().catalog.add_pipeline(name, parameters)
+        self.site.lock().add_pipeline(name, parameters)
     }
 
     /// Lets the next request of that kind go wrong. Several wait in line.
@@ -171,7 +171,7 @@ impl Kfp {
 
     /// Hides the next run that is started from so many looks.
     pub fn hide_next(&self, looks: u32) {
-        self.site.lock().runs.hide_next = looks;
+        self.site.lock().hide_next(looks);
     }
 
     /// Waits until so many requests have been held.
@@ -190,13 +190,13 @@ impl Kfp {
 
     /// Ends a run that is under way.
     pub fn end(&self, id: &str, phase: Phase) {
-        self.site.lock().runs.end(id, phase);
+        self.site.lock().go_on(id, phase);
     }
 
     /// Every run there ever was, shadows included, in the order they began.
     #[must_use]
     pub fn runs(&self) -> Vec<Run> {
-        self.site.lock().runs.all().to_vec()
+        self.site.lock().runs().to_vec()
     }
 
     /// Every request that arrived, in order.
@@ -272,6 +272,30 @@ impl Site for KfpSite {
 }
 
 impl State {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { runs: Runs::new(options), ..Self::default() }
+    }
+
+    /// Adds a pipeline, as [`Kfp::add_pipeline`] does.
+    pub(super) fn add_pipeline(&mut self, name: &str, parameters: &[(&str, &str)]) -> String {
+        self.catalog.add_pipeline(name, parameters)
+    }
+
+    /// Hides the next run that is started from so many looks.
+    pub(super) fn hide_next(&mut self, looks: u32) {
+        self.runs.hide_next = looks;
+    }
+
+    /// Has a run go on to this phase.
+    pub(super) fn go_on(&mut self, id: &str, phase: Phase) {
+        self.runs.go_on(id, phase);
+    }
+
+    /// Every run there ever was, shadows included, in the order they began.
+    pub(super) fn runs(&self) -> &[Run] {
+        self.runs.all()
+    }
+
     /// Notes a request, and says how it is to go wrong.
     fn note(&mut self, request: &Request) -> Option<Trouble> {
         let ask = Ask::of(request);
@@ -281,7 +305,7 @@ impl State {
         self.troubles.remove(at).map(|(_, trouble)| trouble)
     }
 
-    fn answer(&mut self, request: &Request) -> Answer {
+    pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
         let answered = match path.as_slice() {
             ["apis", "v2beta1", rest @ ..] => v2beta1::answer(self, request, rest),
@@ -296,7 +320,7 @@ impl State {
 }
 
 impl Ask {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         let path: Vec<&str> = request.path.iter().skip(2).map(String::as_str).collect();
         match (request.method.as_str(), path.as_slice()) {
             ("POST", ["runs"]) => Self::Start,

@@ -13,14 +13,14 @@ use refit_core::event::Command;
 use refit_core::run::Phase;
 use refit_engine::port::Transport;
 use refit_testkit::fake::stage::{
-    CloudBuild, CloudRun, Described, Github, Mage, Phase as At, Run, Stage, Trouble,
+    CloudBuild, CloudRun, Described, Github, Kubeflow, Mage, Phase as At, Run, Stage, Trouble,
 };
 use refit_wire::http::{Reply, Request, Response};
 use serde_json::json;
 
 use crate::shelf::Shelf;
 use crate::world::World;
-use crate::{Case, GITHUB, STATUS};
+use crate::{Case, GITHUB, KUBEFLOW, KUBEFLOW_BEFORE_2, STATUS};
 
 /// Where claims are read.
 const HOST: &str = "storage.googleapis.com";
@@ -110,7 +110,7 @@ const DESCRIBED: &str = "http: { endpoint: \"http://127.0.0.1\", \
 
 const TOLD: &str = "parameters: { claim: \"${ run.claim }\" }";
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     Case {
         name: "cloud_build",
         late_runs: 2,
@@ -159,6 +159,20 @@ const CASES: [Case; 7] = [
         service: DESCRIBED,
         run: "TOLD",
         double: || Box::new(Described { takes_keys: false }),
+    },
+    Case {
+        name: "kubeflow, v2beta1",
+        late_runs: 2,
+        service: KUBEFLOW,
+        run: "pipeline: churn, TOLD",
+        double: || Box::new(Kubeflow::wanting("claim")),
+    },
+    Case {
+        name: "kubeflow, v1beta1",
+        late_runs: 2,
+        service: KUBEFLOW_BEFORE_2,
+        run: "pipeline: churn, TOLD",
+        double: || Box::new(Kubeflow::wanting("claim")),
     },
 ];
 
@@ -219,7 +233,12 @@ async fn play(
     let ended = runs.iter().filter(|run| effective.contains(&run.id));
     assert!(ended.clone().all(|run| run.phase == At::Succeeded), "it was let alone: {words}");
     assert!(effective.iter().all(|id| followed.is_called(id)), "it is followed: {words}");
-    (runs.len(), effective.len())
+    (runs.len(), ended.count())
+}
+
+/// Whether a guard can help: two runs of one id, which one start that is sent twice makes there, both hold the claim.
+fn can_be_guarded(case: &Case, trouble: Option<Trouble>) -> bool {
+    case.service != KUBEFLOW || trouble != Some(Trouble::Twice)
 }
 
 #[tokio::test]
@@ -230,7 +249,9 @@ async fn one_run_has_effect_whatever_goes_wrong_with_its_start() {
         "service", "trouble", "first", "runs", "effective"
     );
     for case in CASES {
-        for (words, trouble, hidden) in TROUBLES {
+        let troubles =
+            TROUBLES.into_iter().filter(|(_, trouble, _)| can_be_guarded(&case, *trouble));
+        for (words, trouble, hidden) in troubles {
             for first in [First::Early, First::Oldest, First::Newest] {
                 let (runs, effective) = play(&case, (trouble, hidden), first).await;
                 let _ = writeln!(

@@ -1,7 +1,7 @@
 //! Every service through every trouble with a start, by the real engine: two reconcilers at once on one ledger, and an
 //! event that is delivered twice. One run is to survive.
 //!
-//! The services are stand-ins of ours. Kubeflow has one that listens, with tests of its own beside the functions.
+//! The services are stand-ins of ours. That of Kubeflow listens as well, with tests beside the functions.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agenda;
@@ -25,8 +25,8 @@ use std::fmt::Write as _;
 use refit_core::run::Phase;
 use refit_core::time::Span;
 use refit_testkit::fake::stage::{
-    CloudBuild, CloudRun, CloudRunService, Described, Double, Github, Mage, Phase as At, Trouble,
-    Vertex, VertexEndpoint,
+    CloudBuild, CloudRun, CloudRunService, Described, Double, Github, Kubeflow, Mage, Phase as At,
+    Trouble, Vertex, VertexEndpoint,
 };
 
 use crate::world::World;
@@ -47,7 +47,11 @@ const STATUS: &str = "status: { path: \"/runs/{run}\", state: /state, states: { 
 
 const GITHUB: &str = "github_actions: { repository: acme/training, auth: { bearer: { env: T } } }";
 
-const CASES: [Case; 11] = [
+const KUBEFLOW: &str = "kubeflow: { endpoint: \"http://kfp\" }";
+const KUBEFLOW_BEFORE_2: &str = "kubeflow: { endpoint: \"http://kfp\", api: v1beta1 }";
+const CHURN: &str = "pipeline: churn, parameters: { manifest: \"${ batch.manifest }\" }";
+
+const CASES: [Case; 13] = [
     Case {
         name: "vertex",
         late_runs: 1,
@@ -104,6 +108,20 @@ const CASES: [Case; 11] = [
         service: GITHUB,
         run: "workflow: retrain.yml, event_type: retrain",
         double: || Box::new(Github { details: true }),
+    },
+    Case {
+        name: "kubeflow, v2beta1",
+        late_runs: 2,
+        service: KUBEFLOW,
+        run: CHURN,
+        double: || Box::new(Kubeflow::wanting("manifest")),
+    },
+    Case {
+        name: "kubeflow, v1beta1",
+        late_runs: 2,
+        service: KUBEFLOW_BEFORE_2,
+        run: CHURN,
+        double: || Box::new(Kubeflow::wanting("manifest")),
     },
     Case {
         name: "mage",
@@ -188,6 +206,19 @@ async fn one_run_survives_whatever_goes_wrong_with_its_start() {
         }
     }
     println!("{table}");
+}
+
+#[tokio::test]
+async fn a_shadow_that_a_start_sent_twice_on_its_way_leaves_at_kubeflow_is_seen_here() {
+    let world = World::new(Box::new(Kubeflow::wanting("manifest")), KUBEFLOW, CHURN).await;
+    world.stage.trouble(Trouble::Twice);
+    world.deliver("1").await;
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    world.stage.finish();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    let runs = world.stage.runs();
+    assert_eq!((world.stage.starts(), runs.len()), (1, 2), "a shadow does not go unseen");
+    assert_eq!(runs[0].id, runs[1].id);
 }
 
 #[tokio::test]

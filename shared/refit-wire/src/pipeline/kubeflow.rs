@@ -116,7 +116,7 @@ impl Settings for Config {
         again: "`retry` keeps the id, and is followed",
         push: "none",
         specs: &["kfp-v2beta1.swagger.json", "kfp-v1beta1.swagger.json"],
-        proof: "fault matrix in `tests/it/services.rs`, for `v2beta1`; what it creates is read back by the SDK of KFP in `tests/it/kfp.rs`",
+        proof: "fault matrix in `shared/refit-testkit/tests/services`, for `v2beta1` on a server that listens in `tests/it/services.rs`; what it creates is read back by the SDK of KFP in `tests/it/kfp.rs`",
     };
 
     const CACHES: bool = true;

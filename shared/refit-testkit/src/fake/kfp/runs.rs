@@ -110,7 +110,7 @@ impl Run {
 }
 
 impl Phase {
-    fn is_end(self) -> bool {
+    pub(in crate::fake) fn is_end(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
     }
 }
@@ -184,11 +184,11 @@ impl Runs {
         if phase.is_end() {
             return Err(Wrong::new(400, 9, format!("Failed to terminate run {id}: it has ended")));
         }
-        self.end(id, Phase::Canceling);
+        self.go_on(id, Phase::Canceling);
         Ok(())
     }
 
-    pub(super) fn end(&mut self, id: &str, phase: Phase) {
+    pub(super) fn go_on(&mut self, id: &str, phase: Phase) {
         let at = self.now();
         if let Ok(run) = self.find(id) {
             run.history.push((at, phase));

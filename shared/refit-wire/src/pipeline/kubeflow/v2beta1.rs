@@ -181,8 +181,11 @@ fn history(run: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     run.get("state_history").and_then(Value::as_array).into_iter().flatten()
 }
 
+/// Whether it was told to end before it ended. A retry keeps the history, so the last state before the end counts.
 fn was_canceled(run: &Value) -> bool {
-    history(run).any(|entry| entry.get("state").is_some_and(|state| state == "CANCELING"))
+    let is_over = |state: &&str| ["SUCCEEDED", "SKIPPED", "FAILED", "CANCELED"].contains(state);
+    let states = history(run).filter_map(|entry| entry.get("state")?.as_str());
+    states.rev().find(|state| !is_over(state)) == Some("CANCELING")
 }
 
 /// What the server says went wrong.
