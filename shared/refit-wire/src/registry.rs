@@ -58,6 +58,11 @@ pub trait ModelRegistry: fmt::Debug + Send + Sync {
 
     /// Gives a version a stage, whoever has it. Doing so twice is doing so once.
     fn set(&self, model: &str, version: &str, stage: Stage) -> Step<Told<()>>;
+
+    /// Whether a version that is among the stages has its stage in every other way it is given one. Changes nothing.
+    fn confirms(&self, _model: &str, _version: &str, _stage: Stage) -> Step<Told<bool>> {
+        Step::Done(Ok(true))
+    }
 }
 
 /// How a kind of registry is used, in words: a row of `docs/registries.md`.
@@ -85,8 +90,8 @@ trait Settings: Clone + fmt::Debug + DeserializeOwned + JsonSchema {
     /// The registry, or what is wrong with its settings.
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String>;
 
-    /// The same without how one authenticates, which may change while versions are on their way.
-    fn without_auth(&self) -> Self {
+    /// The same without what may change while versions are on their way, such as how one authenticates.
+    fn lasting(&self) -> Self {
         self.clone()
     }
 
@@ -125,13 +130,13 @@ macro_rules! registries {
                 }
             }
 
-            /// Everything it is apart from how one authenticates: settings with the same place are the same registry.
-            /// Compared within a process, never stored.
+            /// Everything it is apart from what may change, such as how one authenticates: settings with the same
+            /// place are the same registry. Compared within a process, never stored.
             #[must_use]
             pub fn place(&self) -> String {
                 match self {
                     $(Self::$kind(config) => {
-                        format!("{} {:?}", stringify!($module), config.without_auth())
+                        format!("{} {:?}", stringify!($module), config.lasting())
                     })*
                 }
             }
@@ -218,10 +223,16 @@ pub fn has_stage(
     registry: &Arc<dyn ModelRegistry>,
     (model, version, stage): (&str, &str, Stage),
 ) -> Step<Option<RegistryOutcome>> {
-    let version = version.to_owned();
-    registry.stages(model).then(move |told| {
-        let has = |stages: Stages| stages.get(&stage).is_some_and(|held| held.name == version);
-        Step::Done(told.ok().map(|stages| match has(stages) {
+    let reader = Arc::clone(registry);
+    let (model_, version) = (model.to_owned(), version.to_owned());
+    let has = registry.stages(model).and_then(move |stages| {
+        match stages.get(&stage).is_some_and(|held| held.name == version) {
+            true => reader.confirms(&model_, &version, stage),
+            false => Step::Done(Ok(false)),
+        }
+    });
+    has.then(|told| {
+        Step::Done(told.ok().map(|has| match has {
             true => RegistryOutcome::Entered,
             false => RegistryOutcome::Absent,
         }))

@@ -50,6 +50,7 @@ def deploy():
     given = mlflow.MlflowClient().get_model_version_by_alias("churn", "production").version
     assert str(given) == PARAMETERS["version"], given
     predicts("models:/churn@production")
+    predicts("models:/churn/Production")
 
 
 {"train": train, "test": test, "deploy": deploy}[sys.argv[1]]()

@@ -13,7 +13,7 @@ use crate::process::{Dev, ask, json, output};
 
 const RULES: &str = "\
 services: { local: { local: {} } }
-registries: { models: { mlflow: { endpoint: \"http://PLACE\", experiment: churn } } }
+registries: { models: { mlflow: { endpoint: \"http://PLACE\", experiment: churn, stages: true } } }
 triggers:
   churn:
     on: { objects: { bucket: uploads, suffix: .csv } }
@@ -93,6 +93,7 @@ impl Walk {
         self.take(version, ("ann", "bob"));
         self.dev.says("was accepted by");
         assert_eq!(self.aliases()["staging"], version);
+        assert_eq!(self.stages()[version], "Staging");
         self.take(version, ("ann", "cat"));
         self.deployed(version);
     }
@@ -102,6 +103,7 @@ impl Walk {
         self.dev.says("its version of churn has its stage");
         self.dev.says("is over: succeeded");
         assert_eq!(self.aliases()["production"], version);
+        assert_eq!(self.stages()[version], "Production");
     }
 
     fn path(&self) -> &Path {
@@ -124,6 +126,14 @@ impl Walk {
             .iter()
             .map(|it| (it["alias"].as_str().unwrap().to_owned(), it["version"].clone()))
             .collect()
+    }
+
+    /// Which stage of old each version has at MLflow.
+    fn stages(&self) -> Value {
+        let versions = self.versions();
+        let stage =
+            |it: &Value| (it["version"].as_str().unwrap().to_owned(), it["current_stage"].clone());
+        versions.iter().map(stage).collect()
     }
 
     /// Checks that MLflow has this version, made by the run of this key, of a model that was logged.
@@ -170,6 +180,7 @@ fn a_version_goes_to_production_at_mlflow_and_a_rollback_takes_it_back() {
     let run = &json(walk.path(), &["runs", "--all"])["runs"][0];
     walk.holds("1", &run["key"]);
     assert_eq!(walk.aliases(), json!({}), "a candidate has no stage");
+    assert_eq!(walk.stages(), json!({ "1": "None" }));
     walk.promote("1");
 
     walk.upload("noise.csv", |size| size % 2 == 1, "is not good enough: it is too low");
@@ -180,12 +191,14 @@ fn a_version_goes_to_production_at_mlflow_and_a_rollback_takes_it_back() {
     walk.upload("better.csv", |size| size > 5, "is registered as 3");
     walk.promote("3");
     assert_eq!(walk.phases(), ["promoted", "refused", "archived"]);
+    assert_eq!(walk.stages(), json!({ "1": "Archived", "2": "None", "3": "Production" }));
 
     json(walk.path(), &["rollback", "churn", "--as", "ann", "--reason", "complaints"]);
     assert_eq!(walk.aliases()["production"], "3", "two are asked");
     json(walk.path(), &["approve", "churn", "1", "--as", "bob"]);
     walk.deployed("1");
     assert_eq!(walk.aliases(), json!({ "staging": "3", "production": "1" }));
+    assert_eq!(walk.stages(), json!({ "1": "Production", "2": "None", "3": "Archived" }));
     assert_eq!(walk.versions().len(), 3);
     for proof in ["audit", "fsck"] {
         assert_eq!(json(walk.path(), &[proof])["findings"], json!([]), "{proof}");

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 
 use super::server::{Answer, Reacting, Reaction, Request, Server, Site};
 
+/// The paths of what changes something.
+const WRITES: [&str; 3] =
+    ["model-versions/create", "model-versions/transition-stage", "registered-models/alias"];
+
 /// How a request goes wrong that changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
@@ -26,6 +30,8 @@ struct Kept {
     /// The keys of the versions, in their order.
     versions: Vec<String>,
     aliases: BTreeMap<String, String>,
+    /// The stages of old, by version.
+    stages: BTreeMap<String, String>,
     mishaps: VecDeque<Mishap>,
 }
 
@@ -38,7 +44,8 @@ impl Mlflow {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the next request go wrong that creates a version or moves an alias. Several wait in line.
+    /// Lets the next request go wrong that creates a version, moves an alias or gives a stage of old. Several wait in
+    /// line.
     pub fn mishap(&self, mishap: Mishap) {
         self.lock().mishaps.push_back(mishap);
     }
@@ -53,6 +60,12 @@ impl Mlflow {
     #[must_use]
     pub fn alias(&self, name: &str) -> Option<String> {
         self.lock().aliases.get(name).cloned()
+    }
+
+    /// The stage of old that a version has.
+    #[must_use]
+    pub fn stage(&self, version: &str) -> String {
+        self.lock().stage(version).to_owned()
     }
 
     /// Moves an alias, as a person does.
@@ -72,7 +85,7 @@ impl Mlflow {
     #[must_use]
     pub fn react_to(&self, path: &str, query: &[(String, String)], body: &Value) -> Reaction {
         let mut kept = self.lock();
-        if !["model-versions/create", "registered-models/alias"].contains(&path) {
+        if !WRITES.contains(&path) {
             let missing = || json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none" });
             let found = kept.read(path, query, body);
             return answer(if found.is_some() { 200 } else { 404 }, &found.unwrap_or_else(missing));
@@ -111,8 +124,22 @@ impl Kept {
     fn version(&self, at: usize) -> Option<Value> {
         let key = self.versions.get(at)?;
         let tags = json!([{ "key": "refit_key", "value": key }]);
-        Some(json!({ "name": "churn", "version": (at + 1).to_string(), "status": "READY",
+        let version = (at + 1).to_string();
+        Some(json!({ "name": "churn", "version": version, "status": "READY",
+                     "current_stage": self.stage(&version),
                      "source": "s3://m/model", "run_id": key, "tags": tags }))
+    }
+
+    fn stage(&self, version: &str) -> &str {
+        self.stages.get(version).map_or("None", String::as_str)
+    }
+
+    /// Gives a version a stage of old; who has it already is archived, where that is asked for.
+    fn transition(&mut self, version: String, stage: String, archives: bool) {
+        for held in self.stages.values_mut().filter(|held| archives && **held == stage) {
+            "Archived".clone_into(held);
+        }
+        self.stages.insert(version, stage);
     }
 
     fn run(key: &str) -> Value {
@@ -156,6 +183,11 @@ impl Kept {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         if path == "registered-models/alias" {
             self.aliases.insert(text("alias"), text("version"));
+            return json!({});
+        }
+        if path == "model-versions/transition-stage" {
+            let archives = body["archive_existing_versions"] == true;
+            self.transition(text("version"), text("stage"), archives);
             return json!({});
         }
         self.versions.push(text("run_id"));

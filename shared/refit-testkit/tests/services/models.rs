@@ -16,6 +16,8 @@ const SERVICE: &str = "http: { endpoint: \"http://127.0.0.1\", repeatable: true,
 
 const REGISTRY: &str =
     "registries: { models: { mlflow: { endpoint: \"http://mlflow:5000\", experiment: churn } } }\n";
+/// The same, where the stages of old are given as well.
+const WITH_STAGES: &str = "registries: { models: { mlflow: { endpoint: \"http://mlflow:5000\", experiment: churn, stages: true } } }\n";
 
 /// What becomes of a version, and what listens to it.
 const PROMOTE: &str =
@@ -38,8 +40,8 @@ const MISHAPS: [Option<Mishap>; 5] = [
     Some(Mishap::FailedAfter),
 ];
 
-async fn world() -> World {
-    let extra = Extra { top: REGISTRY, of_trigger: PROMOTE };
+async fn world(registry: &str) -> World {
+    let extra = Extra { top: registry, of_trigger: PROMOTE };
     let service = SERVICE.replace("STATUS", STATUS);
     let double = Box::new(Described { takes_keys: true });
     World::with(double, &service, "parameters: {}", extra).await
@@ -55,11 +57,16 @@ fn is_over(state: &State) -> bool {
 }
 
 /// Has a version made and promoted while the registry goes wrong; how many versions there are then.
-async fn promoted(mishap: Option<Mishap>) -> (World, usize) {
-    let world = world().await;
-    // One for each of what changes the registry: a version, and two stages.
-    (0..3).filter_map(|_| mishap).for_each(|mishap| world.shelf.mlflow.mishap(mishap));
-    for path in ["model-versions/create", "registered-models/get", "registered-models/alias"] {
+async fn promoted(registry: &str, mishap: Option<Mishap>) -> (World, usize) {
+    let world = world(registry).await;
+    // One for each of what changes the registry: a version, and two stages, each an alias and a stage of old.
+    (0..5).filter_map(|_| mishap).for_each(|mishap| world.shelf.mlflow.mishap(mishap));
+    for path in [
+        "model-versions/create",
+        "registered-models/get",
+        "registered-models/alias",
+        "model-versions/transition-stage",
+    ] {
         world.shelf.refuse(path);
     }
     world.deliver("1").await;
@@ -70,9 +77,12 @@ async fn promoted(mishap: Option<Mishap>) -> (World, usize) {
 
 #[tokio::test]
 async fn one_version_is_registered_whatever_goes_wrong() {
-    for mishap in MISHAPS {
-        let (world, versions) = promoted(mishap).await;
+    let both = [(REGISTRY, "None"), (WITH_STAGES, "Production")];
+    let cases = both.into_iter().flat_map(|row| MISHAPS.map(|mishap| (row, mishap)));
+    for ((registry, stage), mishap) in cases {
+        let (world, versions) = promoted(registry, mishap).await;
         assert_eq!(versions, 1, "{mishap:?}");
+        assert_eq!(world.shelf.mlflow.stage("1"), stage, "{mishap:?}");
         assert_eq!(world.shelf.mlflow.alias("production").as_deref(), Some("1"), "{mishap:?}");
         assert_eq!(world.shelf.mlflow.alias("staging").as_deref(), Some("1"), "{mishap:?}");
         let runs: Vec<String> =
@@ -86,14 +96,14 @@ async fn one_version_is_registered_whatever_goes_wrong() {
 #[tokio::test]
 async fn without_a_look_up_a_version_is_registered_twice() {
     activate(Some(Mutant::RegisteredWithoutLookUp));
-    let (_, versions) = promoted(Some(Mishap::AnswerLost)).await;
+    let (_, versions) = promoted(REGISTRY, Some(Mishap::AnswerLost)).await;
     activate(None);
     assert!(versions > 1, "the mutant is noticed: {versions}");
 }
 
 #[tokio::test]
 async fn what_a_person_moves_is_noted_and_a_rollback_takes_it_back() {
-    let (world, _) = promoted(None).await;
+    let (world, _) = promoted(WITH_STAGES, None).await;
     world.shelf.mlflow.set_alias("production", "7");
     let holder = |state: &State| {
         state.models["churn"].holders.get(&Stage::Production).map(|it| it.version.clone())
@@ -112,6 +122,7 @@ async fn what_a_person_moves_is_noted_and_a_rollback_takes_it_back() {
     world.command(Command::Promotion(says)).await;
     world.until_over("it is back", |state| holder(state).as_deref() == Some("1")).await;
     assert_eq!(world.shelf.mlflow.alias("production").as_deref(), Some("1"));
+    assert_eq!(world.shelf.mlflow.stage("1"), "Production");
     world
         .until_over("it is deployed again", |state| {
             is_over(state) && state.runs.values().filter(|run| run.trigger == "deploy").count() == 2

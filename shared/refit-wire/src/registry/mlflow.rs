@@ -1,7 +1,7 @@
 //! The model registry of MLflow.
 //!
 //! A stage is an alias: the stages of old are deprecated there, and may be held by two versions at a time. Nothing but
-//! an alias, a version and, where it is missing, the model is written.
+//! an alias, a version and, where it is missing, the model is written, unless `stages` asks for those of old as well.
 //!
 //! What MLflow 3 logs as a model lies beside the run, and what MLflow 2 logs, or a run uploads itself, among its
 //! artifacts. A version is made of any place that is named, also of one where nothing is, so the place is looked up.
@@ -42,6 +42,10 @@ pub struct Config {
     /// The name a run logs the model under, or its folder among the artifacts of the run. Default: `model`.
     #[serde(default = "default_artifact")]
     pub artifact: String,
+    /// Whether a version is also given MLflow's own stage, `Staging` or `Production`, which archives the version that
+    /// was there: for those who load `models:/NAME/Production`. Default: `false`, as MLflow has deprecated its stages.
+    #[serde(default)]
+    pub stages: bool,
 }
 
 fn default_artifact() -> String {
@@ -53,13 +57,14 @@ impl Settings for Config {
         create: "`POST model-versions/create` with tag `refit_key`, from the run of the experiment that has it, with the model the run logged or the folder among its artifacts",
         find: "`GET model-versions/search` by tag `refit_key`; of several, the lowest",
         metrics: "those of the run in the experiment",
-        stage: "`POST registered-models/alias`: alias `staging` or `production`",
+        stage: "`POST registered-models/alias`: alias `staging` or `production`; with `stages: true`, `POST model-versions/transition-stage` before it",
         spec: Some("mlflow-3.17.2-registry.derived.json"),
         walked: Some("MLflow 3.17.2"),
     };
 
-    fn without_auth(&self) -> Self {
-        Self { auth: None, ..self.clone() }
+    /// A rollback goes by the rules in force, also where they speak of stages since.
+    fn lasting(&self) -> Self {
+        Self { auth: None, stages: false, ..self.clone() }
     }
 
     fn open(&self) -> Result<Box<dyn ModelRegistry>, String> {
@@ -261,6 +266,16 @@ impl Mlflow {
         read.and_then(move |(version, run)| service.measured(version, run))
     }
 
+    /// Gives a version the stage of old, and archives the one that has it.
+    fn transition(&self, model: &str, version: &str, stage: Stage) -> Step<Told<()>> {
+        let body = json!({
+            "name": model, "version": version, "stage": of_old(stage),
+            "archive_existing_versions": true,
+        });
+        let request = self.request(Method::POST, &["model-versions", "transition-stage"], &[]);
+        Step::Send(Call::once(request.json(&body), |reply| written(reply, words).map(|_| ())))
+    }
+
     /// The versions of these names, one after another.
     fn held(
         &self,
@@ -328,7 +343,32 @@ impl ModelRegistry for Mlflow {
     fn set(&self, model: &str, version: &str, stage: Stage) -> Step<Told<()>> {
         let body = json!({ "name": model, "alias": stage.name(), "version": version });
         let request = self.request(Method::POST, &["registered-models", "alias"], &[]).json(&body);
-        Step::Send(Call::once(request, |reply| written(reply, words).map(|_| ())))
+        let alias = Call::once(request, |reply| written(reply, words).map(|_| ()));
+        match self.config.stages {
+            // What a newer server may refuse comes first: then nothing was done.
+            true => self.transition(model, version, stage).and_then(|()| Step::Send(alias)),
+            false => Step::Send(alias),
+        }
+    }
+
+    fn confirms(&self, model: &str, version: &str, stage: Stage) -> Step<Told<bool>> {
+        if !self.config.stages {
+            return Step::Done(Ok(true));
+        }
+        let query = [("name", model), ("version", version)];
+        self.get((&["model-versions", "get"], &query), move |answer| {
+            let answer = answer.map_err(unread)?;
+            let found = answer::text_at(&answer, "/model_version/current_stage");
+            Ok(found == Some(of_old(stage)))
+        })
+    }
+}
+
+/// What MLflow calls a stage.
+fn of_old(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Staging => "Staging",
+        Stage::Production => "Production",
     }
 }
 

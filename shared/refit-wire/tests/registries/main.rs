@@ -137,3 +137,20 @@ fn a_registry_says_what_it_takes() {
     }
     assert_eq!([local.kind(), mlflow.kind(), vertex.kind()], ["local", "mlflow", "vertex"]);
 }
+
+#[test]
+fn a_registry_is_the_same_whatever_is_told_there_as_well() {
+    let place = |settings: Value| {
+        let config: RegistryConfig = serde_json::from_value(json!({ "mlflow": settings })).unwrap();
+        config.place()
+    };
+    let here = json!({"endpoint": "http://localhost:5000", "experiment": "churn"});
+    let with = |field: &str, value: Value| {
+        let mut settings = here.clone();
+        settings[field] = value;
+        place(settings)
+    };
+    assert_eq!(place(here.clone()), with("stages", json!(true)));
+    assert_eq!(place(here.clone()), with("auth", json!({"bearer": {"env": "MLFLOW_TOKEN"}})));
+    assert_ne!(place(here.clone()), with("experiment", json!("other")));
+}
