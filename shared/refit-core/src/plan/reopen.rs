@@ -3,16 +3,12 @@
 //! A person repairs a cluster and presses "retry" there: the run that was over goes on, and what it comes to counts.
 
 use super::Desk;
-use super::guard::is_ended_by_others;
+use super::guard::{Holder, is_ended_by_others};
 use crate::commit::AttemptChange;
 use crate::mutant::{self, Mutant};
 use crate::rules::{Overlap, Rules};
 use crate::run::{Attempt, Cancel, ExternalRun, Phase, Run};
 use crate::state::BatchId;
-
-/// What is said of a run whose claim keeps every other from having an effect.
-const STANDS_DOWN: &str =
-    "its service made another run in its place, which stands down before the claim of this one";
 
 impl Desk<'_> {
     /// The service says of an attempt that ended badly that it goes on, or has ended well since.
@@ -47,14 +43,24 @@ impl Desk<'_> {
         if !is_other {
             return;
         }
-        let is_guarded = self.state.runs.get(&id).is_some_and(|run| run.guard.is_some());
-        if is_guarded {
-            self.report(rules, id, attempt, (Phase::Failed, Some(STANDS_DOWN.to_owned())));
+        let Some(run) = self.state.runs.get(&id).cloned() else { return };
+        if self.stands_down(&run, attempt, external) {
+            let message = Some("its retry only stands down at the guard".to_owned());
+            self.report(rules, id, attempt, (Phase::Failed, message));
         } else if attempt.is_live() {
             let change = AttemptChange::Reopened(external.clone());
             self.change_attempt(id, attempt.number, change);
         } else {
             self.reopen(rules, id, attempt, external.clone());
+        }
+    }
+
+    /// Whether another than this retry has made the claim, or may have: followed by turns, the two would never end.
+    fn stands_down(&mut self, run: &Run, attempt: &Attempt, retry: &ExternalRun) -> bool {
+        match self.holder(run, attempt) {
+            Holder::Nobody => false,
+            Holder::Attempt(_, holder) => holder.id != retry.id,
+            Holder::Unknown(_) => true,
         }
     }
 

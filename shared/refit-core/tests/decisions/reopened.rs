@@ -311,6 +311,28 @@ fn behind_a_guard_only_the_run_that_made_the_claim_goes_on() {
 }
 
 #[test]
+fn a_retry_that_stands_down_at_the_guard_is_not_followed() {
+    check(
+        "rule t bucket=b quiet=0s guard=gs://claims
+         10:00 put a#1
+         10:01 started b2
+         10:02 superseded b2 y-1
+         10:03 claim b2/1 y-1; superseded b2 y-2
+         10:30 superseded b2 y-3",
+        &expect![[r#"
+            00:00 ok: applied: triggers=`1`, added=`t`
+            10:00 a#1 -> t b2
+            10:00 b2 closed: a#1
+            10:00 b2/1 intended
+            10:01 b2/1 started
+            10:02 b2/1 reopened: y-1
+            10:03 b2/1 ended: failed
+            10:03 b2 finished: failed
+        "#]],
+    );
+}
+
+#[test]
 fn before_its_next_attempt_it_goes_on_instead() {
     check(
         "rule t bucket=b quiet=0s retry=2/1h/1h

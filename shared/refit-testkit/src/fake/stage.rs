@@ -165,6 +165,14 @@ impl Stage {
         self.lock().runs.all.iter_mut().for_each(|run| run.phase = Phase::Running);
     }
 
+    /// Has the last run made again under this id, as a person can have it there where a retry is another run.
+    pub fn retry(&self, id: &str) {
+        let runs = &mut self.lock().runs.all;
+        let retry =
+            runs.last().map(|run| Run { id: id.to_owned(), phase: Phase::Running, ..run.clone() });
+        runs.extend(retry);
+    }
+
     /// Ends one run, if it still runs.
     pub fn end_one(&self, id: &str, phase: Phase) {
         let mut state = self.lock();

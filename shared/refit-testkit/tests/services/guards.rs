@@ -322,6 +322,33 @@ async fn an_end_waits_until_the_claims_can_be_read() {
     assert_eq!(world.run().await.finished.unwrap().phase, Phase::Succeeded);
 }
 
+/// How a run ends that failed before or after it came to its guard, where its service has made another in its place.
+async fn retried((case, retry): (&Case, &str), is_claimed: bool) -> Phase {
+    let world = world_of(case).await;
+    world.deliver("1").await;
+    world.until("a run is under way", |run| run.attempt().external.is_some()).await;
+    if is_claimed {
+        world.guards.step_all(&world.stage, false);
+    }
+    world.stage.fail();
+    world.stage.retry(retry);
+    world.guards.step_all(&world.stage, false);
+    world.passes(80).await;
+    world.stage.finish();
+    world.until("it is over", |run| run.finished.is_some()).await;
+    world.passes(80).await;
+    assert_eq!((world.guards.effective().len(), world.stage.starts()), (1, 1), "{}", case.name);
+    world.run().await.finished.unwrap().phase
+}
+
+#[tokio::test]
+async fn a_retry_is_followed_unless_it_stands_down() {
+    for retry in [(&CASES[0], "b-2"), (&CASES[5], "2")] {
+        assert_eq!(retried(retry, true).await, Phase::Failed, "{}", retry.0.name);
+        assert_eq!(retried(retry, false).await, Phase::Succeeded, "{}", retry.0.name);
+    }
+}
+
 /// What the run that is followed comes to where its twin made the claim, and whether the one with effect is it.
 async fn stood_down() -> bool {
     let world = world_of(&CASES[6]).await;

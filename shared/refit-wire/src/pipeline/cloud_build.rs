@@ -2,13 +2,14 @@
 //!
 //! It takes no key. The run key is a substitution of the build, `_REFIT_KEY`, and a build is found by it. Builds of
 //! triggers accept substitutions their file does not mention.
+//! A retry is another build with the same substitutions, which is followed in place of the one that ended.
 
 use ::http::Method;
-use refit_core::key::RunKey;
 use refit_core::plan::{Outcome, Prepared};
 use refit_core::rules::{Idempotency, ServiceProfile};
 use refit_core::run::{ExternalRun, Phase};
 use refit_core::template;
+use refit_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -30,9 +31,11 @@ const BATCH: &str = "_REFIT_BATCH";
 const SUBSTITUTIONS_MAX: usize = 200;
 
 /// What is read of a build, and of a page of them, which may be larger than an answer is let in.
-const FIELDS: [(&str, &str); 1] =
-    [("fields", "id,status,statusDetail,createTime,failureInfo(type,detail),approval/state")];
-const LISTED: (&str, &str) = ("fields", "builds(id,logUrl,substitutions),nextPageToken");
+const FIELDS: [(&str, &str); 1] = [(
+    "fields",
+    "id,status,statusDetail,createTime,failureInfo(type,detail),approval/state,buildTriggerId,substitutions",
+)];
+const LISTED: (&str, &str) = ("fields", "builds(id,logUrl,createTime,substitutions),nextPageToken");
 
 /// Cloud Build. The function's account needs `roles/cloudbuild.builds.editor`, and `iam.serviceAccounts.actAs` on the
 /// account of the trigger.
@@ -92,7 +95,7 @@ impl Settings for Config {
         find: "`builds.list` of the trigger since the intent, by `_REFIT_KEY`",
         status: "`builds.get`",
         cancel: "`builds.cancel`",
-        again: "a retry is another build, which is not followed",
+        again: "a retry is another build: the newest is followed, for a day also where the run was over",
         push: "Pub/Sub topic `cloud-builds`: a message that wakes `tick`, which asks",
         specs: &["google-cloudbuild-v1.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",
@@ -150,6 +153,19 @@ struct CloudBuild {
     site: Site,
 }
 
+impl CloudBuild {
+    /// What a build stands for: the newest retry of one that ended badly, else itself.
+    fn told(&self, build: &Value) -> Step<Option<Outcome>> {
+        if build.get("id").is_none() {
+            return Step::Done(None);
+        }
+        let (phase, message) = standing(build);
+        let ended = matches!(phase, Phase::Failed | Phase::Cancelled);
+        let retries = ended.then(|| Builds::of_retries(self, build)).flatten();
+        pages::or_retry(Outcome::Status { phase, message }, retries, words)
+    }
+}
+
 impl PipelineService for CloudBuild {
     fn profile(&self) -> ServiceProfile {
         ServiceProfile { class: Idempotency::C, finds: true, cancels: true }
@@ -188,15 +204,17 @@ impl PipelineService for CloudBuild {
 
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Pinned { trigger, .. } = Pinned::deserialize(launch.target).ok()?;
-        let (key, since) = (launch.key, pages::since(launch.since));
-        let listing = Builds { service: self.clone(), trigger, key, since };
+        let (key, since) = (launch.key.to_string(), pages::since(launch.since));
+        let listing = Builds { service: self.clone(), trigger, key, since, after: None };
         Some(pages::search(listing, words))
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
-        Call::once(self.site.request(Method::GET, &["builds", &run.id], &FIELDS), |reply| {
-            let standing = |build: &Value| build.get("id").map(|_| standing(build));
-            answer::status(reply, words, standing)
+        let request = self.site.request(Method::GET, &["builds", &run.id], &FIELDS);
+        let service = self.clone();
+        Call::new(request, move |reply| match answer::read(reply, words) {
+            Ok(build) => service.told(&build),
+            Err(fault) => Step::Done(fault.of_run()),
         })
     }
 
@@ -247,8 +265,25 @@ fn external(build: &Value) -> Option<ExternalRun> {
 struct Builds {
     service: CloudBuild,
     trigger: String,
-    key: RunKey,
+    key: String,
     since: String,
+    /// When the build was made of which a retry is looked for, where one is.
+    after: Option<Timestamp>,
+}
+
+impl Builds {
+    /// Those a retry of a build is among; none where it is no build of ours, or too little is known of it.
+    fn of_retries(service: &CloudBuild, build: &Value) -> Option<Self> {
+        let trigger = answer::text_at(build, "/buildTriggerId")?.to_owned();
+        let (key, after) = (key_of(build)?.to_owned(), created(build)?);
+        let since = pages::since(after);
+        Some(Self { service: service.clone(), trigger, key, since, after: Some(after) })
+    }
+
+    fn is_wanted(&self, build: &Value) -> bool {
+        key_of(build) == Some(&self.key)
+            && self.after.is_none_or(|after| created(build) > Some(after))
+    }
 }
 
 impl Listing for Builds {
@@ -260,11 +295,18 @@ impl Listing for Builds {
 
     fn read(&self, page: &Value, _: Option<&str>) -> Page {
         let builds = page.get("builds").and_then(Value::as_array).into_iter().flatten();
-        let key = self.key.to_string();
-        let pointer = format!("/substitutions/{KEY}");
-        let mut ours = builds.filter(|build| answer::text_at(build, &pointer) == Some(&key));
-        Page::of(ours.find_map(external), answer::text_at(page, "/nextPageToken"))
+        // The newest come first.
+        let run = builds.filter(|build| self.is_wanted(build)).find_map(external);
+        Page::of(run, answer::text_at(page, "/nextPageToken"))
     }
+}
+
+fn key_of(build: &Value) -> Option<&str> {
+    build.get("substitutions")?.get(KEY)?.as_str()
+}
+
+fn created(build: &Value) -> Option<Timestamp> {
+    answer::text_at(build, "/createTime")?.parse().ok()
 }
 
 fn standing(build: &Value) -> (Phase, Option<String>) {

@@ -167,7 +167,7 @@ impl Settings for Config {
         find: "runs of the workflow since the intent, by the key in their title",
         status: "`GET …/actions/runs/ID`",
         cancel: "`POST …/actions/runs/ID/cancel`, then `force-cancel`",
-        again: "a re-run keeps the id, and is followed; the run says which attempt it is",
+        again: "a re-run keeps the id, and is followed, for a day also where the run was over; the run says which attempt it is",
         push: "webhook `workflow_run`: a message that wakes `tick`, which asks",
         specs: &["github-api-2022-11-28.trimmed.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",

@@ -184,7 +184,7 @@ impl Settings for Config {
         find: "as `find` says; without it a person settles, as where nothing is found by a `find` without `{key}`",
         status: "as `status` says",
         cancel: "as `cancel` says",
-        again: "followed where it keeps the id",
+        again: "followed where it keeps the id, for a day also where the run was over",
         push: "none",
         specs: &[],
         proof: "fault matrix in `shared/refit-testkit/tests/services`",

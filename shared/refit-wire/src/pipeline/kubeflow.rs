@@ -113,7 +113,7 @@ impl Settings for Config {
         find: "`GetRun` by id, then `ListRuns` by name; `v1beta1`: by name",
         status: "`GetRun`",
         cancel: "`TerminateRun`",
-        again: "`retry` keeps the id, and is followed",
+        again: "`retry` keeps the id, and is followed, for a day also where the run was over",
         push: "none",
         specs: &["kfp-v2beta1.swagger.json", "kfp-v1beta1.swagger.json"],
         proof: "fault matrix in `shared/refit-testkit/tests/services`, for `v2beta1` on a server that listens in `tests/it/services.rs`; what it creates is read back by the SDK of KFP in `tests/it/kfp.rs`",

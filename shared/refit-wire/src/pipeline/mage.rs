@@ -1,8 +1,8 @@
 //! Mage, by API triggers.
 //!
 //! It takes no key: the run key is a variable of the run, `refit_key`, and a run is found by it. Errors come with
-//! status 200 and are read from the body. A failed run that Mage tries again is a new run of the same execution date,
-//! which is followed in its place.
+//! status 200 and are read from the body. What a person has Mage try again is a new run of the same execution date,
+//! which is followed in place of the one that ended.
 
 use ::http::{HeaderValue, Method};
 use refit_core::plan::{Outcome, Prepared};
@@ -92,7 +92,7 @@ impl Settings for Config {
         find: "runs of the trigger since the intent, by `refit_key`",
         status: "`GET /api/pipeline_runs/ID`",
         cancel: "`PUT /api/pipeline_runs/ID` with status `cancelled`",
-        again: "a retry is another run: the newest is followed",
+        again: "a retry is another run: the newest is followed, for a day also where the run was over",
         push: "none of a run: its callback blocks end before it does",
         specs: &[],
         proof: "fault matrix in `shared/refit-testkit/tests/services`; a server of Mage in `tests/it/mage.rs`",
@@ -149,25 +149,22 @@ impl Mage {
     }
 
     fn external(&self, run: &Value) -> Option<ExternalRun> {
-        let id = run.get("id")?.as_u64()?.to_string();
+        let id = number(run)?.to_string();
         let pipeline = answer::text_at(run, "/pipeline_uuid");
         let page =
             pipeline.map(|it| self.config.endpoint.at(&["pipelines", it, "runs", &id]).to_string());
         Some(ExternalRun { id, url: page })
     }
 
-    /// What a run that failed stands for: its newest successor, if there is one.
-    fn successor(&self, run: &Value) -> Step<Option<Outcome>> {
-        let (service, failed) = (self.clone(), self.standing(run));
-        let Some(retries) = Retries::of(self, run) else { return done(failed) };
-        let request = retries.request();
-        Step::Send(Call::new(request, move |reply| {
-            match answer::read(understood(reply), words).map(|page| retries.newest(&page)) {
-                Ok(Some(newest)) => done(service.standing(&newest)),
-                Ok(None) => done(failed),
-                Err(_) => Step::Done(None),
-            }
-        }))
+    /// What a run stands for: the newest retry of one that ended badly, else itself.
+    fn told(&self, run: &Value) -> Step<Option<Outcome>> {
+        if run.get("id").is_none() {
+            return Step::Done(None);
+        }
+        let ended = matches!(standing(run).0, Phase::Failed | Phase::Cancelled);
+        let retries = (ended && self.config.check_status).then(|| Runs::of_retries(self, run));
+        let (phase, message) = self.standing(run);
+        pages::or_retry(Outcome::Status { phase, message }, retries.flatten(), words)
     }
 
     fn standing(&self, run: &Value) -> (Phase, Option<String>) {
@@ -183,10 +180,6 @@ impl Mage {
             _ => (phase, message),
         }
     }
-}
-
-fn done((phase, message): (Phase, Option<String>)) -> Step<Option<Outcome>> {
-    Step::Done(Some(Outcome::Status { phase, message }))
 }
 
 impl PipelineService for Mage {
@@ -231,18 +224,17 @@ impl PipelineService for Mage {
     fn find(&self, launch: &Launch<'_>) -> Option<Call<Option<Outcome>>> {
         let Pinned { schedule, .. } = Pinned::deserialize(launch.target).ok()?;
         let key = launch.key.to_string();
-        let runs = Runs { service: self.clone(), schedule, key, since: since(launch.since) };
+        let since = since(launch.since);
+        let runs = Runs { service: self.clone(), schedule, key, since, ended: None };
         Some(pages::search(runs, words))
     }
 
     fn status(&self, run: &ExternalRun) -> Call<Option<Outcome>> {
         let service = self.clone();
         Call::new(self.run(&run.id), move |reply| match answer::read(understood(reply), words) {
-            Ok(mut answer) => match answer.get_mut("pipeline_run").map(Value::take) {
-                Some(run) if standing(&run).0 == Phase::Failed => service.successor(&run),
-                Some(run) if run.get("id").is_some() => done(service.standing(&run)),
-                Some(_) | None => Step::Done(None),
-            },
+            Ok(answer) => {
+                answer.get("pipeline_run").map_or(Step::Done(None), |run| service.told(run))
+            }
             Err(fault) => Step::Done(fault.of_run()),
         })
     }
@@ -302,6 +294,43 @@ struct Runs {
     schedule: u64,
     key: String,
     since: String,
+    /// The run of which a retry is looked for, where one is.
+    ended: Option<Ended>,
+}
+
+/// A run that ended: its retries are of the same date, and have greater numbers.
+struct Ended {
+    date: Value,
+    number: u64,
+}
+
+impl Runs {
+    /// Those a retry of a run is among; none where it is no run of ours, or too little is known of it.
+    fn of_retries(service: &Mage, run: &Value) -> Option<Self> {
+        let schedule = run.get("pipeline_schedule_id")?.as_u64()?;
+        let created = answer::text_at(run, "/created_at")?.replace(' ', "T");
+        let created = if created.contains(['+', 'Z']) { created } else { format!("{created}Z") };
+        let since = since(created.parse::<Timestamp>().ok()?);
+        let key = key_of(run)?.to_owned();
+        let ended = Ended { date: run.get("execution_date")?.clone(), number: number(run)? };
+        Some(Self { service: service.clone(), schedule, key, since, ended: Some(ended) })
+    }
+
+    fn is_wanted(&self, run: &Value) -> bool {
+        key_of(run) == Some(&self.key) && self.ended.as_ref().is_none_or(|it| it.is_before(run))
+    }
+
+    /// Whether a page holds the run that ended: the newest of a date come first, so what follows is no retry of it.
+    fn is_past(&self, runs: &[&Value]) -> bool {
+        let is_it = |ended: &Ended| runs.iter().any(|run| number(run) == Some(ended.number));
+        self.ended.as_ref().is_some_and(is_it)
+    }
+}
+
+impl Ended {
+    fn is_before(&self, run: &Value) -> bool {
+        run.get("execution_date") == Some(&self.date) && number(run) > Some(self.number)
+    }
 }
 
 impl Listing for Runs {
@@ -327,48 +356,16 @@ impl Listing for Runs {
 
     fn read(&self, page: &Value, token: Option<&str>) -> Page {
         let runs = runs_of(page);
-        let newest = newest(runs.iter().copied().filter(|run| key_of(run) == Some(&self.key)));
+        let wanted = runs.iter().filter(|run| self.is_wanted(run));
+        let newest = wanted.max_by_key(|run| number(run));
         let offset: usize = token.and_then(|token| token.parse().ok()).unwrap_or(0);
         match newest.and_then(|run| self.service.external(run)) {
             Some(run) => Page::Holds(run),
-            None if runs.len() >= PAGE => Page::Next((offset + PAGE).to_string()),
+            None if runs.len() >= PAGE && !self.is_past(&runs) => {
+                Page::Next((offset + PAGE).to_string())
+            }
             None => Page::Last,
         }
-    }
-}
-
-/// The runs Mage made in place of one that failed.
-struct Retries {
-    list: Runs,
-    date: Value,
-    than: u64,
-}
-
-impl Retries {
-    /// Those of a run of ours; none where it is no run of ours, or too little is known of it.
-    fn of(service: &Mage, run: &Value) -> Option<Self> {
-        let schedule = run.get("pipeline_schedule_id")?.as_u64()?;
-        let created = answer::text_at(run, "/created_at")?.replace(' ', "T");
-        let created = if created.contains(['+', 'Z']) { created } else { format!("{created}Z") };
-        let since = since(created.parse::<Timestamp>().ok()?);
-        let key = key_of(run)?.to_owned();
-        let list = Runs { service: service.clone(), schedule, key, since };
-        let date = run.get("execution_date").cloned().unwrap_or_default();
-        Some(Self { list, date, than: run.get("id")?.as_u64()? })
-    }
-
-    fn request(&self) -> Request {
-        self.list.request(None)
-    }
-
-    fn newest(&self, page: &Value) -> Option<Value> {
-        let number = |run: &Value| run.get("id").and_then(Value::as_u64).unwrap_or_default();
-        let is_later = |run: &&Value| {
-            key_of(run) == Some(&self.list.key)
-                && run.get("execution_date") == Some(&self.date)
-                && number(run) > self.than
-        };
-        newest(runs_of(page).into_iter().filter(is_later)).cloned()
     }
 }
 
@@ -380,8 +377,8 @@ fn key_of(run: &Value) -> Option<&str> {
     run.pointer("/variables/refit_key")?.as_str()
 }
 
-fn newest<'a>(runs: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
-    runs.max_by_key(|run| run.get("id").and_then(Value::as_u64))
+fn number(run: &Value) -> Option<u64> {
+    run.get("id")?.as_u64()
 }
 
 fn standing(run: &Value) -> (Phase, Option<String>) {

@@ -68,6 +68,21 @@ pub(super) fn search(listing: impl Listing, words: Words) -> Call<Option<Outcome
     search_from(listing, words, None, PAGES_MAX)
 }
 
+/// What a run comes to that ended badly: the one its service made in its place, else how it says it stands.
+pub(super) fn or_retry(
+    status: Outcome,
+    retries: Option<impl Listing>,
+    words: Words,
+) -> Step<Option<Outcome>> {
+    let Some(retries) = retries else { return Step::Done(Some(status)) };
+    Step::Send(search(retries, words).then(|found| {
+        Step::Done(found.map(|found| match found {
+            Outcome::Found(retry) => Outcome::Superseded(retry),
+            _ => status,
+        }))
+    }))
+}
+
 fn search_from(
     listing: impl Listing,
     words: Words,

@@ -54,5 +54,12 @@ fn build(run: &Run) -> Value {
         Phase::Failed => "FAILURE",
         Phase::Cancelled => "CANCELLED",
     };
-    json!({ "id": run.id, "status": status, "substitutions": run.body["source"]["substitutions"] })
+    let second = run.id.trim_start_matches("b-");
+    json!({
+        "id": run.id,
+        "status": status,
+        "buildTriggerId": "t-1",
+        "createTime": format!("2026-11-21T09:00:{second:0>2}Z"),
+        "substitutions": run.body["source"]["substitutions"],
+    })
 }

@@ -54,5 +54,12 @@ fn shown(run: &Run) -> Value {
         Phase::Cancelled => "cancelled",
     };
     let id: u64 = run.id.parse().unwrap_or_default();
-    json!({ "id": id, "status": status, "variables": run.body["pipeline_run"]["variables"] })
+    json!({
+        "id": id,
+        "status": status,
+        "pipeline_schedule_id": 7,
+        "execution_date": "2026-11-21 09:00:00",
+        "created_at": "2026-11-21 09:00:00",
+        "variables": run.body["pipeline_run"]["variables"],
+    })
 }
