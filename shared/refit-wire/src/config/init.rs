@@ -143,8 +143,8 @@ fn service(pipelines: &Pipelines) -> String {
             "  local:\n    local: {}   # `refit dev`, on this machine\n".to_owned()
         }
         Pipelines::Shown(shown) => {
-            let lines = between(shown.example(), "services:\n", "\ntriggers:");
-            format!("  # Of an example: change what is acme's.\n{lines}")
+            let lines = between(shown.example(), "services:\n", "\n\n");
+            format!("  # Of an example: change what is acme's.\n{lines}\n")
         }
         Pipelines::Kubeflow { endpoint, .. } => {
             let auth = match needs_auth(endpoint) {

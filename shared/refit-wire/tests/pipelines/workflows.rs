@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::table::repository;
 
-/// The folders with a workflow.
-const FOLDERS: [&str; 2] = ["dvc", "github-actions"];
+/// The workflows, with their folders.
+const WORKFLOWS: [(&str, &str); 3] =
+    [("dvc", "retrain.yml"), ("github-actions", "retrain.yml"), ("github-actions", "deploy.yml")];
 
 fn document(path: &str) -> Value {
     let text = fs::read_to_string(repository().join("examples").join(path)).unwrap();
@@ -47,11 +48,11 @@ fn is_pinned(action: &str) -> bool {
 
 #[test]
 fn a_workflow_takes_what_its_rule_gives_and_shows_its_key() {
-    for folder in FOLDERS {
-        let workflow = document(&format!("{folder}/retrain.yml"));
+    for (folder, name) in WORKFLOWS {
+        let workflow = document(&format!("{folder}/{name}"));
         let rules = document(&format!("{folder}/refit.yaml"));
         let inputs = &workflow["on"]["workflow_dispatch"]["inputs"];
-        assert_eq!(names(inputs), given(&rules, "retrain.yml"), "{folder}");
+        assert_eq!(names(inputs), given(&rules, name), "{folder}: {name}");
         let title = workflow["run-name"].as_str().unwrap();
         assert!(title.contains("inputs.refit_key"), "{folder}: {title}");
     }
@@ -59,8 +60,8 @@ fn a_workflow_takes_what_its_rule_gives_and_shows_its_key() {
 
 #[test]
 fn the_actions_of_a_workflow_are_pinned_and_its_scripts_hold_no_inputs() {
-    for folder in FOLDERS {
-        let workflow = document(&format!("{folder}/retrain.yml"));
+    for (folder, name) in WORKFLOWS {
+        let workflow = document(&format!("{folder}/{name}"));
         let actions = all("uses", &workflow);
         assert!(!actions.is_empty(), "{folder}");
         for action in actions {
