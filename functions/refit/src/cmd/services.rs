@@ -19,6 +19,7 @@ use crate::rule_file::{DEFAULT, RuleFile};
     after_help = "CLASS A: the service answers a second start under the same key with the same run, or refuses it.
 CLASS B: it takes keys, but a second start does harm: it is looked up instead.
 CLASS C: it knows no keys: runs are found by a marker.
+With --json also: by what the service tells that a run ended (push), and what shows that a batch is one run (proof).
 
 Without a file and without ./refit.yaml, the rules in force are read from the ledger."
 )]

@@ -146,6 +146,25 @@ fn where_there_is_no_ledger_every_command_says_so_and_makes_none() {
 }
 
 #[test]
+fn all_that_each_service_can_do_is_told_to_programs() {
+    let keys = "cancel class find hosts kind name proof push start status";
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for example in
+        ["cloud-build", "cloud-run-service", "github-actions", "http", "kubeflow", "mage"]
+    {
+        let folder = examples.join(example);
+        let services = refit(&folder, "services --json").ends(0).json();
+        for service in services.as_array().unwrap() {
+            let mut told: Vec<&str> =
+                service.as_object().unwrap().keys().map(String::as_str).collect();
+            told.sort_unstable();
+            assert_eq!(told.join(" "), keys, "{example}");
+            assert!(service["push"] != "-" && service["proof"] != "-", "{service}");
+        }
+    }
+}
+
+#[test]
 fn a_command_line_that_says_nothing_we_know_is_answered_in_kind() {
     let folder = TempDir::new().unwrap();
     for line in [
