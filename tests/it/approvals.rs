@@ -132,11 +132,11 @@ fn rules(world: &World, hook: &Process, [people, registry]: [&Server; 2]) -> Str
     )
 }
 
-fn version(state: &State) -> Option<&Promotion> {
+pub(crate) fn version(state: &State) -> Option<&Promotion> {
     state.models.get("churn")?.promotions.values().next()
 }
 
-fn phase(state: &State) -> Option<PromotionPhase> {
+pub(crate) fn phase(state: &State) -> Option<PromotionPhase> {
     version(state).map(|promotion| promotion.phase)
 }
 

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::world::{Api, World};
 
 /// The secret that the samples are signed with, and the one before it.
-const SECRETS: &str = "an-older-one refit-test-secret";
+pub(crate) const SECRETS: &str = "an-older-one refit-test-secret";
 
 struct Door {
     process: Process,
@@ -56,13 +56,13 @@ fn sample(test: &str, name: &str) -> Option<(String, Vec<u8>)> {
 }
 
 /// The headers of a delivery of GitHub, signed.
-fn signed(delivery: &str, kind: &str, body: &str) -> String {
+pub(crate) fn signed(event: &str, delivery: &str, kind: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"refit-test-secret").unwrap();
     mac.update(body.as_bytes());
     let signature = mac.finalize().into_bytes();
     let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
-        "x-github-event: push\r\nx-github-delivery: {delivery}\r\nx-hub-signature-256: sha256={signature}\r\ncontent-type: {kind}\r\n"
+        "x-github-event: {event}\r\nx-github-delivery: {delivery}\r\nx-hub-signature-256: sha256={signature}\r\ncontent-type: {kind}\r\n"
     )
 }
 
@@ -90,7 +90,7 @@ async fn a_webhook_that_is_signed_and_malformed_is_refused_with_the_reason() {
         ("[]", "application/json", 400),
         ("payload=%7B%7D", "text/plain", 415),
     ] {
-        let headers = signed("1", kind, body);
+        let headers = signed("push", "1", kind, body);
         let reply = call(&door.process.place, "POST /", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(reply.status, status, "{body}: {}", reply.body);
         assert!(reply.body.contains("a delivery was not understood: "), "{}", reply.body);
@@ -127,7 +127,7 @@ async fn a_push_that_touches_versioned_data_is_one_run_however_often_it_is_deliv
     let words = push("a", "b", &["README.md", "src/train.py"]);
     let data = push("b", "c", &["data/train.csv.dvc", "dvc.lock"]);
     for (delivery, body) in [("1", &words), ("2", &data), ("3", &data)] {
-        let headers = signed(delivery, "application/json", body);
+        let headers = signed("push", delivery, "application/json", body);
         let reply = call(&hook.place, "POST /hook", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(reply.status, 204, "{delivery}: {}", reply.body);
     }

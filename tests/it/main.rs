@@ -39,6 +39,7 @@ mod services;
 mod shutdown;
 mod sweep;
 mod uploads;
+mod words;
 #[cfg(feature = "gcp")]
 mod worker;
 mod world;

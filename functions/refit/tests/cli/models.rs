@@ -8,6 +8,7 @@ use refit_core::event::{Command, Fact};
 use refit_core::promotion::{PromotionPhase, Says, Stage, StageEntry};
 use refit_core::run::Run;
 use refit_core::state::{BatchId, State};
+use refit_engine::layout;
 use refit_engine::record::read_segment;
 use refit_testkit::fake::kfp;
 use refit_testkit::fake::mlflow::Mlflow;
@@ -20,7 +21,7 @@ use crate::world::World;
 struct Shop {
     world: World,
     mlflow: Arc<Mlflow>,
-    _server: Server,
+    server: Server,
 }
 
 impl Shop {
@@ -28,7 +29,14 @@ impl Shop {
         let world = World::new();
         let mlflow = Arc::new(Mlflow::default());
         let server = world.within(|| mlflow.listen());
-        let (kfp, place) = (world.kfp.url(), server.place());
+        let shop = Self { world, mlflow, server };
+        shop.rule(promote);
+        shop
+    }
+
+    /// Puts rules in force by which versions are promoted like this; their revision.
+    fn rule(&self, promote: &str) -> String {
+        let (kfp, place) = (self.world.kfp.url(), self.server.place());
         let text = format!(
             "ledger: ledger\n\
              services: {{ kfp: {{ kubeflow: {{ endpoint: \"{kfp}\" }} }} }}\n\
@@ -48,9 +56,9 @@ impl Shop {
              \x20   on: {{ model: {{ model: churn, stage: staging }} }}\n\
              \x20   run: {{ service: kfp, pipeline: churn, parameters: {{ manifest: \"${{ model.uri }}\" }} }}\n"
         );
-        std::fs::write(world.path("refit.yaml"), text).unwrap();
-        world.refit("apply --yes").ends(0);
-        Self { world, mlflow, _server: server }
+        std::fs::write(self.world.path("refit.yaml"), text).unwrap();
+        self.world.refit("apply --yes").ends(0);
+        self.world.state().rules.unwrap()
     }
 
     /// The first version that was given a stage, as `deploy` was told, and the batch of that.
@@ -74,6 +82,12 @@ impl Shop {
 
     /// Uploads an object, and has the run of it end well.
     fn make(&self, name: &str, generation: &str) {
+        self.begin(name, generation);
+        self.finish();
+    }
+
+    /// Uploads an object, whose run is under way then.
+    fn begin(&self, name: &str, generation: &str) {
         self.world.write_sample(name, generation, "${now}");
         self.world.refit(&format!("replay {name}.http")).ends(0);
         let count = generation.parse::<usize>().unwrap();
@@ -81,6 +95,10 @@ impl Shop {
             let started = |run: &&Run| run.trigger == "churn" && run.attempt().external.is_some();
             state.runs.values().filter(started).count() == count
         });
+    }
+
+    /// Has every run end well that makes a version.
+    fn finish(&self) {
         let state = self.world.state();
         for run in state.runs.values().filter(|run| run.trigger == "churn") {
             let external = run.attempt().external.as_ref().unwrap();
@@ -214,4 +232,38 @@ fn a_version_is_rejected_traced_and_found_by_what_it_was_made_of() {
     shop.world.refit("used acme-data/churn/c").ends(6).complains("no run was given it");
     shop.world.refit("fsck").ends(0).says("nothing is wrong");
     shop.world.refit("audit").ends(0).says("nothing is wrong");
+}
+
+#[test]
+fn a_trail_tells_every_hop_from_a_version_to_its_events_and_rules() {
+    let shop = Shop::new("production: { approvals: 0 }");
+    let launched = shop.world.state().rules.unwrap();
+    shop.begin("a", "1");
+    let promoted = shop.rule("production: { approvals: 1 }");
+    shop.finish();
+    shop.until("1", PromotionPhase::Requested);
+
+    let trail = shop.world.json("trail churn 1");
+    let (run, member) = (&trail["run"], &trail["members"][0]);
+    assert_eq!(
+        [&trail["model"], &trail["registry"], &trail["version"]["name"]],
+        ["churn", "models", "1"]
+    );
+    assert_eq!(run, &shop.world.json("runs --all --trigger churn")["runs"][0]);
+    assert_eq!(run["id"], shop.world.kfp.runs()[0].id);
+    assert_eq!([&member["uri"], &member["generation"]], ["gs://acme-data/churn/a", "1"]);
+    for subject in ["gs://acme-data/churn/a", member["event"].as_str().unwrap()] {
+        let story = shop.world.json(&format!("why {subject}"))["stories"][0].clone();
+        assert_eq!(story["events"][0]["event"], member["event"], "{subject}");
+        assert_eq!(story["batches"][0]["batch"], run["run"], "{subject}");
+    }
+    assert_ne!(launched, promoted, "the rules were changed while it ran");
+    assert_eq!([&trail["launched_under"], &trail["promoted_under"]], [&launched, &promoted]);
+    let manifest = run["manifest"].as_str().unwrap();
+    let kept = [manifest.to_owned(), layout::rules(&launched), layout::rules(&promoted)];
+    for name in kept {
+        assert!(shop.world.path("ledger").join(&name).is_file(), "{name}");
+    }
+    let told = shop.world.refit("trail churn 1").ends(0);
+    told.says(&format!("rules {launched} at the launch, {promoted} at the promotion"));
 }
