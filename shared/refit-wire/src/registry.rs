@@ -224,10 +224,10 @@ pub fn has_stage(
     (model, version, stage): (&str, &str, Stage),
 ) -> Step<Option<RegistryOutcome>> {
     let reader = Arc::clone(registry);
-    let (model_, version) = (model.to_owned(), version.to_owned());
+    let (name, version) = (model.to_owned(), version.to_owned());
     let has = registry.stages(model).and_then(move |stages| {
         match stages.get(&stage).is_some_and(|held| held.name == version) {
-            true => reader.confirms(&model_, &version, stage),
+            true => reader.confirms(&name, &version, stage),
             false => Step::Done(Ok(false)),
         }
     });
