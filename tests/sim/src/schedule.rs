@@ -140,7 +140,10 @@ impl Schedule {
         let mut more = Random::new(!plan.seed);
         let size = Size::of(plan.seed);
         let drawn = Faults::draw(&mut random, timing().settle.as_millis()).draw_more(&mut more);
-        let faults = Faults { short_memory: drawn.short_memory && size.forgets, ..drawn };
+        // What is recorded by a clock that is behind by more than the memory is forgotten when the clock is right again.
+        let outlasts = drawn.store_skew < short_timing().window.as_millis();
+        let short_memory = drawn.short_memory && size.forgets && outlasts;
+        let faults = Faults { short_memory, ..drawn };
         let executor = Executor::default();
         let world_random = Random::new(random.draw());
         let world = World::new(executor.time().clone(), world_random, faults.clone());
